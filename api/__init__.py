@@ -1,0 +1,1 @@
+"""Doors: HTTP, CLI, accounts and keys, wiring (floor 4)."""

@@ -1,0 +1,1 @@
+"""What must happen, who does it, by when (floor 2)."""

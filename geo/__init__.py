@@ -1,0 +1,1 @@
+"""Where it is and whose it is (floor 1)."""

@@ -1,0 +1,1 @@
+"""What people see: live map, Folium maps, statistics (floor 3)."""

@@ -1,0 +1,1 @@
+"""Who may come through the doors: keys of channels, and operators' sessions."""

@@ -1,0 +1,1 @@
+"""PostGIS plumbing and the tables of the geo floor."""

@@ -27,9 +27,12 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     literal_column,
-    text,
+)
+from sqlalchemy import (
+    text as sql,
 )
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -64,6 +67,10 @@ class Xid8(UserDefinedType[int]):
         return "XID8"
 
 
+# Reflection (``alembic check``) must know the type as well, or it warns about a column it cannot name.
+ischema_names["xid8"] = Xid8
+
+
 def _one_of(column: str, values: Iterable[str]) -> str:
     quoted = ", ".join(f"'{value}'" for value in values)
     return f"{column} IN ({quoted})"
@@ -95,7 +102,7 @@ class CategoryRow(Base):
     parent: Mapped[str | None] = mapped_column(ForeignKey("dispatch.category.code"))
     name_zh: Mapped[str] = mapped_column(Text)
     name_en: Mapped[str] = mapped_column(Text)
-    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
 
 
 class CategoryConditionRow(Base):
@@ -105,9 +112,7 @@ class CategoryConditionRow(Base):
     __table_args__ = (
         CheckConstraint("limit_unit IN ('urgent_hour', 'working_hour', 'working_day', 'natural_day')", name="unit"),
         CheckConstraint("limit_value > 0", name="limit_positive"),
-        Index(
-            "ix_category_condition_one_default", "category_code", unique=True, postgresql_where=text("is_default")
-        ),
+        Index("ix_category_condition_one_default", "category_code", unique=True, postgresql_where=sql("is_default")),
         {"schema": SCHEMA},
     )
 
@@ -117,7 +122,7 @@ class CategoryConditionRow(Base):
     name_en: Mapped[str] = mapped_column(Text)
     limit_value: Mapped[Decimal] = mapped_column(Numeric(8, 2))
     limit_unit: Mapped[str] = mapped_column(Text)
-    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_default: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
 class ChannelRow(Base):
@@ -180,7 +185,7 @@ class PersonRow(Base):
     jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"))
     name: Mapped[str] = mapped_column(Text)
     phone: Mapped[str | None] = mapped_column(Text)
-    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
 
 
 class PostRow(Base):
@@ -198,11 +203,11 @@ class PostRow(Base):
             (literal_column("cell_code"), "="),
             (literal_column("rank"), "="),
             (literal_column("tstzrange(valid_from, valid_until)"), "&&"),
-            where=text("kind = 'grid_head'"),
+            where=sql("kind = 'grid_head'"),
             using="gist",
             name="ex_post_one_head",
         ),
-        Index("ix_post_cell", "jurisdiction", "cell_code", postgresql_where=text("kind = 'grid_head'")),
+        Index("ix_post_cell", "jurisdiction", "cell_code", postgresql_where=sql("kind = 'grid_head'")),
         {"schema": SCHEMA},
     )
 
@@ -289,11 +294,11 @@ class CaseRow(Base):
             "state NOT IN ('dispatched', 'returned', 'handling') OR due_at IS NOT NULL", name="handling_has_deadline"
         ),
         Index("ix_dispatch_case_location", "location", postgresql_using="gist"),
-        Index("ix_dispatch_case_reported", text("reported_at DESC"), text("id DESC")),
-        Index("ix_dispatch_case_open", text("reported_at DESC"), text("id DESC"), postgresql_where=text(_OPEN)),
-        Index("ix_dispatch_case_rung", "next_rung_at", postgresql_where=text("next_rung_at IS NOT NULL")),
+        Index("ix_dispatch_case_reported", sql("reported_at DESC"), sql("id DESC")),
+        Index("ix_dispatch_case_open", sql("reported_at DESC"), sql("id DESC"), postgresql_where=sql(_OPEN)),
+        Index("ix_dispatch_case_rung", "next_rung_at", postgresql_where=sql("next_rung_at IS NOT NULL")),
         Index("ix_dispatch_case_path", "cell_path", postgresql_using="gin"),
-        Index("ix_dispatch_case_category", "category_code", text("reported_at DESC")),
+        Index("ix_dispatch_case_category", "category_code", sql("reported_at DESC")),
         {"schema": SCHEMA},
     )
 
@@ -333,7 +338,7 @@ class CaseRow(Base):
     closed_at: Mapped[datetime | None] = mapped_column(INSTANT)
     suspended_until: Mapped[datetime | None] = mapped_column(INSTANT)
     due_at: Mapped[datetime | None] = mapped_column(INSTANT)
-    due_provisional: Mapped[bool] = mapped_column(server_default=text("false"))
+    due_provisional: Mapped[bool] = mapped_column(server_default=sql("false"))
     warn_at: Mapped[datetime | None] = mapped_column(INSTANT)
     clock_epoch: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     next_rung_at: Mapped[datetime | None] = mapped_column(INSTANT)
@@ -375,7 +380,7 @@ class CaseEventRow(Base):
     actor_kind: Mapped[str] = mapped_column(Text)
     actor_id: Mapped[str] = mapped_column(Text, server_default="")
     payload: Mapped[Any] = mapped_column(JSONB, server_default="{}")
-    txid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    txid: Mapped[int] = mapped_column(Xid8, server_default=sql("pg_current_xact_id()"))
 
 
 class OutboxRow(Base):
@@ -383,7 +388,7 @@ class OutboxRow(Base):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_due", "next_attempt_at", "id", postgresql_where=text("parked_at IS NULL")),
+        Index("ix_outbox_due", "next_attempt_at", "id", postgresql_where=sql("parked_at IS NULL")),
         {"schema": SCHEMA},
     )
 
@@ -402,7 +407,7 @@ class NotificationRow(Base):
     __tablename__ = "notification"
     __table_args__ = (
         UniqueConstraint("event_id", "person_id", "medium", name="uq_notification_once"),
-        Index("ix_notification_person", "person_id", text("sent_at DESC")),
+        Index("ix_notification_person", "person_id", sql("sent_at DESC")),
         {"schema": SCHEMA},
     )
 

@@ -1,0 +1,251 @@
+"""Kernel density in metres: cases per square kilometre around every place.
+
+The surface is computed once on the server, in a projected coordinate system, with a bandwidth in metres. So the picture
+is the same at every zoom, and its numbers mean something. (The point heat layer of the browser works in pixels: another
+zoom, another picture.)
+
+The sum over all cases is not approximated by moving cases to the middle of their grid square. Each square keeps the
+moments of its cases about its middle, and each moment is convolved with the matching derivative of the kernel (a Taylor
+series, as in the fast Gauss transform). At four squares per bandwidth and total degree 5 the error stays below 1e-6 of
+the peak of a single case.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import Transformer
+from scipy.ndimage import map_coordinates
+
+from maps.png import encode_indexed_png
+
+__all__ = ["BandPicture", "Density", "draw_bands", "estimate_density", "project_points", "threshold_of"]
+
+Floats = npt.NDArray[np.float64]
+
+#: SRID of stored positions, and of the plane in which browsers place a picture.
+STORED_SRID: Final = 4326
+PICTURE_SRID: Final = 3857
+
+_SQUARES_PER_BANDWIDTH: Final = 4
+_DEGREE: Final = 6
+_REACH: Final = 6.0  # bandwidths; exp(-18) is 1.5e-8
+_MAX_SQUARES: Final = 4_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Density:
+    """A surface over a regular grid of a projected system.
+
+    Attributes
+    ----------
+    per_km2
+        Shape: (rows, columns), first row southernmost. Units: cases per square kilometre at the grid points.
+    west_m, south_m, step_m
+        Place of ``per_km2[0, 0]`` and distance between grid points. Units: metres.
+    bandwidth_m
+        Standard deviation of the kernel. Units: metres.
+    """
+
+    per_km2: Floats
+    west_m: float
+    south_m: float
+    step_m: float
+    bandwidth_m: float
+
+    @property
+    def peak_per_km2(self) -> float:
+        """The highest value of the surface."""
+        return float(self.per_km2.max(initial=0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandPicture:
+    """A surface as a picture that a web map can stretch over ``bounds``.
+
+    Attributes
+    ----------
+    indices
+        Shape: (rows, columns), first row northernmost; 0 is nothing, n is the n-th band.
+    west, south, east, north
+        Outer edges of the picture. SRID: 4326. The rows are even in EPSG:3857, as browsers expect.
+    """
+
+    indices: npt.NDArray[np.uint8]
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def to_png(self, colours: tuple[str, ...], *, alpha: int) -> bytes:
+        """Return the picture with the n-th colour (``#rrggbb``) for the n-th band."""
+        rgb = [tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5)) for colour in colours]
+        return encode_indexed_png(self.indices, [(0, 0, 0, 0), *((r, g, b, alpha) for r, g, b in rgb)])
+
+
+def threshold_of(cases: int, *, bandwidth_m: float) -> float:
+    """Return the density that so many cases at one single place make there.
+
+    Drawing nothing below it keeps fewer cases than that from being seen, wherever they lie.
+
+    Units: cases per square kilometre.
+    """
+    return cases * 1e6 / (2 * math.pi * bandwidth_m**2)
+
+
+def project_points(lon: Floats, lat: Floats, *, srid: int) -> tuple[Floats, Floats]:
+    """Return metres east and north of positions. SRID: from 4326 to ``srid``, a projected system in metres."""
+    if lon.size == 0:
+        return np.empty(0), np.empty(0)
+    x, y = Transformer.from_crs(STORED_SRID, srid, always_xy=True).transform(lon, lat)
+    return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+
+
+def estimate_density(
+    x_m: Floats,
+    y_m: Floats,
+    weights: Floats | None = None,
+    *,
+    bandwidth_m: float,
+) -> Density:
+    """Estimate the density of cases with a Gaussian kernel of fixed bandwidth.
+
+    Parameters
+    ----------
+    x_m, y_m
+        Places in a projected system. Units: metres. Shape: (n,).
+    weights
+        How many cases at each place; one each when not given.
+    bandwidth_m
+        Standard deviation of the kernel. Units: metres.
+
+    Returns
+    -------
+    Density
+        A grid of a quarter bandwidth that reaches three bandwidths beyond the places. Its grid points are multiples of
+        the step, so that surfaces of different filters lie exactly over each other.
+
+    Raises
+    ------
+    ValueError
+        If a place is not finite, a weight negative, the bandwidth not positive, or the extent more than about two
+        thousand steps square.
+
+    Notes
+    -----
+    Cost: O(n) for the moments, then a few products of banded matrices; 1 million places over 12 km in about 0.4 s on
+    one core. No places give an empty surface.
+    Source: Greengard & Strain (1991), The fast Gauss transform.
+    """
+    if not bandwidth_m > 0:
+        raise ValueError("the bandwidth must be positive")
+    x_m, y_m = np.asarray(x_m, dtype=np.float64), np.asarray(y_m, dtype=np.float64)
+    mass = np.ones_like(x_m) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not (np.all(np.isfinite(x_m)) and np.all(np.isfinite(y_m)) and np.all(mass >= 0)):
+        raise ValueError("places must be finite and weights not negative")
+    step = bandwidth_m / _SQUARES_PER_BANDWIDTH
+    if x_m.size == 0:
+        return Density(per_km2=np.zeros((1, 1)), west_m=0.0, south_m=0.0, step_m=step, bandwidth_m=bandwidth_m)
+    margin = 3 * _SQUARES_PER_BANDWIDTH
+    columns, dx, first_column, width = _squares(x_m, step, margin)
+    rows, dy, first_row, height = _squares(y_m, step, margin)
+    if width * height > _MAX_SQUARES:
+        raise ValueError("the places lie too far apart for this bandwidth")
+    reach = int(_REACH * _SQUARES_PER_BANDWIDTH)
+    surface = np.zeros((height, width))
+    place = rows * width + columns
+    across = [_toeplitz(width, order, reach) for order in range(_DEGREE)]
+    powers_x = _powers(dx / bandwidth_m)
+    for order_y, power_y in enumerate(_powers(dy / bandwidth_m)):
+        along = np.zeros((height, width))
+        for order_x in range(_DEGREE - order_y):
+            moment = np.bincount(place, mass * powers_x[order_x] * power_y, minlength=height * width)
+            along += moment.reshape(height, width) @ across[order_x]
+        surface += _toeplitz(height, order_y, reach).T @ along
+    # Terms of alternating sign can leave -1e-12 where there is nothing.
+    per_km2 = np.maximum(surface, 0.0) * (1e6 / (2 * math.pi * bandwidth_m**2))
+    return Density(
+        per_km2=per_km2,
+        west_m=first_column * step,
+        south_m=first_row * step,
+        step_m=step,
+        bandwidth_m=bandwidth_m,
+    )
+
+
+def _squares(at_m: Floats, step: float, margin: int) -> tuple[npt.NDArray[np.int64], Floats, int, int]:
+    """Return the square of each place, its offset from the middle, the first square, and how many there are."""
+    nearest = np.rint(at_m / step)
+    offset = at_m - nearest * step
+    number = nearest.astype(np.int64)
+    first = int(number.min()) - margin
+    return number - first, offset, first, int(number.max()) - first + margin + 1
+
+
+def _powers(offset: Floats) -> list[Floats]:
+    """Return offset^k / k! for each order of the series."""
+    powers = [np.ones_like(offset)]
+    for order in range(1, _DEGREE):
+        powers.append(powers[-1] * offset / order)
+    return powers
+
+
+def _toeplitz(size: int, order: int, reach: int) -> Floats:
+    """Return M with M[i, j] = He_order(u) exp(-u²/2), u = (j - i) / 4: what square i gives to grid point j.
+
+    The k-th derivative of the Gaussian is (-1)^k He_k(u) exp(-u²/2), and a place shifted by +d looks up the kernel at
+    u - d, whose series brings another (-1)^k: the signs cancel.
+    """
+    lag = np.arange(size)[None, :] - np.arange(size)[:, None]
+    u = lag / _SQUARES_PER_BANDWIDTH
+    before, hermite = np.zeros_like(u), np.ones_like(u)
+    for degree in range(order):
+        before, hermite = hermite, u * hermite - degree * before
+    return np.where(np.abs(lag) <= reach, hermite * np.exp(-u * u / 2), 0.0)
+
+
+def draw_bands(density: Density, bands: tuple[float, ...], *, srid: int, pixels: int = 900) -> BandPicture:
+    """Draw a surface as bands between fixed values, on the plane of web maps.
+
+    Parameters
+    ----------
+    density
+        The surface, on a grid of ``srid``.
+    bands
+        Lower bounds, ascending. Units: cases per square kilometre. Boundary: a bound belongs to its band.
+    srid
+        The projected system of the surface.
+    pixels
+        Length of the longer side of the picture.
+
+    Returns
+    -------
+    BandPicture
+        Rows and columns even in EPSG:3857. The surface is looked up at each pixel's own place, so the picture is true
+        also where the grid of the projected system is turned or bent against the map.
+    """
+    rows, columns = density.per_km2.shape
+    east_m = density.west_m + (columns - 1) * density.step_m
+    north_m = density.south_m + (rows - 1) * density.step_m
+    to_picture = Transformer.from_crs(srid, PICTURE_SRID, always_xy=True)
+    left, bottom, right, top = to_picture.transform_bounds(density.west_m, density.south_m, east_m, north_m)
+    side = max(right - left, top - bottom, 1e-6) / pixels
+    width, height = max(1, round((right - left) / side)), max(1, round((top - bottom) / side))
+    # The two planes differ smoothly: 33 × 33 exact places and cubic interpolation are good to millimetres over a city.
+    knots = 33
+    picture_x, picture_y = np.meshgrid(np.linspace(left, right, knots), np.linspace(top, bottom, knots))
+    x_m, y_m = Transformer.from_crs(PICTURE_SRID, srid, always_xy=True).transform(picture_x, picture_y)
+    at_row = (np.arange(height) + 0.5) / height * (knots - 1)
+    at_column = (np.arange(width) + 0.5) / width * (knots - 1)
+    lookup = np.meshgrid(at_row, at_column, indexing="ij")
+    grid_row = map_coordinates((y_m - density.south_m) / density.step_m, lookup, order=3, mode="nearest")
+    grid_column = map_coordinates((x_m - density.west_m) / density.step_m, lookup, order=3, mode="nearest")
+    values = map_coordinates(density.per_km2, [grid_row, grid_column], order=1, mode="constant", cval=0.0)
+    indices = np.searchsorted(np.asarray(bands), values, side="right").astype(np.uint8)
+    to_stored = Transformer.from_crs(PICTURE_SRID, STORED_SRID, always_xy=True)
+    (west, east), (south, north) = to_stored.transform([left, right], [bottom, top])
+    return BandPicture(indices=indices, west=west, south=south, east=east, north=north)

@@ -1,0 +1,117 @@
+"""Who answers for a cell: the ladder of posts, and why the answer is this person.
+
+The order of the ladder is the SQL function ``dispatch.responsible_ladder`` (the cell's A post, its B post, then the
+parent's …); this module reads it. The first rung that somebody can take is responsible, and the rungs passed over
+are the reason that is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Why(StrEnum):
+    """Why this person and not another. Texts: ``why.<value>`` in the catalogues."""
+
+    PRIMARY_ON_DUTY = "primary_on_duty"
+    BACKUP_FOR_LEAVE = "backup_for_leave"
+    BACKUP_FOR_VACANCY = "backup_for_vacancy"
+    PARENT_FOR_LEAVE = "parent_for_leave"
+    PARENT_FOR_VACANCY = "parent_for_vacancy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One post on the ladder, with its holder (if any) at the instant asked about."""
+
+    level: int
+    cell_code: str
+    rank: str
+    post_id: int
+    title_zh: str
+    title_en: str
+    person_id: UUID | None
+    person_name: str | None
+    leave_until: datetime | None
+    is_available: bool
+
+    def title(self, locale: str) -> str:
+        """Title of the post in the caller's language."""
+        return (self.title_en if locale == "en" else self.title_zh) or self.title_zh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The responsible person: the rung that answers, why, and who was passed over first."""
+
+    rung: Rung
+    why: Why
+    passed: Rung | None
+
+
+def parse_ladder(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Rung, ...]:
+    """Read the ladder as it comes from SQL or from a stored trace (JSON)."""
+    return tuple(
+        Rung(
+            level=row["level"],
+            cell_code=row["cell_code"],
+            rank=row["rank"],
+            post_id=row["post_id"],
+            title_zh=row["title_zh"],
+            title_en=row["title_en"],
+            person_id=UUID(str(row["person_id"])) if row["person_id"] else None,
+            person_name=row["person_name"],
+            leave_until=_instant(row["leave_until"]),
+            is_available=row["is_available"],
+        )
+        for row in rows or ()
+    )
+
+
+def find_head(ladder: Sequence[Rung]) -> Head | None:
+    """The first rung somebody can take, or None when the whole ladder is empty.
+
+    Examples
+    --------
+    An A post on leave hands over to B, and the answer says so (here with the trace kept in ``passed``):
+
+    >>> from dataclasses import replace
+    >>> a = Rung(level=3, cell_code="c", rank="A", post_id=1, title_zh="甲", title_en="A", person_id=None,
+    ...          person_name=None, leave_until=None, is_available=False)
+    >>> b = replace(a, rank="B", post_id=2, is_available=True)
+    >>> find_head([a, b]).why.value
+    'backup_for_vacancy'
+    """
+    for rung in ladder:
+        if rung.is_available:
+            return Head(rung=rung, why=_why(ladder[0], rung), passed=None if rung is ladder[0] else ladder[0])
+    return None
+
+
+def find_backup(ladder: Sequence[Rung], head: Head) -> Rung | None:
+    """Who takes over if the head does not answer: the next rung somebody can take."""
+    after = ladder[list(ladder).index(head.rung) + 1 :]
+    return next((rung for rung in after if rung.is_available), None)
+
+
+def find_superior(ladder: Sequence[Rung], level: int) -> Rung | None:
+    """The first person above a level who can be told; None is an empty rung, which is itself reported."""
+    return next((rung for rung in ladder if rung.level < level and rung.is_available), None)
+
+
+def _why(first: Rung, taken: Rung) -> Why:
+    if taken is first:
+        return Why.PRIMARY_ON_DUTY if taken.rank == "A" else Why.BACKUP_FOR_VACANCY
+    on_leave = first.leave_until is not None
+    if taken.cell_code == first.cell_code:
+        return Why.BACKUP_FOR_LEAVE if on_leave else Why.BACKUP_FOR_VACANCY
+    return Why.PARENT_FOR_LEAVE if on_leave else Why.PARENT_FOR_VACANCY
+
+
+def _instant(value: str | datetime | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -1,0 +1,83 @@
+"""What the dispatcher's page is given when it is rendered: texts, addresses, first view. Pure; the route is in ``api``."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from maps.i18n import Locale, catalogue
+
+__all__ = ["CONTENT_SECURITY_POLICY", "console_context"]
+
+#: Strict on purpose: no inline script or style anywhere, nothing from another host. Leaflet positions its layers through
+#: the CSSOM, which a policy for styles does not touch, and its default image is a data address.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
+    "frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+
+#: Keys as people press them, and the text that says what they do. The page's scripts obey the same list.
+_SHORTCUTS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
+    (("J", "K"), "console.keys.next_previous"),
+    (("Enter",), "console.keys.open"),
+    (("Esc",), "console.keys.back"),
+    (("D",), "console.keys.dispatch"),
+    (("R",), "console.keys.return"),
+    (("G", "1–5"), "console.keys.inbox"),
+    (("/",), "console.keys.search"),
+    (("?",), "console.keys.help"),
+)
+
+# What the page's scripts need; sending the whole catalogue would send the texts of the command line, too.
+_PREFIXES: Final = ("console.", "state.", "move.", "light.", "rank.", "why.", "level.", "located.", "coord_sys.")
+
+
+def console_context(
+    locale: Locale,
+    *,
+    place: str = "",
+    time_zone: str = "Asia/Shanghai",
+    centre: tuple[float, float] | None = None,
+    root: str = "",
+    heat_url: str = "/maps/heat",
+    page_size: int = 500,
+) -> dict[str, Any]:
+    """Return the template context of ``console.html``.
+
+    Parameters
+    ----------
+    locale
+        The language of the page; the other one is offered as a link.
+    place
+        Name of the jurisdiction in that language, shown beside the product's name; may be empty.
+    time_zone
+        IANA name of the jurisdiction's zone: every time on the page is shown in it, wherever the browser stands.
+    centre
+        ``(lon, lat)`` shown until the cells have arrived; None leaves the choice to the page.
+    root
+        Path under which the application is mounted, without a trailing slash.
+    heat_url
+        Path of the planners' heat-map.
+    page_size
+        How many cases the page asks for per request while it fills its queue.
+
+    Notes
+    -----
+    SRID: 4326 for ``centre``.
+    """
+    other: Locale = "en" if locale == "zh-CN" else "zh-CN"
+    texts = {key: text for key, text in catalogue(locale).items() if key.startswith(_PREFIXES)}
+    return {
+        "locale": locale,
+        "other_locale": other,
+        "other_language": catalogue(other)["console.language_name"],
+        "root": root,
+        "texts": texts,
+        "config": {
+            "place": place,
+            "time_zone": time_zone,
+            "centre": list(centre) if centre else None,
+            "heat_url": heat_url,
+            "page_size": page_size,
+            "shortcuts": [[list(keys), text] for keys, text in _SHORTCUTS],
+        },
+    }

@@ -1,0 +1,1 @@
+"""Files in, grid versions out: read, check, place, measure, store."""

@@ -1,0 +1,189 @@
+"""From a file to a ready plan of cells, or to the full list of its faults. Pure: no database, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from geo.coordinates import CoordSys
+from geo.coverage import DEFAULT_TOLERANCE_M2, CoverageCell, CoverageReport, check_coverage
+from geo.importing.attributes import CellAttributes, LevelRule, read_attributes
+from geo.importing.faults import Fault, FaultCode, FileRefusedError, Note, NoteCode, refuse
+from geo.importing.features import RawFile
+from geo.importing.frames import choose_frame
+from geo.importing.measures import area_m2, label_points
+from geo.importing.reading import read_features
+from geo.importing.shapes import check_shapes
+from geo.importing.tree import ParentRule, RootedCell, ShapedCell, dissolve, root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellImportOptions:
+    """What the user declares about a file of cells."""
+
+    mapping: Mapping[str, str]
+    coord_sys: CoordSys | None = None
+    crs: str | None = None
+    levels: LevelRule = field(default_factory=LevelRule)
+    parents: ParentRule = ParentRule.NONE
+    dissolve: Mapping[int, int] = field(default_factory=dict)
+    layer: str | None = None
+    encoding: str | None = None
+    tolerance_m2: float = DEFAULT_TOLERANCE_M2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCell:
+    """A cell ready to be stored.
+
+    Units: ``area_m2`` m² on the ellipsoid. SRID: 4326. Shape: ``boundary`` MultiPolygon, ``label_point`` inside it.
+    """
+
+    attributes: CellAttributes
+    path: tuple[str, ...]
+    boundary: BaseGeometry
+    label_point: BaseGeometry
+    area_m2: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridPlan:
+    """The outcome of reading and checking: either ``cells`` (parents first) or ``faults``, never both."""
+
+    file: str
+    driver: str
+    layer: str | None
+    encoding: str | None
+    frame: str
+    features: int
+    cells: Sequence[PlannedCell]
+    coverage: CoverageReport | None
+    faults: Sequence[Fault]
+    notes: Sequence[Note]
+
+
+def plan_cells(
+    path: Path, options: CellImportOptions, *, progress: Callable[[str, int, int], None] | None = None
+) -> GridPlan:
+    """Read a file of cells and check all of it; nothing is written anywhere.
+
+    Parameters
+    ----------
+    progress
+        Called as ``progress(stage, done, total)``; stages: ``read``, ``shapes``, ``coverage``.
+
+    Notes
+    -----
+    All faults are collected, feature by feature, so that a file is mended in one go; only when the features themselves
+    are sound is the tree looked at. Cost: 20,000 cells of ten vertices in about 3 s.
+    """
+    tell = progress or (lambda _stage, _done, _total: None)
+    empty = GridPlan(
+        file=path.name,
+        driver="",
+        layer=options.layer,
+        encoding=None,
+        frame="",
+        features=0,
+        cells=(),
+        coverage=None,
+        faults=(),
+        notes=(),
+    )
+    try:
+        tell("read", 0, 1)
+        file = read_features(path, layer=options.layer, encoding=options.encoding)
+        tell("read", 1, 1)
+        return _plan(empty, file, options, tell)
+    except FileRefusedError as refused:
+        return replace(empty, faults=(refused.fault,))
+
+
+def _plan(
+    empty: GridPlan, file: RawFile, options: CellImportOptions, tell: Callable[[str, int, int], None]
+) -> GridPlan:
+    frame, frame_notes = choose_frame(options.coord_sys, options.crs, file)
+    attributes, attribute_faults = read_attributes(file.features, file.columns, options.mapping, options.levels)
+    shapes = check_shapes(file.features, frame)
+    tell("shapes", len(file.features), len(file.features))
+    notes = [*file.notes, *frame_notes, *shapes.notes]
+    faults = [*file.faults, *attribute_faults, *shapes.faults]
+    found = replace(
+        empty,
+        driver=file.driver,
+        layer=file.layer,
+        encoding=file.encoding,
+        frame=frame.name,
+        features=len(file.features),
+    )
+    if not faults:
+        cells = [ShapedCell(attributes=each, boundary=shapes.boundaries[each.number or 0]) for each in attributes]
+        faults += _repeated_shapes(cells)
+        cells, dissolve_notes = dissolve(cells, options.dissolve)
+        notes += dissolve_notes
+        rooted, tree_faults = root(cells, _parent_rule(options, cells), options.dissolve)
+        faults += tree_faults
+    if faults:
+        faults.sort(key=lambda fault: (fault.feature or 0, fault.code))
+        return replace(found, faults=tuple(faults), notes=tuple(notes))
+    nameless = [each.attributes.number for each in rooted if not (each.attributes.name_zh or each.attributes.name_en)]
+    if nameless:
+        numbers = tuple(number for number in nameless if number is not None)
+        notes.append(Note(code=NoteCode.NAME_FROM_CODE, count=len(nameless), features=numbers))
+    coverage = _coverage(rooted, options, tell)
+    return replace(found, cells=_measure(rooted), coverage=coverage, notes=tuple(notes))
+
+
+def _parent_rule(options: CellImportOptions, cells: Sequence[ShapedCell]) -> ParentRule:
+    if options.parents is not ParentRule.NONE:
+        return options.parents
+    if "parent" in options.mapping:
+        return ParentRule.COLUMN
+    made = set(options.dissolve.values())
+    if any(cell.attributes.level > 1 and cell.attributes.level - 1 not in made for cell in cells):
+        raise refuse(FaultCode.OPTION_CONFLICT, first="--parent-by-code", second="--map parent=…")
+    return ParentRule.NONE
+
+
+def _repeated_shapes(cells: Sequence[ShapedCell]) -> list[Fault]:
+    """Two cells of one level with one and the same boundary: a copy that got another code."""
+    first_of: dict[tuple[int, bytes], CellAttributes] = {}
+    faults = []
+    for cell in cells:
+        key = (cell.attributes.level, shapely.to_wkb(shapely.normalize(cell.boundary)))
+        first = first_of.setdefault(key, cell.attributes)
+        if first is not cell.attributes:
+            params: dict[str, str | int | float] = {"value": cell.attributes.code, "first": first.number or 0}
+            faults.append(Fault(code=FaultCode.DUPLICATE_SHAPE, feature=cell.attributes.number, params=params))
+    return faults
+
+
+def _coverage(
+    rooted: Sequence[RootedCell], options: CellImportOptions, tell: Callable[[str, int, int], None]
+) -> CoverageReport:
+    cells = [
+        CoverageCell(code=each.attributes.code, level=each.attributes.level, parent=each.parent, boundary=each.boundary)
+        for each in rooted
+    ]
+    families = len({each.parent for each in rooted})
+    return check_coverage(
+        cells, area_m2, tolerance_m2=options.tolerance_m2, progress=lambda done: tell("coverage", done, families)
+    )
+
+
+def _measure(rooted: Sequence[RootedCell]) -> tuple[PlannedCell, ...]:
+    labels = label_points([each.boundary for each in rooted])
+    return tuple(
+        PlannedCell(
+            attributes=each.attributes,
+            path=each.path,
+            boundary=each.boundary,
+            label_point=label,
+            area_m2=area_m2(each.boundary),
+        )
+        for each, label in zip(rooted, labels, strict=True)
+    )

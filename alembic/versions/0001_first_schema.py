@@ -110,7 +110,7 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("kind IN ('workday', 'holiday')", name=op.f("ck_calendar_day_kind")),
+        sa.CheckConstraint("kind IN ('workday', 'holiday', 'morning', 'afternoon')", name=op.f("ck_calendar_day_kind")),
         sa.ForeignKeyConstraint(["jurisdiction"], ["geo.jurisdiction.code"], name=op.f("fk_calendar_day_jurisdiction")),
         sa.PrimaryKeyConstraint("jurisdiction", "day", name=op.f("pk_calendar_day")),
         schema="dispatch",
@@ -213,7 +213,7 @@ def upgrade() -> None:
         sa.Column("jurisdiction", sa.Text(), nullable=False),
         sa.Column("starts", sa.Time(), nullable=False),
         sa.Column("ends", sa.Time(), nullable=False),
-        sa.CheckConstraint("starts < ends", name=op.f("ck_working_hours_order")),
+        sa.CheckConstraint("starts < ends OR ends = '00:00'", name=op.f("ck_working_hours_order")),
         sa.ForeignKeyConstraint(
             ["jurisdiction"], ["geo.jurisdiction.code"], name=op.f("fk_working_hours_jurisdiction")
         ),

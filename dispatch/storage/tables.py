@@ -145,7 +145,10 @@ class CalendarDayRow(Base):
     """A day that the official yearly table names: a holiday, or a make-up workday."""
 
     __tablename__ = "calendar_day"
-    __table_args__ = (CheckConstraint("kind IN ('workday', 'holiday')", name="kind"), {"schema": SCHEMA})
+    __table_args__ = (
+        CheckConstraint("kind IN ('workday', 'holiday', 'morning', 'afternoon')", name="kind"),
+        {"schema": SCHEMA},
+    )
 
     jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
@@ -168,7 +171,7 @@ class WorkingHoursRow(Base):
     """The spans of a working day, wall-clock in the jurisdiction's zone."""
 
     __tablename__ = "working_hours"
-    __table_args__ = (CheckConstraint("starts < ends", name="order"), {"schema": SCHEMA})
+    __table_args__ = (CheckConstraint("starts < ends OR ends = '00:00'", name="order"), {"schema": SCHEMA})
 
     jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"), primary_key=True)
     starts: Mapped[time] = mapped_column(primary_key=True)

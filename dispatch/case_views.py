@@ -1,0 +1,106 @@
+"""What is read of a case: plain values without SQL, language or HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from dispatch.posts import Head, find_head, parse_ladder
+from dispatch.states import CaseState, Light
+
+
+class Inbox(StrEnum):
+    """The dispatcher's inboxes; each is one condition in ``dispatch/storage/cases.py``."""
+
+    ALL = "all"
+    TO_DISPATCH = "to_dispatch"
+    OUT_OF_GRID = "out_of_grid"
+    DUE_SOON = "due_soon"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """A case as lists, the live map and the stream show it. SRID: 4326 for lon, lat."""
+
+    id: UUID
+    ref: str
+    version: int
+    state: CaseState
+    origin: str
+    light: Light
+    channel: str
+    ticket: str
+    category: str
+    category_zh: str
+    category_en: str
+    condition: int | None
+    text: str
+    address: str
+    ledgers: tuple[str, ...]
+    reported_at: datetime
+    dispatched_at: datetime | None
+    acknowledged_at: datetime | None
+    handled_at: datetime | None
+    closed_at: datetime | None
+    suspended_until: datetime | None
+    due_at: datetime | None
+    due_provisional: bool
+    is_on_time: bool | None
+    chain: tuple[Mapping[str, Any], ...]
+    lon: float | None
+    lat: float | None
+    coord_sys: str | None
+    how: str
+    nearest: tuple[Mapping[str, Any], ...]
+    owner_post_id: int | None
+    ladder: tuple[Mapping[str, Any], ...]
+
+    def head(self) -> Head | None:
+        """The responsible person as decided when the case was dispatched; later leave does not rewrite it."""
+        return find_head(parse_ladder(self.ladder)) if self.owner_post_id is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One act in a case's history."""
+
+    seq: int
+    type: str
+    moves: tuple[str, ...]
+    from_state: str | None
+    to_state: str
+    occurred_at: datetime
+    actor_kind: str
+    actor_id: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """What a list asks for; None means "any". Boundary: ``[reported_from, reported_until)``."""
+
+    inbox: Inbox | None = None
+    states: tuple[CaseState, ...] = ()
+    only_open: bool = False
+    cell_code: str | None = None
+    category: str | None = None
+    channel: str | None = None
+    ledger: str | None = None
+    reported_from: datetime | None = None
+    reported_until: datetime | None = None
+    box: tuple[float, float, float, float] | None = None
+    jurisdiction: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CasePage:
+    """A page of a list, newest first, with the cursor of the next one."""
+
+    cases: tuple[CaseView, ...]
+    next: str | None
+    as_of: datetime

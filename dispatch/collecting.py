@@ -1,0 +1,115 @@
+"""The collecting writer: concurrent reports share one statement and one commit.
+
+While a statement runs, new reports wait in a bounded queue; the next statement takes all of them at once. With one
+report at a time there is nothing to wait for, so nothing is delayed; under a burst the collections grow by
+themselves. A report is answered only after the commit that holds it. When a collection fails because one row is
+bad, its reports are written one by one, so the bad one hurts nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from dispatch.intake import PreparedReport, Receipt
+from geo.errors import BadInputError, UnavailableError
+
+Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | BadInputError]]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    report: PreparedReport
+    answer: asyncio.Future[Receipt]
+
+
+class CollectingWriter:
+    """Collect reports and write them together.
+
+    Parameters
+    ----------
+    write
+        Writes a collection in one transaction and returns one outcome per report, in order.
+    writers
+        Statements in flight at most; two keep the next collection ready while one commits.
+    most
+        Reports per statement at most: bounds the transaction's time, and with it the wait of the last one.
+    backlog
+        Reports waiting at most; beyond it the caller is told to come back (``storage.busy``) instead of queueing
+        longer than its own patience.
+    """
+
+    def __init__(self, write: Write, *, writers: int = 2, most: int = 128, backlog: int = 2048) -> None:
+        self._write = write
+        self._most = most
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=backlog)
+        self._writers = writers
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to write."""
+        self._tasks = [asyncio.create_task(self._run(), name=f"intake-{n}") for n in range(self._writers)]
+
+    async def stop(self) -> None:
+        """Write what is waiting, then end: an accepted connection gets its answer."""
+        await self._queue.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def submit(self, report: PreparedReport) -> Receipt:
+        """Write one report and return its receipt after the commit.
+
+        Raises
+        ------
+        UnavailableError
+            ``storage.busy`` when the backlog is full.
+        BadInputError
+            ``dispatch.ticket_reused``.
+        """
+        waiting = _Waiting(report, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(waiting)
+        except asyncio.QueueFull:
+            raise UnavailableError("storage.busy") from None
+        return await waiting.answer
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            # One turn of the loop lets the requests that are already readable join this collection.
+            await asyncio.sleep(0)
+            with contextlib.suppress(asyncio.QueueEmpty):
+                while len(batch) < self._most:
+                    batch.append(self._queue.get_nowait())
+            try:
+                await self._settle(batch)
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    async def _settle(self, batch: list[_Waiting]) -> None:
+        try:
+            outcomes = await self._write([waiting.report for waiting in batch])
+        except Exception as error:  # whatever went wrong belongs to the reports, not to the writer
+            if len(batch) == 1 or isinstance(error, UnavailableError):
+                for waiting in batch:
+                    _fail(waiting, error)
+            else:
+                for waiting in batch:
+                    await self._settle([waiting])
+            return
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, BadInputError):
+                _fail(waiting, outcome)
+            elif not waiting.answer.done():
+                waiting.answer.set_result(outcome)
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    # A caller that hung up has cancelled its future; its report is written all the same.
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)

@@ -1,0 +1,239 @@
+"""Taking a report in: from the caller's words to a located, dispatched case in one transaction.
+
+The rules here are pure; the statement that applies them is ``storage/sql/intake.sql`` and the queue that collects
+concurrent reports into one statement is ``dispatch/collecting.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from dispatch.deadlines import Deadline, Limit, StartRule, add, clock_start, share_at
+from dispatch.lights import warn_share
+from dispatch.posts import Head, Rung, find_backup, find_head, parse_ladder
+from dispatch.reference import Category, Condition, Jurisdiction, Reference
+from dispatch.states import CaseState
+from geo.coordinates import CoordSys, check_position, to_wgs84
+from geo.errors import BadInputError, Fault, InvalidRequestError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report as a channel sends it. ``x`` and ``y`` are longitude and latitude in ``coord_sys``; degrees."""
+
+    channel: str
+    ticket: str
+    text: str
+    category: str
+    condition: int | None = None
+    x: float | None = None
+    y: float | None = None
+    coord_sys: CoordSys | None = None
+    address: str = ""
+    ledgers: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """Hex digest of what was said: the same ticket with another body is a mistake, not a repeat."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedReport:
+    """A report whose rules have been applied; field by field a row of ``intake.sql``. SRID: 4326 for lon, lat."""
+
+    id: UUID
+    jurisdiction: str
+    time_zone: str
+    channel: str
+    ticket: str
+    digest: str
+    category: str
+    condition: int | None
+    body: str
+    address: str
+    ledgers: tuple[str, ...]
+    lon: float | None
+    lat: float | None
+    raw_x: float | None
+    raw_y: float | None
+    coord_sys: str | None
+    reported_at: datetime
+    is_certain: bool
+    due_at: datetime | None
+    due_provisional: bool
+    warn_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the caller is told, now and at every repeat: it is read from the first event, not from today's state."""
+
+    case_id: UUID
+    ref: str
+    ticket: str
+    state: CaseState
+    chain: tuple[Mapping[str, Any], ...]
+    head: Head | None
+    backup: Rung | None
+    nearest: tuple[Mapping[str, Any], ...]
+    how: str
+    grid_version: Mapping[str, Any] | None
+    due_at: datetime | None
+    due_provisional: bool
+    lon: float | None
+    lat: float | None
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """The instants that a handling limit sets."""
+
+    due: Deadline
+    warn_at: datetime
+
+
+def set_clocks(jurisdiction: Jurisdiction, start_rule: str, limit: Limit, dispatched_at: datetime) -> Clocks:
+    """Deadline and yellow light for a case dispatched at an instant.
+
+    Parameters
+    ----------
+    start_rule
+        The channel's: most count from dispatch, a 12345 ticket from the next day.
+    """
+    start = clock_start(jurisdiction.calendar, dispatched_at, StartRule(start_rule))
+    share: Decimal = warn_share(limit.span.total_seconds())
+    return Clocks(
+        due=add(jurisdiction.calendar, start, limit), warn_at=share_at(jurisdiction.calendar, start, limit, share)
+    )
+
+
+def prepare(report: Report, reference: Reference, jurisdiction_code: str, received_at: datetime) -> PreparedReport:
+    """Apply the rules to a report.
+
+    Raises
+    ------
+    InvalidRequestError
+        All faults at once, each with its field.
+    UnavailableError
+        ``dispatch.no_jurisdiction`` when the office is not set up yet.
+    """
+    jurisdiction = reference.jurisdictions.get(jurisdiction_code)
+    if jurisdiction is None:
+        raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=jurisdiction_code)
+    faults: list[Fault] = []
+    category, condition = _classify(report, reference, faults)
+    lon, lat = _position(report, faults)
+    if faults or category is None:
+        raise InvalidRequestError(faults)
+    clocks = None
+    if condition is not None:
+        start_rule = reference.channels[report.channel].start_rule
+        clocks = set_clocks(jurisdiction, start_rule, condition.limit, received_at)
+    return PreparedReport(
+        id=uuid7(),
+        jurisdiction=jurisdiction.code,
+        time_zone=jurisdiction.time_zone,
+        channel=report.channel,
+        ticket=report.ticket,
+        digest=report.digest(),
+        category=category.code,
+        condition=condition.number if condition else None,
+        body=report.text,
+        address=report.address,
+        ledgers=report.ledgers,
+        lon=lon,
+        lat=lat,
+        raw_x=report.x,
+        raw_y=report.y,
+        coord_sys=report.coord_sys.value if report.coord_sys else None,
+        reported_at=received_at,
+        # Certain is what needs no human: the position finds its cell (decided in SQL) and the limit is beyond doubt.
+        is_certain=clocks is not None,
+        due_at=clocks.due.due_at if clocks else None,
+        due_provisional=clocks.due.is_provisional if clocks else False,
+        warn_at=clocks.warn_at if clocks else None,
+    )
+
+
+def _classify(report: Report, reference: Reference, faults: list[Fault]) -> tuple[Category | None, Condition | None]:
+    category = reference.categories.get(report.category)
+    if category is None:
+        faults.append(
+            Fault(code="dispatch.unknown_category", pointer="/category", params={"category": report.category})
+        )
+        return None, None
+    if report.condition is not None and report.condition not in category.conditions:
+        known = ", ".join(str(number) for number in sorted(category.conditions)) or "–"
+        faults.append(
+            Fault(
+                code="dispatch.unknown_condition",
+                pointer="/condition",
+                params={"condition": report.condition, "category": category.code, "known": known},
+            )
+        )
+    return category, category.certain_condition(report.condition)
+
+
+def _position(report: Report, faults: list[Fault]) -> tuple[float | None, float | None]:
+    if report.x is None and report.y is None:
+        if not report.address:
+            faults.append(Fault(code="dispatch.no_position", pointer="/lon"))
+        return None, None
+    if report.x is None or report.y is None:
+        pointer = "/lon" if report.x is None else "/lat"
+        faults.append(Fault(code="dispatch.half_position", pointer=pointer))
+        return None, None
+    if report.coord_sys is None:
+        known = ", ".join(CoordSys)
+        faults.append(Fault(code="dispatch.coord_sys_required", pointer="/coord_sys", params={"known": known}))
+        return None, None
+    try:
+        check_position(report.x, report.y)
+    except BadInputError as error:
+        faults.append(Fault(code=error.code, pointer="/lon", params=error.params))
+        return None, None
+    return to_wgs84(report.x, report.y, report.coord_sys)
+
+
+def read_receipt(
+    *,
+    case_id: UUID,
+    ref: str,
+    ticket: str,
+    state: str,
+    payload: Mapping[str, Any],
+    lon: float | None,
+    lat: float | None,
+    is_repeat: bool,
+) -> Receipt:
+    """Turn the first event's payload into the receipt."""
+    ladder = parse_ladder(payload["ladder"])
+    head = find_head(ladder)
+    due_at = payload["due_at"]
+    return Receipt(
+        case_id=case_id,
+        ref=ref,
+        ticket=ticket,
+        state=CaseState(state),
+        chain=tuple(payload["chain"]),
+        head=head,
+        backup=find_backup(ladder, head) if head else None,
+        nearest=tuple(payload["nearest"]),
+        how=payload["how"],
+        grid_version=payload["grid_version"],
+        due_at=datetime.fromisoformat(due_at) if due_at else None,
+        due_provisional=payload["due_provisional"],
+        lon=lon,
+        lat=lat,
+        is_repeat=is_repeat,
+    )

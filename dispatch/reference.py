@@ -1,0 +1,123 @@
+"""The data that rules are fed with: categories, conditions with limits, channels, calendars.
+
+All of it is data an office may change at any time. A process keeps a copy for a few seconds, because every report
+needs it and it changes a few times a year; a code the copy does not know forces a fresh look before the report is
+refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from dispatch.calendars import WorkingCalendar
+from dispatch.deadlines import Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A filing condition and its handling limit."""
+
+    number: int
+    name_zh: str
+    name_en: str
+    limit: Limit
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A minor class with its conditions; a major class has none and nothing can be reported under it."""
+
+    code: str
+    kind: str
+    parent: str | None
+    name_zh: str
+    name_en: str
+    conditions: Mapping[int, Condition]
+
+    def name(self, locale: str) -> str:
+        """Name in the caller's language."""
+        return (self.name_en if locale == "en" else self.name_zh) or self.name_zh or self.code
+
+    def certain_condition(self, number: int | None) -> Condition | None:
+        """The condition that is beyond doubt: the one named, the only one, or the one marked as default."""
+        if number is not None:
+            return self.conditions.get(number)
+        if len(self.conditions) == 1:
+            return next(iter(self.conditions.values()))
+        return next((condition for condition in self.conditions.values() if condition.is_default), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jurisdiction:
+    """Who runs the grid, and the calendar their clocks follow."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    time_zone: str
+    calendar: WorkingCalendar
+
+    def name(self, locale: str) -> str:
+        """Name in the caller's language."""
+        return (self.name_en if locale == "en" else self.name_zh) or self.name_zh or self.code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """Where reports come in; the start rule says from when the handling limit counts."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    start_rule: str
+
+    def name(self, locale: str) -> str:
+        """Name in the caller's language."""
+        return (self.name_en if locale == "en" else self.name_zh) or self.name_zh or self.code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """One consistent copy of the reference data."""
+
+    categories: Mapping[str, Category]
+    channels: Mapping[str, Channel]
+    jurisdictions: Mapping[str, Jurisdiction]
+
+
+class ReferenceCache:
+    """Keep one copy per process.
+
+    Parameters
+    ----------
+    load
+        Reads a fresh copy from the database.
+    max_age_s
+        A change made elsewhere is seen by this process after at most this long. Units: seconds.
+    """
+
+    #: A burst of reports with a mistyped code must not become a burst of reloads.
+    _MIN_RELOAD_S = 1.0
+
+    def __init__(self, load: Callable[[], Awaitable[Reference]], *, max_age_s: float = 10.0) -> None:
+        self._load = load
+        self._max_age_s = max_age_s
+        self._copy: Reference | None = None
+        self._loaded_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def get(self, *, fresh: bool = False) -> Reference:
+        """Return a copy no older than allowed; ``fresh`` asks for one made just now (at most one second old)."""
+        limit = self._MIN_RELOAD_S if fresh else self._max_age_s
+        if self._copy is not None and time.monotonic() - self._loaded_at < limit:
+            return self._copy
+        async with self._lock:
+            # Whoever waited for the lock finds the copy that the first one loaded.
+            if self._copy is None or time.monotonic() - self._loaded_at >= limit:
+                self._copy = await self._load()
+                self._loaded_at = time.monotonic()
+            return self._copy

@@ -1,0 +1,169 @@
+"""Read and lock cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from dispatch.case_views import CaseFilter, CaseView, EventView, Inbox
+from dispatch.lights import light
+from dispatch.states import HANDLING_STATES, OPEN_STATES, TO_DISPATCH_STATES, CaseState
+from geo.storage.uow import Unit, WriteUnit
+
+# One projection for every reader, so that list, stream and single case never show different things.
+_COLUMNS = """
+c.id, c.ref, c.version, c.state, c.origin, c.channel_code AS channel, c.ticket, c.category_code AS category,
+k.name_zh AS category_zh, k.name_en AS category_en, c.condition_number AS condition, c.text, c.address, c.ledgers,
+c.reported_at, c.dispatched_at, c.acknowledged_at, c.handled_at, c.closed_at, c.suspended_until, c.due_at,
+c.due_provisional, c.warn_at, c.is_on_time, ST_X(c.location) AS lon, ST_Y(c.location) AS lat, c.coord_sys,
+c.located_how AS how, coalesce(c.nearest, '[]') AS nearest, c.owner_post_id, coalesce(c.owner_ladder, '[]') AS ladder,
+coalesce(chain.cells, '[]') AS chain
+"""
+_SOURCES = """
+  FROM dispatch.dispatch_case AS c
+  JOIN dispatch.category AS k ON k.code = c.category_code
+  LEFT JOIN LATERAL (
+         SELECT jsonb_agg(jsonb_build_object('level', g.level, 'code', g.code, 'name_zh', g.name_zh,
+                                             'name_en', g.name_en, 'kind', g.kind) ORDER BY g.level) AS cells
+           FROM geo.cell AS g WHERE g.version_id = c.grid_version_id AND g.code = ANY (c.cell_path)) AS chain ON true
+"""
+
+
+def _in_states(states: frozenset[CaseState]) -> str:
+    # Written into the text, not passed: the planner must see that the partial index on open cases applies.
+    return "c.state IN (" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
+
+
+IS_OPEN = _in_states(OPEN_STATES)
+_INBOX = {
+    Inbox.ALL: IS_OPEN,
+    Inbox.TO_DISPATCH: _in_states(TO_DISPATCH_STATES) + " AND c.located_how = 'covers'",
+    Inbox.OUT_OF_GRID: _in_states(TO_DISPATCH_STATES) + " AND c.located_how <> 'covers'",
+    Inbox.DUE_SOON: _in_states(HANDLING_STATES) + " AND c.warn_at <= now() AND c.due_at >= now()",
+    Inbox.RETURNED: "c.state = 'returned'",
+}
+
+
+def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
+    clauses: list[str] = []
+    values: dict[str, Any] = {}
+
+    def add(clause: str, **bound: Any) -> None:
+        clauses.append(clause)
+        values.update(bound)
+
+    if asked.only_open or asked.inbox is not None:
+        clauses.append(IS_OPEN)
+    if asked.inbox is not None and asked.inbox is not Inbox.ALL:
+        clauses.append(_INBOX[asked.inbox])
+    if asked.states:
+        add("c.state = ANY (%(states)s)", states=[state.value for state in asked.states])
+    if asked.cell_code is not None:
+        add("c.cell_path @> ARRAY[%(cell)s]", cell=asked.cell_code)
+    if asked.category is not None:
+        add("(c.category_code = %(category)s OR k.parent = %(category)s)", category=asked.category)
+    if asked.channel is not None:
+        add("c.channel_code = %(channel)s", channel=asked.channel)
+    if asked.ledger is not None:
+        add("c.ledgers @> ARRAY[%(ledger)s]", ledger=asked.ledger)
+    if asked.reported_from is not None:
+        add("c.reported_at >= %(since)s", since=asked.reported_from)
+    if asked.reported_until is not None:
+        add("c.reported_at < %(until)s", until=asked.reported_until)
+    if asked.jurisdiction is not None:
+        add("c.jurisdiction = %(jurisdiction)s", jurisdiction=asked.jurisdiction)
+    if asked.box is not None:
+        add("c.location && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)",
+            **dict(zip(("west", "south", "east", "north"), asked.box, strict=True)))  # fmt: skip
+    return clauses, values
+
+
+async def list_cases(
+    unit: Unit, asked: CaseFilter, *, limit: int, after: tuple[datetime, UUID] | None, as_of: datetime
+) -> list[CaseView]:
+    """Cases newest first, at most ``limit``, after a position (reported_at, id) of the same order."""
+    clauses, values = _conditions(asked)
+    if after is not None:
+        clauses.append("(c.reported_at, c.id) < (%(after_at)s, %(after_id)s)")
+        values |= {"after_at": after[0], "after_id": after[1]}
+    where = " AND ".join(clauses) or "true"
+    query = (
+        f"SELECT {_COLUMNS} {_SOURCES} WHERE {where}"  # noqa: S608 - constants of this module only
+        " ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"
+    )
+    return await _views(unit, query, values | {"limit": limit}, as_of)
+
+
+async def find_case(unit: Unit, ref: str, *, as_of: datetime) -> CaseView | None:
+    """One case by its number."""
+    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE c.ref = %(ref)s"  # noqa: S608 - constants of this module only
+    views = await _views(unit, query, {"ref": ref}, as_of)
+    return views[0] if views else None
+
+
+async def cases_by_id(unit: Unit, ids: Sequence[UUID], *, as_of: datetime) -> dict[UUID, CaseView]:
+    """Cases of a set of ids."""
+    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE c.id = ANY (%(ids)s)"  # noqa: S608 - constants of this module only
+    return {view.id: view for view in await _views(unit, query, {"ids": list(ids)}, as_of)}
+
+
+async def list_events(unit: Unit, case_id: UUID) -> list[EventView]:
+    """The history of a case, oldest first."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT seq, type, moves, from_state, to_state, occurred_at, actor_kind, actor_id, payload"
+            " FROM dispatch.case_event WHERE case_id = %s ORDER BY seq",
+            (case_id,),
+        )
+        return [EventView(**{**row, "moves": tuple(row["moves"])}) for row in await cursor.fetchall()]
+
+
+async def count_inboxes(unit: Unit, jurisdiction: str | None) -> dict[Inbox, int]:
+    """How many cases wait in each inbox, in one pass over the open cases."""
+    driver = await unit.driver()
+    counts = ", ".join(f"count(*) FILTER (WHERE {clause}) AS {inbox}" for inbox, clause in _INBOX.items())
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            f"SELECT {counts} FROM dispatch.dispatch_case AS c WHERE {IS_OPEN}"  # noqa: S608 - constants only
+            " AND (%(jurisdiction)s::text IS NULL OR c.jurisdiction = %(jurisdiction)s)",
+            {"jurisdiction": jurisdiction},
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return {inbox: row[inbox.value] for inbox in Inbox}
+
+
+async def lock_case(unit: WriteUnit, ref: str) -> dict[str, Any] | None:
+    """Lock a case before looking at it, so that two people cannot both act on what they saw (decision 0002)."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("SELECT * FROM dispatch.dispatch_case WHERE ref = %s FOR UPDATE", (ref,))
+        return await cursor.fetchone()
+
+
+async def _views(unit: Unit, query: str, values: dict[str, Any], as_of: datetime) -> list[CaseView]:
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return [_view(row, as_of) for row in await cursor.fetchall()]
+
+
+def _view(row: dict[str, Any], as_of: datetime) -> CaseView:
+    state = CaseState(row.pop("state"))
+    warn_at = row.pop("warn_at")
+    return CaseView(
+        **{
+            **row,
+            "state": state,
+            "light": light(state, due_at=row["due_at"], warn_at=warn_at, as_of=as_of),
+            "ledgers": tuple(row["ledgers"]),
+            "chain": tuple(row["chain"]),
+            "nearest": tuple(row["nearest"]),
+            "ladder": tuple(row["ladder"]),
+        }
+    )

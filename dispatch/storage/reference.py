@@ -1,0 +1,81 @@
+"""Read the reference data into plain values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy import select
+
+from dispatch.calendars import CalendarDay, DayKind, HourRange, WorkingCalendar
+from dispatch.deadlines import Limit, LimitUnit
+from dispatch.reference import Category, Channel, Condition, Jurisdiction, Reference
+from dispatch.storage.tables import (
+    CalendarDayRow,
+    CalendarYearRow,
+    CategoryConditionRow,
+    CategoryRow,
+    ChannelRow,
+    WorkingHoursRow,
+)
+from geo.storage.tables import JurisdictionRow
+from geo.storage.uow import Unit
+
+
+async def load_reference(unit: Unit) -> Reference:
+    """Read everything that the rules need; a few thousand rows at most."""
+    connection = unit.connection
+    conditions: dict[str, dict[int, Condition]] = defaultdict(dict)
+    for row in await connection.execute(select(CategoryConditionRow.__table__)):
+        conditions[row.category_code][row.number] = Condition(
+            number=row.number,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            limit=Limit(value=row.limit_value, unit=LimitUnit(row.limit_unit)),
+            is_default=row.is_default,
+        )
+    categories = {
+        row.code: Category(
+            code=row.code,
+            kind=row.kind,
+            parent=row.parent,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            conditions=conditions.get(row.code, {}),
+        )
+        for row in await connection.execute(
+            select(CategoryRow.__table__).where(CategoryRow.is_active).order_by(CategoryRow.code)
+        )
+    }
+    channels = {
+        row.code: Channel(code=row.code, name_zh=row.name_zh, name_en=row.name_en, start_rule=row.start_rule)
+        for row in await connection.execute(select(ChannelRow.__table__))
+    }
+    return Reference(categories=categories, channels=channels, jurisdictions=await _load_jurisdictions(unit))
+
+
+async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:
+    connection = unit.connection
+    hours: dict[str, list[HourRange]] = defaultdict(list)
+    for row in await connection.execute(select(WorkingHoursRow.__table__).order_by(WorkingHoursRow.starts)):
+        hours[row.jurisdiction].append(HourRange(starts=row.starts, ends=row.ends))
+    days: dict[str, list[CalendarDay]] = defaultdict(list)
+    for row in await connection.execute(select(CalendarDayRow.__table__)):
+        days[row.jurisdiction].append(CalendarDay(day=row.day, kind=DayKind(row.kind), name=row.name))
+    years: dict[str, set[int]] = defaultdict(set)
+    for row in await connection.execute(select(CalendarYearRow.__table__)):
+        years[row.jurisdiction].add(row.year)
+    return {
+        row.code: Jurisdiction(
+            code=row.code,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            time_zone=row.time_zone,
+            calendar=WorkingCalendar(
+                zone=row.time_zone,
+                days=days[row.code],
+                published=years[row.code],
+                **({"hours": tuple(hours[row.code])} if hours[row.code] else {}),
+            ),
+        )
+        for row in await connection.execute(select(JurisdictionRow.__table__))
+    }

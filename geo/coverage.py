@@ -163,7 +163,7 @@ def _family(
     for gap in shapely.get_parts(shapely.difference(parent.boundary, whole)):
         add(FindingKind.GAP, (), gap)
     within = shapely.covers(parent.boundary, shapes)
-    for index in np.flatnonzero(~within):
+    for index in np.flatnonzero(~within).tolist():
         add(FindingKind.OUTSIDE, (children[index].code,), shapely.difference(shapes[index], parent.boundary))
     return findings
 

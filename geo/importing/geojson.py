@@ -176,9 +176,11 @@ def _ring(number: int, ring: Any) -> list[tuple[float, ...]]:
         raise _malformed(number)
     vertices = [_vertex(number, vertex) for vertex in ring]
     if vertices and vertices[0][:2] != vertices[-1][:2]:
-        raise FileRefusedError(Fault(code=FaultCode.RING_UNCLOSED, feature=number, position=vertices[-1][:2]))
+        raise FileRefusedError(
+            Fault(code=FaultCode.RING_UNCLOSED, feature=number, position=(vertices[-1][0], vertices[-1][1]))
+        )
     if len(vertices) < 4 or len({vertex[:2] for vertex in vertices}) < 3:
-        position = vertices[0][:2] if vertices else None
+        position = (vertices[0][0], vertices[0][1]) if vertices else None
         raise FileRefusedError(
             Fault(code=FaultCode.RING_TOO_SHORT, feature=number, position=position, params={"vertices": len(vertices)})
         )

@@ -122,10 +122,10 @@ def _plain(value: Any) -> Any:
 def _geometry(number: int, blob: bytes | None) -> tuple[BaseGeometry | None, Fault | None]:
     if blob is None:
         return None, Fault(code=FaultCode.EMPTY_GEOMETRY, feature=number)
-    geometry = shapely.from_wkb(blob, on_invalid="ignore")
+    geometry: BaseGeometry | None = shapely.from_wkb(blob, on_invalid="ignore")
     if geometry is not None:
         return geometry, None
     # GEOS refuses rings that do not close or are too short; closing them by force only serves to tell the two apart.
-    closed = shapely.from_wkb(blob, on_invalid="fix")
+    closed: BaseGeometry | None = shapely.from_wkb(blob, on_invalid="fix")
     code = FaultCode.RING_UNCLOSED if closed is not None else FaultCode.GEOMETRY_MALFORMED
     return None, Fault(code=code, feature=number)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import shapely
+from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
 from geo.coordinates import CoordSys
@@ -46,7 +47,7 @@ class PlannedCell:
     attributes: CellAttributes
     path: tuple[str, ...]
     boundary: BaseGeometry
-    label_point: BaseGeometry
+    label_point: Point
     area_m2: float
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from geo.coordinates import snap_to_grid
+from geo.coordinates import CHINA_BOX, snap_to_grid
 from geo.importing.faults import Fault, FaultCode, Note, NoteCode
 from geo.importing.features import RawFeature
 from geo.importing.frames import Frame, Pairs
@@ -101,8 +101,9 @@ def _positions(
     wrong = np.zeros(len(pairs), dtype=np.int8)
     if frame.is_geographic:
         wrong[np.abs(y) > 90] = 2
-        # A latitude that only fits as a longitude, beside a longitude that fits as a latitude.
+        # A latitude that only fits as a longitude, or a pair outside China whose mirror lies inside.
         wrong[(np.abs(y) > 90) & (np.abs(y) <= 180) & (np.abs(x) <= 90)] = 3
+        wrong[_in_china(y, x) & ~_in_china(x, y)] = 3
         wrong[np.abs(x) > 180] = 1
     else:
         wrong[_within_degrees(pairs, owner, len(shapes))[owner]] = 4
@@ -123,6 +124,12 @@ def _positions(
     fine = np.ones(len(shapes), dtype=bool)
     fine[first_of] = False
     return numbers[fine], shapes[fine]
+
+
+def _in_china(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    west, south, east, north = CHINA_BOX
+    inside: npt.NDArray[np.bool_] = (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+    return inside
 
 
 def _within_degrees(pairs: Pairs, owner: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:

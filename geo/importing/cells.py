@@ -1,0 +1,124 @@
+"""Import a file of cells as a draft grid version: one transaction, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import shapely
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from geo.coordinates import SRID_WGS84
+from geo.errors import BadInputError
+from geo.importing.measures import metric_srid
+from geo.importing.plan import CellImportOptions, GridPlan, PlannedCell, plan_cells
+from geo.storage.grid_versions import CellRecord, GridVersion, activate, copy_cells, create_draft, ensure_jurisdiction
+from geo.storage.uow import write_unit
+
+Progress = Callable[[str, int, int], None]
+
+
+class ImportRejectedError(BadInputError):
+    """The file has faults; nothing was written. ``plan.faults`` holds every one of them."""
+
+    def __init__(self, plan: GridPlan) -> None:
+        super().__init__("import.rejected", file=plan.file, count=len(plan.faults))
+        self.plan = plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionTarget:
+    """Where the cells go.
+
+    Parameters
+    ----------
+    jurisdiction
+        Six digits; added when it does not exist yet, with ``time_zone`` and a metric CRS that suits the place.
+    activate
+        Make the version current in the same transaction.
+    activate_at
+        From when; now if left out.
+    """
+
+    jurisdiction: str
+    version_name: str = ""
+    code_system: str = "free"
+    time_zone: str = "Asia/Shanghai"
+    activate: bool = False
+    activate_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellImport:
+    """What became of an import; ``version`` is None after a dry run."""
+
+    plan: GridPlan
+    version: GridVersion | None
+
+
+async def import_cells(
+    engine: AsyncEngine,
+    path: Path,
+    options: CellImportOptions,
+    target: VersionTarget,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> CellImport:
+    """Read, check and store a file of cells.
+
+    Raises
+    ------
+    ImportRejectedError
+        The file has faults; the database is untouched.
+    """
+    # Parsing and geometry are CPU work; a thread keeps the event loop (and the progress bar) alive.
+    plan = await asyncio.to_thread(plan_cells, path, options, progress=progress)
+    if plan.faults:
+        raise ImportRejectedError(plan)
+    if dry_run:
+        return CellImport(plan=plan, version=None)
+    async with write_unit(engine) as unit:
+        label = plan.cells[0].label_point
+        await ensure_jurisdiction(
+            unit, target.jurisdiction, time_zone=target.time_zone, metric_srid=metric_srid(label.x, label.y)
+        )
+        version = await create_draft(
+            unit,
+            target.jurisdiction,
+            name=target.version_name,
+            code_system=target.code_system,
+            source=f"{plan.file} ({plan.frame})",
+        )
+        await copy_cells(unit, version.id, _records(plan, progress), count=len(plan.cells))
+        if target.activate:
+            version = await activate(unit, version.id, at=target.activate_at)
+    return CellImport(plan=plan, version=version)
+
+
+def _records(plan: GridPlan, progress: Progress | None) -> Iterator[CellRecord]:
+    for done, cell in enumerate(plan.cells, 1):
+        yield _record(cell)
+        if progress is not None:
+            progress("store", done, len(plan.cells))
+
+
+def _record(cell: PlannedCell) -> CellRecord:
+    attributes = cell.attributes
+    return CellRecord(
+        level=attributes.level,
+        code=attributes.code,
+        name_zh=attributes.name_zh,
+        name_en=attributes.name_en,
+        kind=attributes.kind.value,
+        parent=attributes.parent if attributes.level > 1 else None,
+        path=cell.path,
+        population=attributes.population,
+        households=attributes.households,
+        area_m2=cell.area_m2,
+        boundary=shapely.to_wkb(shapely.set_srid(cell.boundary, SRID_WGS84), hex=True, include_srid=True),
+        label_point=shapely.to_wkb(shapely.set_srid(cell.label_point, SRID_WGS84), hex=True, include_srid=True),
+    )

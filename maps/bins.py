@@ -1,0 +1,95 @@
+"""Binned cases for the heat layer: enough in each bin that no bin stands for one person's report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from maps.suppression import SMALL_COUNT
+
+__all__ = ["Bin", "HeatSpot", "merge_small_bins"]
+
+#: A bin of 50 m may grow to 800 m; what is still small then is left out.
+_DOUBLINGS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Cases of one square of a regular lattice.
+
+    Attributes
+    ----------
+    column, row
+        Number of the square, counted from longitude 0 and latitude 0.
+    lon, lat
+        Middle of the square, not of its cases: the middle of a single case would be its place. SRID: 4326.
+    cases
+        How many.
+    """
+
+    column: int
+    row: int
+    lon: float
+    lat: float
+    cases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatSpot:
+    """A weighted place for the heat layer. SRID: 4326."""
+
+    lon: float
+    lat: float
+    cases: int
+
+
+def merge_small_bins(bins: Iterable[Bin], *, small: int = SMALL_COUNT) -> tuple[list[HeatSpot], int]:
+    """Merge bins with few cases into larger squares until each has enough.
+
+    Parameters
+    ----------
+    bins
+        Bins of one lattice, each square at most once.
+    small
+        The fewest cases that may be drawn.
+
+    Returns
+    -------
+    tuple[list[HeatSpot], int]
+        The spots, most cases first, and the number of cases that stayed too few at 16 times the size and are left out.
+
+    Notes
+    -----
+    Squares double four times (50 → 800 m). A large square only takes the bins that were too small before; its place is
+    its own middle. Cost: O(n).
+    """
+    ready: list[HeatSpot] = []
+    waiting = [(each.column, each.row, each.lon, each.lat, each.cases) for each in bins if each.cases > 0]
+    if not waiting:
+        return [], 0
+    for doubling in range(_DOUBLINGS + 1):
+        ready.extend(HeatSpot(lon=lon, lat=lat, cases=cases) for _, _, lon, lat, cases in waiting if cases >= small)
+        waiting = [each for each in waiting if each[4] < small]
+        if doubling < _DOUBLINGS:
+            waiting = _double(waiting)
+    ready.sort(key=lambda spot: (-spot.cases, spot.lat, spot.lon))
+    return ready, sum(each[4] for each in waiting)
+
+
+def _double(squares: list[tuple[int, int, float, float, int]]) -> list[tuple[int, int, float, float, int]]:
+    """Sum squares into squares of twice the side."""
+    merged: dict[tuple[int, int], tuple[float, float, int]] = {}
+    for column, row, lon, lat, cases in squares:
+        # Middle = (number + 1/2) * side, so the side follows from any middle, and so does the larger middle.
+        target = (column // 2, row // 2)
+        middle_lon = lon / (column + 0.5) * 2 * (target[0] + 0.5)
+        middle_lat = lat / (row + 0.5) * 2 * (target[1] + 0.5)
+        present = merged.get(target, (middle_lon, middle_lat, 0))
+        merged[target] = (present[0], present[1], present[2] + cases)
+    return [
+        (column, row, middle_lon, middle_lat, cases)
+        for (column, row), (middle_lon, middle_lat, cases) in merged.items()
+        if math.isfinite(middle_lon)
+    ]

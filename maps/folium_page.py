@@ -1,0 +1,456 @@
+"""The one place that touches Folium: from plain values to a page that asks nobody else for anything.
+
+Folium and branca put addresses of content networks into every page, escape nothing in pop-ups, and let a link override
+change the class for the whole process. So, here:
+
+* links are replaced on the *instances*, never through ``add_js_link`` (which edits the list of the class);
+* Bootstrap, jQuery, Font Awesome and awesome-markers are not loaded: nothing on these maps needs them;
+* no text goes through Folium's HTML: names travel as JSON, and the page's script sets them as text;
+* element ids are fixed, so that equal input gives equal bytes;
+* `check_no_foreign` reads the finished page and raises when any foreign address is left.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import folium
+from branca.element import Element, Figure
+from folium.map import Layer, LayerControl
+from folium.plugins import HeatMap
+from folium.raster_layers import ImageOverlay
+from folium.template import Template
+
+from maps.bins import HeatSpot
+from maps.outline import EncodedOutlines
+
+__all__ = [
+    "ForeignAddressError",
+    "FrameContent",
+    "LegendPart",
+    "SurfaceLayer",
+    "check_no_foreign",
+    "content_security_policy",
+    "render_frame",
+]
+
+_STATIC: Final = Path(__file__).resolve().parent / "static"
+_STYLES: Final = ("vendor/leaflet/leaflet.css", "tokens.css", "planner/frame.css")
+_SCRIPTS: Final = ("vendor/leaflet/leaflet.js", "vendor/leaflet.heat/leaflet-heat.js", "planner/frame.js")
+
+#: XML namespaces are names, not places: nothing is ever fetched from them.
+_NAMESPACES: Final = ("http://www.w3.org/",)
+_FOREIGN: Final = re.compile(
+    r"""(?ix)
+      \b(?:https?|wss?|ftp)\s*:\s*\\?/\\?/ [^\s"'<>\\)]*     # absolute, also as \/\/ inside a script
+    | (?:src|href|srcset|action|poster|data|background)\s*=\s*["']?\s*//[^\s"'<>]+
+    | url\(\s*["']?\s*//[^\s"')]+
+    | @import\s[^;]*//[^;]+
+    """
+)
+_SCRIPT_TEXT: Final = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+
+
+class ForeignAddressError(ValueError):
+    """A page would have asked somebody else for something."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.addresses = tuple(addresses)
+        super().__init__("the page names foreign addresses: " + ", ".join(self.addresses[:5]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegendPart:
+    """A piece of a legend's sentence.
+
+    Attributes
+    ----------
+    text
+        The words; plain text.
+    sign
+        What stands before them: ``class`` (with ``index``), ``hatch``, ``blank``, or nothing.
+    index
+        Number of the class, from 0.
+    """
+
+    text: str
+    sign: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurfaceLayer:
+    """A picture of the density. SRID: 4326 for the edges; the rows are even in EPSG:3857."""
+
+    png_light: bytes
+    png_dark: bytes
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameContent:
+    """Everything that is drawn inside the frame; plain values, texts already in the reader's language.
+
+    Attributes
+    ----------
+    locale, title
+        Language tag and title of the document.
+    outlines, codes, names, counts, tones
+        The cells, in one order. ``counts`` has the text to show (``"1,204"``, ``"<5"``); ``tones`` one sign per cell:
+        the digit of its class, ``h`` hatched, ``-`` blank.
+    levels
+        Level of the cells; decides how strong their edges are.
+    parents, parent_names
+        Outlines of the levels above, strongest first: (level, outlines), and names of the cells of the first of them.
+    spots, spot_peak
+        The point heat layer and the weight at which it is darkest.
+    surface
+        The density picture, or None when there is too little to draw.
+    palette_light, palette_dark
+        Colours of the classes.
+    legends
+        Sentences for the layers ``cells``, ``density``, ``heat``.
+    texts
+        Small words of the controls, by the keys that the script uses.
+    credit
+        Data-as-of, grid version, attribution: one line at the foot.
+    """
+
+    locale: str
+    title: str
+    outlines: EncodedOutlines
+    codes: Sequence[str]
+    names: Sequence[str]
+    counts: Sequence[str]
+    tones: str
+    level: int
+    parents: Sequence[tuple[int, EncodedOutlines, Sequence[str]]]
+    spots: Sequence[HeatSpot]
+    spot_peak: float
+    surface: SurfaceLayer | None
+    palette_light: Sequence[str]
+    palette_dark: Sequence[str]
+    surface_palette_light: Sequence[str]
+    surface_palette_dark: Sequence[str]
+    legends: Mapping[str, Sequence[LegendPart]]
+    texts: Mapping[str, str]
+    credit: str
+
+
+class _Raw(Element):
+    """Text that is put out as it is: branca would read it as a template."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def render(self, **_: Any) -> str:
+        return self.text
+
+
+class _CellLayer(Layer):
+    """Cells of one level, unpacked and styled by the page's script."""
+
+    _template = Template(
+        """
+        {% macro script(this, kwargs) %}
+            var {{ this.get_name() }} = gridward.cells({{ this.payload }});
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self, payload: Mapping[str, Any], *, name: str, overlay: bool = False, control: bool = True) -> None:
+        super().__init__(name=name, overlay=overlay, control=control, show=True)
+        self._name = "Cells"
+        self.payload = _script_json(payload)
+
+
+class _Finish(folium.MacroElement):
+    """Hands the finished map to the page's script: legend, scale, labels, theme, messages."""
+
+    _template = Template(
+        """
+        {% macro script(this, kwargs) %}
+            gridward.finish({{ this._parent.get_name() }}, {{ this.layers }}, {{ this.payload }});
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self, layers: Mapping[str, str], payload: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._name = "Finish"
+        # Names of script variables, not strings.
+        self.layers = "{" + ", ".join(f"{key}: {variable}" for key, variable in layers.items()) + "}"
+        self.payload = _script_json(payload)
+
+
+def render_frame(content: FrameContent, *, static_url: str = "/static", inline: bool = False) -> str:
+    """Render the map as a complete HTML document.
+
+    Parameters
+    ----------
+    content
+        What to draw.
+    static_url
+        Where this server serves ``maps/static``, without a trailing slash.
+    inline
+        Put scripts, styles and pictures into the document: one file that works from a disk without any server.
+
+    Returns
+    -------
+    str
+        The document. The same content gives the same text.
+
+    Raises
+    ------
+    ForeignAddressError
+        If a foreign address is left.
+    """
+    page = folium.Map(
+        location=_centre(content.outlines),
+        zoom_start=12,
+        tiles=None,
+        zoom_control=False,
+        font_size="13px",
+        prefer_canvas=True,
+        # Fractional zoom lets the cells fill the frame.
+        zoomSnap=0.25,
+        zoomDelta=0.5,
+        minZoom=5,
+        maxZoom=19,
+        attributionControl=False,
+    )
+    page.default_js, page.default_css = [], []
+    _fix_id(page, "heat")
+    layers = _add_layers(page, content)
+    if not content.outlines.is_empty:
+        box = content.outlines
+        page.fit_bounds([[box.south, box.west], [box.north, box.east]], padding=(12, 12))
+    control = LayerControl(position="topright", collapsed=False)
+    finish = _Finish(layers, _finish_payload(content))
+    page.add_child(control)
+    page.add_child(finish)
+    _fix_id(control, "switch")
+    _fix_id(finish, "end")
+    for number, child in enumerate(page._children.values()):
+        if child._name == "FitBounds":
+            _fix_id(child, f"fit{number}")
+    figure = page.get_root()
+    assert isinstance(figure, Figure)
+    _fix_id(figure, "page")
+    figure.title = escape(content.title)
+    for name, asset in zip((*_STYLES, *_SCRIPTS), _assets(static_url, inline=inline), strict=True):
+        figure.header.add_child(_Raw(asset), name=name)
+    html = figure.render()
+    html = html.replace("<html>", f'<html lang="{escape(content.locale)}">', 1)
+    # Folium forbids zooming by hand for the whole document; people who need large type must be able to.
+    html = re.sub(r'content="width=device-width,\s*initial-scale=1\.0[^"]*"', 'content="width=device-width"', html, count=1)
+    check_no_foreign(html)
+    return html
+
+
+def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
+    """Add the three views (one at a time) and the edges of the levels above; return their script variables."""
+    cells = _CellLayer(
+        {
+            "shapes": list(content.outlines.shapes),
+            "codes": _front_code(content.codes),
+            "names": _front_code(content.names),
+            "counts": list(content.counts),
+            "tones": content.tones,
+            "level": content.level,
+            "light": list(content.palette_light),
+            "dark": list(content.palette_dark),
+        },
+        name=escape(content.texts["layer.cells"]),
+    )
+    page.add_child(cells)
+    _fix_id(cells, "main")
+    layers = {"cells": cells.get_name()}
+    if content.surface is not None:
+        surface = content.surface
+        picture = ImageOverlay(
+            _data_url("image/png", surface.png_light),
+            bounds=[[surface.south, surface.west], [surface.north, surface.east]],
+            pixelated=False,
+            overlay=False,
+            show=False,
+            name=escape(content.texts["layer.density"]),
+            alt=content.texts["layer.density"],
+        )
+        page.add_child(picture)
+        _fix_id(picture, "density")
+        layers["density"] = picture.get_name()
+    if content.spots:
+        heat = HeatMap(
+            [[round(spot.lat, 5), round(spot.lon, 5), spot.cases] for spot in content.spots],
+            name=escape(content.texts["layer.heat"]),
+            overlay=False,
+            show=False,
+            min_opacity=0.08,
+            max_zoom=12,
+            radius=20,
+            blur=18,
+            max=content.spot_peak,
+        )
+        heat.default_js, heat.default_css = [], []
+        page.add_child(heat)
+        _fix_id(heat, "spots")
+        layers["heat"] = heat.get_name()
+    for level, outlines, names in content.parents:
+        edges = _CellLayer(
+            {"shapes": list(outlines.shapes), "names": _front_code(names), "level": level, "edges": True},
+            name=f"level {level}",
+            overlay=True,
+            control=False,
+        )
+        page.add_child(edges)
+        _fix_id(edges, f"level{level}")
+        layers[f"level{level}"] = edges.get_name()
+    return layers
+
+
+def _finish_payload(content: FrameContent) -> dict[str, Any]:
+    return {
+        "legends": {
+            layer: [[part.sign, part.index, part.text] for part in parts] for layer, parts in content.legends.items()
+        },
+        "surface": {"light": list(content.surface_palette_light), "dark": list(content.surface_palette_dark)},
+        "pictureDark": _data_url("image/png", content.surface.png_dark) if content.surface else "",
+        "texts": dict(content.texts),
+        "credit": content.credit,
+    }
+
+
+def _fix_id(element: Element, name: str) -> None:
+    """Give an element a fixed id, and its place in the parent the matching name."""
+    parent, before = element._parent, element.get_name()
+    element._id = name
+    if parent is not None and before in parent._children:
+        parent._children = type(parent._children)(
+            (element.get_name() if key == before else key, child) for key, child in parent._children.items()
+        )
+
+
+def _centre(outlines: EncodedOutlines) -> list[float]:
+    """Return [lat, lon], as Leaflet wants it: this module is one of the two places that turn the pair round."""
+    return [(outlines.south + outlines.north) / 2, (outlines.west + outlines.east) / 2]
+
+
+def _front_code(texts: Sequence[str]) -> list[str]:
+    """Write each text as the length of what it shares with the one before (base 36, at most 35) and the rest."""
+    coded, before = [], ""
+    for text in texts:
+        shared = 0
+        while shared < min(len(text), len(before), 35) and text[shared] == before[shared]:
+            shared += 1
+        coded.append("0123456789abcdefghijklmnopqrstuvwxyz"[shared] + text[shared:])
+        before = text
+    return coded
+
+
+def _script_json(value: object) -> str:
+    r"""Write JSON that may stand in a script element, whatever the texts in it are.
+
+    ``<``, ``>`` and ``&`` cannot end the element or open a comment, U+2028/9 cannot end a line, and ``//`` is split, so
+    that an address inside somebody's text is never taken for one that the page names.
+
+    Examples
+    --------
+    >>> _script_json("</script>")
+    '"\\u003c/script\\u003e"'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for sign, code in (("<", "003c"), (">", "003e"), ("&", "0026"), ("\u2028", "2028"), ("\u2029", "2029")):
+        text = text.replace(sign, "\\u" + code)
+    return text.replace("//", "/\\u002f")
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _assets(static_url: str, *, inline: bool) -> list[str]:
+    """Return the header's tags for styles and scripts, in order."""
+    if not inline:
+        prefix = escape(static_url.rstrip("/"))
+        return [
+            *(f'<link rel="stylesheet" href="{prefix}/{path}">' for path in _STYLES),
+            *(f'<script src="{prefix}/{path}"></script>' for path in _SCRIPTS),
+        ]
+    return [
+        *(f"<style>{_inline_style(_STATIC / path)}</style>" for path in _STYLES),
+        *(f"<script>{_inline_script(_STATIC / path)}</script>" for path in _SCRIPTS),
+    ]
+
+
+def _inline_style(path: Path) -> str:
+    def embed(match: re.Match[str]) -> str:
+        picture = path.parent / match.group(1)
+        return f"url({_data_url('image/png', picture.read_bytes())})" if picture.is_file() else "none"
+
+    return _drop_addresses(re.sub(r"url\(\s*[\"']?([\w./-]+\.png)[\"']?\s*\)", embed, path.read_text(encoding="utf-8")))
+
+
+def _inline_script(path: Path) -> str:
+    text = re.sub(r"(?m)^//# sourceMappingURL=.*$", "", path.read_text(encoding="utf-8"))
+    return _drop_addresses(text).replace("</script", "<\\/script")
+
+
+def _drop_addresses(text: str) -> str:
+    """Remove the addresses of projects from comments and banners of third-party files; none of them is ever fetched."""
+    return re.sub(r"https?://(?!www\.w3\.org/)[^\s\"'<>)]*", "", text)
+
+
+def check_no_foreign(html: str, *, allowed: Sequence[str] = _NAMESPACES) -> None:
+    """Raise when a page names a foreign address anywhere: in markup, style or script.
+
+    Parameters
+    ----------
+    html
+        The finished page.
+    allowed
+        Beginnings of addresses that are only names.
+
+    Raises
+    ------
+    ForeignAddressError
+        With all of them.
+
+    Examples
+    --------
+    >>> check_no_foreign('<script src="/static/vendor/leaflet/leaflet.js"></script>')
+    >>> check_no_foreign('<script src="//cdn.example/x.js"></script>')
+    Traceback (most recent call last):
+        ...
+    maps.folium_page.ForeignAddressError: the page names foreign addresses: src="//cdn.example/x.js
+    """
+    found = [match.group(0) for match in _FOREIGN.finditer(html)]
+    foreign = [address for address in found if not address.startswith(tuple(allowed))]
+    if foreign:
+        raise ForeignAddressError(list(dict.fromkeys(foreign)))
+
+
+def content_security_policy(html: str) -> str:
+    """Return a policy under which exactly this page's own inline scripts run, in a sandbox without an origin."""
+    hashes = sorted(
+        {
+            "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") + "'"
+            for text in _SCRIPT_TEXT.findall(html)
+        }
+    )
+    return (
+        f"default-src 'none'; script-src 'self' {' '.join(hashes)}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
+    )

@@ -1,0 +1,429 @@
+// @ts-check
+// The script of the planner's map, inside its frame. A classic script: the frame has no origin of its own, so a module could not be
+// loaded. It never writes HTML: every text from the data is set as text.
+(function () {
+  "use strict";
+
+  /** @typedef {any} Leaflet Leaflet and its plugins are classic scripts without types here. */
+  /** @type {Leaflet} */
+  const L = /** @type {any} */ (window).L;
+
+  /** Units: degrees; as in maps/outline.py. */
+  const STEP = 1e-5;
+  const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  const HALF = 31;
+  /** @type {Record<number, number>} Edge width by level, in CSS pixels. */
+  const WIDTHS = { 1: 2, 2: 1.25, 3: 0.75 };
+  const LABELS_AT_ONCE = 160;
+
+  /** @type {"light" | "dark"} */
+  let theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  document.documentElement.setAttribute("data-theme", theme);
+
+  /** @param {string} name */
+  function token(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  /** Read a packed ring: differences of lon and lat in base 31. Leaflet wants [lat, lon]. @param {string} text */
+  function readRing(text) {
+    /** @type {number[][]} */
+    const ring = [];
+    let total = 0;
+    let factor = 1;
+    let isLon = true;
+    let lon = 0;
+    let lat = 0;
+    for (let at = 0; at < text.length; at += 1) {
+      const value = ALPHABET.indexOf(text[at]);
+      total += (value % HALF) * factor;
+      factor *= HALF;
+      if (value >= HALF) continue;
+      const number = total % 2 === 0 ? total / 2 : -(total + 1) / 2;
+      total = 0;
+      factor = 1;
+      if (isLon) {
+        lon += number;
+      } else {
+        lat += number;
+        ring.push([lat * STEP, lon * STEP]);
+      }
+      isLon = !isLon;
+    }
+    return ring;
+  }
+
+  /** @param {string} shape */
+  function readShape(shape) {
+    return shape.split(";").map((polygon) => polygon.split(",").map(readRing));
+  }
+
+  /** @param {string[]} coded Each text: how much it shares with the one before (base 36), and the rest. */
+  function readTexts(coded) {
+    let before = "";
+    return coded.map((text) => (before = before.slice(0, parseInt(text[0], 36)) + text.slice(1)));
+  }
+
+  // A canvas that can hatch: one for all layers, for 20,000 SVG paths would be too many.
+  const Hatching = L.Canvas.extend({
+    _fillStroke(/** @type {CanvasRenderingContext2D} */ context, /** @type {Leaflet} */ layer) {
+      if (!layer.options.hatch) {
+        L.Canvas.prototype._fillStroke.call(this, context, layer);
+        return;
+      }
+      context.globalAlpha = 1;
+      context.fillStyle = hatch(context);
+      context.fill("evenodd");
+      layer.options.fill = false;
+      L.Canvas.prototype._fillStroke.call(this, context, layer);
+      layer.options.fill = true;
+    },
+  });
+
+  /** @type {Record<string, CanvasPattern | string>} */
+  const hatches = {};
+
+  /** @param {CanvasRenderingContext2D} context */
+  function hatch(context) {
+    if (!hatches[theme]) {
+      const tile = document.createElement("canvas");
+      tile.width = tile.height = 7;
+      const brush = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
+      brush.strokeStyle = token("--edge");
+      brush.lineWidth = 1;
+      brush.beginPath();
+      brush.moveTo(-1, 8);
+      brush.lineTo(8, -1);
+      brush.moveTo(-1, 1);
+      brush.lineTo(1, -1);
+      brush.moveTo(6, 8);
+      brush.lineTo(8, 6);
+      brush.stroke();
+      hatches[theme] = context.createPattern(tile, "repeat") || token("--hairline");
+    }
+    return hatches[theme];
+  }
+
+  /** @type {Leaflet} */
+  let canvas = null;
+  /** @type {Leaflet[]} */
+  const groups = [];
+
+  /**
+   * Build the layer of one level.
+   *
+   * @param {{shapes: string[], codes?: string[], names: string[], counts?: string[], tones?: string, level: number,
+   *   edges?: boolean, light?: string[], dark?: string[]}} packed
+   */
+  function cells(packed) {
+    canvas = canvas || new Hatching({ padding: 0.3 });
+    const codes = packed.codes ? readTexts(packed.codes) : [];
+    const names = readTexts(packed.names);
+    const group = L.featureGroup();
+    group.gw = packed;
+    packed.shapes.forEach((shape, at) => {
+      if (!shape) return;
+      const polygon = L.polygon(readShape(shape), {
+        renderer: canvas,
+        interactive: !packed.edges,
+        smoothFactor: packed.shapes.length > 2000 ? 1 : 0.5,
+        bubblingMouseEvents: false,
+      });
+      polygon.gw = {
+        code: codes[at] || "",
+        name: names[at] || "",
+        count: packed.counts ? packed.counts[at] : "",
+        tone: packed.tones ? packed.tones[at] : "-",
+        level: packed.level,
+      };
+      group.addLayer(polygon);
+    });
+    group.gwStyle = (/** @type {Leaflet} */ polygon) => {
+      const { tone, level } = polygon.gw;
+      const plain = packed.edges || tone === "-" || tone === "h";
+      return {
+        stroke: true,
+        color: packed.edges ? token("--map-edge-1") : plain ? token("--map-edge-3") : token("--paper"),
+        weight: packed.edges ? WIDTHS[level] || 1 : packed.shapes.length > 60 ? 0.75 : 1,
+        opacity: packed.edges ? 0.8 : 1,
+        fill: !packed.edges,
+        hatch: tone === "h",
+        fillColor: plain ? token("--paper") : (theme === "dark" ? packed.dark : packed.light)?.[Number(tone)],
+        fillOpacity: plain ? 0 : 1,
+        dashArray: undefined,
+      };
+    };
+    groups.push(group);
+    restyle(group);
+    return group;
+  }
+
+  /** @param {Leaflet} group */
+  function restyle(group) {
+    group.eachLayer((/** @type {Leaflet} */ polygon) => polygon.setStyle(group.gwStyle(polygon)));
+  }
+
+  /** @param {string} tag @param {string} [text] @param {string} [className] */
+  function make(tag, text, className) {
+    const element = document.createElement(tag);
+    if (text) element.textContent = text;
+    if (className) element.className = className;
+    return element;
+  }
+
+  /**
+   * Add everything around the layers: legend, scale, labels, theme, and the talk with the page outside.
+   *
+   * @param {Leaflet} map
+   * @param {Record<string, Leaflet>} layers
+   * @param {{legends: Record<string, [string, number, string][]>, surface: {light: string[], dark: string[]},
+   *   pictureDark: string, texts: Record<string, string>, credit: string}} content
+   */
+  function finish(map, layers, content) {
+    const { texts } = content;
+    map.getContainer().setAttribute("role", "region");
+    map.getContainer().setAttribute("aria-label", document.title);
+    L.control
+      .zoom({ position: "topleft", zoomInTitle: texts["zoom.in"], zoomOutTitle: texts["zoom.out"] })
+      .addTo(map);
+    const packed = layers.cells.gw;
+    const pictureLight = layers.density ? layers.density._url : "";
+    let shown = "cells";
+
+    const foot = L.control({ position: "bottomright" });
+    foot.onAdd = () => make("div", content.credit, "gw-foot");
+    foot.addTo(map);
+    L.control.scale({ position: "bottomright", imperial: false, maxWidth: 120 }).addTo(map);
+    const north = L.control({ position: "bottomright" });
+    north.onAdd = () => make("div", texts.north, "gw-north");
+    north.addTo(map);
+
+    const legend = L.control({ position: "bottomleft" });
+    legend.onAdd = () => {
+      const box = make("div", "", "gw-legend");
+      box.setAttribute("aria-live", "polite");
+      L.DomEvent.disableClickPropagation(box);
+      return box;
+    };
+    legend.addTo(map);
+
+    function drawLegend() {
+      const box = legend.getContainer();
+      const palette = shown === "cells" ? packed[theme] : content.surface[theme];
+      box.replaceChildren(
+        ...(content.legends[shown] || []).map(([sign, index, text]) => {
+          const part = make("span", "", sign ? "" : "gw-words");
+          if (sign) {
+            const mark = make("i");
+            if (sign === "class") mark.style.background = palette[index];
+            if (sign === "hatch") {
+              mark.style.background = `repeating-linear-gradient(-45deg, ${token("--edge")} 0 1px, transparent 1px 5px)`;
+            }
+            part.append(mark);
+          }
+          part.append(text);
+          return part;
+        }),
+      );
+    }
+
+    /** @type {Leaflet} */
+    let marked = null;
+
+    /** @param {Leaflet} polygon @param {boolean} isMarked */
+    function mark(polygon, isMarked) {
+      const plain = shown === "cells" ? {} : { stroke: false, fillOpacity: 0, hatch: false };
+      polygon.setStyle(
+        isMarked
+          ? { stroke: true, color: token("--accent"), weight: 3, opacity: 1 }
+          : { ...layers.cells.gwStyle(polygon), ...plain },
+      );
+      if (isMarked) polygon.bringToFront();
+    }
+
+    /** @param {string | null} code */
+    function markCode(code) {
+      if (marked) mark(marked, false);
+      marked = code ? byCode.get(code) || null : null;
+      if (marked) mark(marked, true);
+      Object.keys(layers)
+        .filter((name) => name.startsWith("level"))
+        .forEach((name) => layers[name].bringToFront());
+    }
+
+    /** @type {Map<string, Leaflet>} */
+    const byCode = new Map();
+    const tooltip = L.tooltip({ sticky: true, direction: "top", offset: [0, -8], opacity: 1 });
+    layers.cells.eachLayer((/** @type {Leaflet} */ polygon) => byCode.set(polygon.gw.code, polygon));
+    layers.cells.on("mouseover", (/** @type {Leaflet} */ event) => {
+      const polygon = event.layer;
+      const box = make("div");
+      box.append(make("b", polygon.gw.name), make("small", polygon.gw.code), make("span", polygon.gw.count));
+      tooltip.setContent(box).setLatLng(event.latlng).addTo(map);
+      markCode(polygon.gw.code);
+      tell({ type: "hover", code: polygon.gw.code });
+    });
+    layers.cells.on("mousemove", (/** @type {Leaflet} */ event) => tooltip.setLatLng(event.latlng));
+    layers.cells.on("mouseout", () => {
+      tooltip.remove();
+      markCode(null);
+      tell({ type: "hover", code: null });
+    });
+    layers.cells.on("click", (/** @type {Leaflet} */ event) => tell({ type: "pick", code: event.layer.gw.code }));
+
+    map.on("baselayerchange", (/** @type {Leaflet} */ event) => {
+      shown = Object.keys(layers).find((name) => layers[name] === event.layer) || "cells";
+      drawLegend();
+      tell({ type: "layer", layer: shown });
+    });
+
+    const pane = map.createPane("gw-labels");
+    pane.style.zIndex = "640";
+    pane.style.pointerEvents = "none";
+    const named = labelOrder(layers);
+    const drawLabels = () => labels(map, pane, named);
+    map.on("zoomend moveend resize viewreset", drawLabels);
+    map.on("zoomanim", () => pane.replaceChildren());
+
+    function applyTheme() {
+      document.documentElement.setAttribute("data-theme", theme);
+      groups.forEach(restyle);
+      if (layers.density) layers.density.setUrl(theme === "dark" ? content.pictureDark : pictureLight);
+      if (layers.heat) layers.heat.setOptions({ gradient: gradient(content.surface[theme]) });
+      drawLegend();
+    }
+
+    window.addEventListener("message", (event) => {
+      // Only the page around us speaks to us; what it says is a theme, a code of a cell, or a wish to see one.
+      if (event.source !== window.parent || window.parent === window || typeof event.data !== "object") return;
+      const { type, value } = event.data || {};
+      if (type === "theme" && (value === "dark" || value === "light")) {
+        theme = value;
+        applyTheme();
+      }
+      if (type === "mark") markCode(typeof value === "string" ? value : null);
+      if (type === "show" && byCode.has(value)) {
+        map.fitBounds(byCode.get(value).getBounds(), { padding: [80, 80], maxZoom: 16 });
+        markCode(value);
+      }
+    });
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => {
+      if (window.parent !== window) return;
+      theme = event.matches ? "dark" : "light";
+      applyTheme();
+    });
+
+    const extent = layers.cells.getBounds();
+    const fit = () => {
+      map.invalidateSize({ animate: false });
+      if (extent.isValid()) map.fitBounds(extent, { padding: [12, 12], animate: false });
+    };
+    // Paper has another shape, and it is always light.
+    window.matchMedia("print").addEventListener("change", (event) => {
+      const before = theme;
+      theme = "light";
+      if (event.matches) fit();
+      applyTheme();
+      theme = before;
+      if (!event.matches) applyTheme();
+    });
+
+    applyTheme();
+    drawLabels();
+    tell({ type: "ready" });
+  }
+
+  /** @param {object} message */
+  function tell(message) {
+    if (window.parent !== window) window.parent.postMessage({ gridward: "heat", ...message }, "*");
+  }
+
+  /** @param {string[]} palette */
+  function gradient(palette) {
+    /** @type {Record<string, string>} */
+    const stops = {};
+    palette.forEach((colour, at) => (stops[String((at + 1) / palette.length)] = colour));
+    return stops;
+  }
+
+  /**
+   * Which names come first: the highest level, then the darkest cells.
+   *
+   * @param {Record<string, Leaflet>} layers
+   * @returns {{name: string, level: number, at: Leaflet, bounds: Leaflet}[]}
+   */
+  function labelOrder(layers) {
+    /** @type {{name: string, level: number, at: Leaflet, bounds: Leaflet, rank: number}[]} */
+    const all = [];
+    for (const key of Object.keys(layers)) {
+      if (key !== "cells" && !key.startsWith("level")) continue;
+      layers[key].eachLayer((/** @type {Leaflet} */ polygon) => {
+        const { name, level, tone } = polygon.gw;
+        if (!name) return;
+        const bounds = polygon.getBounds();
+        all.push({ name, level, at: middle(polygon), bounds, rank: level * 10 - (Number(tone) || 0) });
+      });
+    }
+    return all.sort((a, b) => a.rank - b.rank);
+  }
+
+  /** The area's centre of the largest ring. @param {Leaflet} polygon */
+  function middle(polygon) {
+    let best = 0;
+    let at = polygon.getBounds().getCenter();
+    for (const [ring] of polygon.getLatLngs()) {
+      let area = 0;
+      let lat = 0;
+      let lng = 0;
+      const origin = ring[0];
+      for (let i = 0; i < ring.length; i += 1) {
+        const a = ring[i];
+        const b = ring[(i + 1) % ring.length];
+        const cross = (a.lng - origin.lng) * (b.lat - origin.lat) - (b.lng - origin.lng) * (a.lat - origin.lat);
+        area += cross;
+        lat += (a.lat + b.lat - 2 * origin.lat) * cross;
+        lng += (a.lng + b.lng - 2 * origin.lng) * cross;
+      }
+      if (Math.abs(area) > best) {
+        best = Math.abs(area);
+        at = L.latLng(origin.lat + lat / (3 * area), origin.lng + lng / (3 * area));
+      }
+    }
+    return at;
+  }
+
+  /**
+   * Draw the names that fit: inside their cell, and over no other name.
+   *
+   * @param {Leaflet} map
+   * @param {HTMLElement} pane
+   * @param {{name: string, level: number, at: Leaflet, bounds: Leaflet}[]} named
+   */
+  function labels(map, pane, named) {
+    const view = map.getBounds();
+    /** @type {{left: number, right: number, top: number, bottom: number}[]} */
+    const taken = [];
+    const drawn = [];
+    for (const { name, level, at, bounds } of named) {
+      if (drawn.length >= LABELS_AT_ONCE) break;
+      if (!view.contains(at)) continue;
+      const size = level === 1 ? 13 : 12;
+      // A Chinese sign is as wide as it is high, a Latin one a little over half.
+      const width = Array.from(name).reduce((sum, sign) => sum + (sign.charCodeAt(0) > 0x2e7f ? 1 : 0.56), 0) * size + 6;
+      const corner = map.latLngToLayerPoint(bounds.getNorthWest());
+      const opposite = map.latLngToLayerPoint(bounds.getSouthEast());
+      if (opposite.x - corner.x < width * 0.8 || opposite.y - corner.y < size + 2) continue;
+      const point = map.latLngToLayerPoint(at);
+      const box = { left: point.x - width / 2, right: point.x + width / 2, top: point.y - 9, bottom: point.y + 9 };
+      if (taken.some((o) => o.left < box.right && box.left < o.right && o.top < box.bottom && box.top < o.bottom)) continue;
+      taken.push(box);
+      const label = make("div", name, `gw-label gw-level-${level}`);
+      label.style.left = `${point.x}px`;
+      label.style.top = `${point.y}px`;
+      drawn.push(label);
+    }
+    pane.replaceChildren(...drawn);
+  }
+
+  /** @type {any} */ (window).gridward = { cells, finish };
+})();

@@ -125,8 +125,8 @@ def _targets(array: npt.NDArray[np.float64], classes: int, method: ClassMethod) 
     if method is ClassMethod.QUANTILE:
         # The value at rank ceil(n * share): always one of the data, so ties stay together.
         ranks = np.ceil(array.size * share - 1e-9).astype(int) - 1
-        return array[np.clip(ranks, 0, array.size - 1)]
-    return array[0] + (array[-1] - array[0]) * share
+        return np.asarray(array[np.clip(ranks, 0, array.size - 1)])
+    return np.asarray(array[0] + (array[-1] - array[0]) * share)
 
 
 def _ends_at(distinct: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
@@ -232,10 +232,7 @@ def make_ramp(classes: int, *, dark: bool = False) -> tuple[str, ...]:
         ``#rrggbb``. Units: steps of CIE L* are equal to 8-bit rounding (about 0.3).
     """
     (l0, c0, h0), (l1, c1, h1) = _DARK_ENDS if dark else _LIGHT_ENDS
-    if classes == 1:
-        positions = [0.5]
-    else:
-        positions = [step / (classes - 1) for step in range(classes)]
+    positions = [0.5] if classes == 1 else [step / (classes - 1) for step in range(classes)]
     return tuple(
         _hex_of(
             l0 + (l1 - l0) * at,

@@ -56,6 +56,7 @@ _FOREIGN: Final = re.compile(
     | @import\s[^;]*//[^;]+
     """
 )
+_FIXED_ZOOM: Final = re.compile(r'content="width=device-width,\s*initial-scale=1\.0[^"]*"')
 _SCRIPT_TEXT: Final = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 
 
@@ -188,7 +189,7 @@ class _Finish(folium.MacroElement):
     )
 
     def __init__(self, layers: Mapping[str, str], payload: Mapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = "Finish"
         # Names of script variables, not strings.
         self.layers = "{" + ", ".join(f"{key}: {variable}" for key, variable in layers.items()) + "}"
@@ -255,7 +256,9 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
     html = figure.render()
     html = html.replace("<html>", f'<html lang="{escape(content.locale)}">', 1)
     # Folium forbids zooming by hand for the whole document; people who need large type must be able to.
-    html = re.sub(r'content="width=device-width,\s*initial-scale=1\.0[^"]*"', 'content="width=device-width"', html, count=1)
+    html = re.sub(
+        r'content="width=device-width,\s*initial-scale=1\.0[^"]*"', 'content="width=device-width"', html, count=1
+    )
     check_no_foreign(html)
     return html
 
@@ -293,7 +296,7 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
         _fix_id(picture, "density")
         layers["density"] = picture.get_name()
     if content.spots:
-        heat = HeatMap(
+        heat = HeatMap(  # type: ignore[no-untyped-call]
             [[round(spot.lat, 5), round(spot.lon, 5), spot.cases] for spot in content.spots],
             name=escape(content.texts["layer.heat"]),
             overlay=False,

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,7 @@ __all__ = [
     "published_years",
     "seed_calendar",
     "seed_years",
+    "working_calendar",
 ]
 
 _FIRST_YEAR: Final = 1970
@@ -93,6 +95,21 @@ class CalendarDay:
     day: date
     kind: DayKind
     name: str = ""
+
+
+@lru_cache(maxsize=64)
+def working_calendar(
+    *,
+    zone: str,
+    hours: tuple[HourRange, ...],
+    days: tuple[CalendarDay, ...],
+    published: frozenset[int] | None = None,
+) -> WorkingCalendar:
+    """The calendar for these rows, compiled once per process as long as the rows stay the same.
+
+    For callers who read the rows afresh every few seconds and should not pay for the compilation each time.
+    """
+    return WorkingCalendar(zone=zone, hours=hours, days=days, published=published)
 
 
 def seed_years() -> range:
@@ -240,7 +257,9 @@ class WorkingCalendar:
         return np.where(amounts > 0, table.reach_many(targets), starts)
 
     def touches_unsettled(self, start: int, end: int) -> bool:
-        """Whether a day that is not settled lies in the span. Boundary: ``(start, end]`` may end at its midnight."""
+        """Whether some of ``[start, end)`` lies on a day that is not settled; an empty span touches nothing."""
+        if end <= start:
+            return False
         table = self._covering(start, end)
         return any(begin < end and start < until for begin, until in table.unsettled_list)
 
@@ -254,7 +273,7 @@ class WorkingCalendar:
         # Stretches are disjoint and sorted: the first that ends after the start is the only one that can matter.
         index = np.searchsorted(table.unsettled[:, 1], starts, side="right")
         begins = np.append(table.unsettled[:, 0], np.iinfo(np.int64).max)
-        return begins[index] < ends
+        return (begins[index] < ends) & (starts < ends)
 
     def segments_between(self, start: int, end: int) -> list[tuple[int, int]]:
         """Working segments clipped to ``[start, end)``, ascending, none empty. Units: microseconds UTC."""

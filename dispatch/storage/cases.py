@@ -48,37 +48,29 @@ _INBOX = {
 }
 
 
+#: Field of the filter → its condition; a field that is None (or empty) asks for nothing.
+_CONDITIONS = {
+    "states": "c.state = ANY (%(states)s)",
+    "cell_code": "c.cell_path @> ARRAY[%(cell_code)s]",
+    "category": "(c.category_code = %(category)s OR k.parent = %(category)s)",
+    "channel": "c.channel_code = %(channel)s",
+    "ledger": "c.ledgers @> ARRAY[%(ledger)s]",
+    "reported_from": "c.reported_at >= %(reported_from)s",
+    "reported_until": "c.reported_at < %(reported_until)s",
+    "jurisdiction": "c.jurisdiction = %(jurisdiction)s",
+    "box": "c.location && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)",
+}
+
+
 def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
-    clauses: list[str] = []
-    values: dict[str, Any] = {}
-
-    def add(clause: str, **bound: Any) -> None:
-        clauses.append(clause)
-        values.update(bound)
-
+    clauses = [clause for name, clause in _CONDITIONS.items() if getattr(asked, name)]
+    values: dict[str, Any] = {name: getattr(asked, name) for name in _CONDITIONS}
+    values["states"] = [state.value for state in asked.states]
+    values |= dict(zip(("west", "south", "east", "north"), values.pop("box") or (), strict=False))
     if asked.only_open or asked.inbox is not None:
         clauses.append(IS_OPEN)
     if asked.inbox is not None and asked.inbox is not Inbox.ALL:
         clauses.append(_INBOX[asked.inbox])
-    if asked.states:
-        add("c.state = ANY (%(states)s)", states=[state.value for state in asked.states])
-    if asked.cell_code is not None:
-        add("c.cell_path @> ARRAY[%(cell)s]", cell=asked.cell_code)
-    if asked.category is not None:
-        add("(c.category_code = %(category)s OR k.parent = %(category)s)", category=asked.category)
-    if asked.channel is not None:
-        add("c.channel_code = %(channel)s", channel=asked.channel)
-    if asked.ledger is not None:
-        add("c.ledgers @> ARRAY[%(ledger)s]", ledger=asked.ledger)
-    if asked.reported_from is not None:
-        add("c.reported_at >= %(since)s", since=asked.reported_from)
-    if asked.reported_until is not None:
-        add("c.reported_at < %(until)s", until=asked.reported_until)
-    if asked.jurisdiction is not None:
-        add("c.jurisdiction = %(jurisdiction)s", jurisdiction=asked.jurisdiction)
-    if asked.box is not None:
-        add("c.location && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)",
-            **dict(zip(("west", "south", "east", "north"), asked.box, strict=True)))  # fmt: skip
     return clauses, values
 
 
@@ -91,23 +83,20 @@ async def list_cases(
         clauses.append("(c.reported_at, c.id) < (%(after_at)s, %(after_id)s)")
         values |= {"after_at": after[0], "after_id": after[1]}
     where = " AND ".join(clauses) or "true"
-    query = (
-        f"SELECT {_COLUMNS} {_SOURCES} WHERE {where}"  # noqa: S608 - constants of this module only
-        " ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"
-    )
+    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE {where} ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"
     return await _views(unit, query, values | {"limit": limit}, as_of)
 
 
 async def find_case(unit: Unit, ref: str, *, as_of: datetime) -> CaseView | None:
     """One case by its number."""
-    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE c.ref = %(ref)s"  # noqa: S608 - constants of this module only
+    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE c.ref = %(ref)s"
     views = await _views(unit, query, {"ref": ref}, as_of)
     return views[0] if views else None
 
 
 async def cases_by_id(unit: Unit, ids: Sequence[UUID], *, as_of: datetime) -> dict[UUID, CaseView]:
     """Cases of a set of ids."""
-    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE c.id = ANY (%(ids)s)"  # noqa: S608 - constants of this module only
+    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE c.id = ANY (%(ids)s)"
     return {view.id: view for view in await _views(unit, query, {"ids": list(ids)}, as_of)}
 
 

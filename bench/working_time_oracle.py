@@ -79,6 +79,9 @@ def random_calendar(rng: random.Random) -> WorkingCalendar:
         CalendarDay(day=date(2023, 1, 1) + timedelta(days=rng.randrange(1461)), kind=rng.choice(list(DayKind)))
         for _ in range(rng.randrange(60))
     ]
+    if rng.random() < 0.5:
+        # Clocks change on Sundays: a service that works on them is where a wrong change would show.
+        days += [CalendarDay(day=date(2023, 1, 1) + timedelta(weeks=n), kind=DayKind.WORKDAY) for n in range(209)]
     if rng.random() < 0.4:
         return WorkingCalendar(zone=zone, days=days)
     return WorkingCalendar(zone=zone, days=days, hours=hours)

@@ -147,6 +147,17 @@ def test_a_shift_across_a_clock_change_counts_what_the_wall_shows(sunday: date, 
     assert worked(calendar, midnight, next_midnight) == timedelta(hours=hours)
 
 
+def test_the_morning_of_a_clock_change_begins_by_the_old_clock() -> None:
+    calendar = WorkingCalendar(
+        zone="Europe/Berlin",
+        hours=(HourRange(starts=time(0, 30), ends=time(1, 30)), HourRange(starts=time(4), ends=time(5))),
+        days=[CalendarDay(day=date(2026, 3, 29), kind=DayKind.WORKDAY)],
+    )
+    start = datetime(2026, 3, 29, 0, 0, tzinfo=calendar.zone)
+    assert from_micros(calendar.advance(to_micros(start), 3_600_000_000)) == datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+    assert from_micros(calendar.advance(to_micros(start), 7_200_000_000)) == datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
+
+
 def test_shanghai_had_summer_time_in_1988() -> None:
     calendar = WorkingCalendar(days=())
     start = datetime(1988, 7, 4, 0, 0, tzinfo=UTC)  # 09:00 in Shanghai that summer, 08:00 in any other

@@ -17,9 +17,9 @@ from dispatch.states import CaseState
 
 __all__ = [
     "NOT_COUNTED",
-    "CaseFilter",
     "CategoryChoice",
     "CellCounts",
+    "HotspotFilter",
     "SquareCount",
     "as_of",
     "bin_points",
@@ -33,7 +33,7 @@ NOT_COUNTED = (CaseState.VOIDED, CaseState.DECLINED, CaseState.MERGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFilter:
+class HotspotFilter:
     """Which cases are counted.
 
     Attributes
@@ -146,7 +146,9 @@ async def list_categories(connection: AsyncConnection) -> list[CategoryChoice]:
     return [CategoryChoice(**row) for row in rows.mappings()]
 
 
-async def count_by_cell(connection: AsyncConnection, chosen: CaseFilter, *, version_id: int, level: int) -> CellCounts:
+async def count_by_cell(
+    connection: AsyncConnection, chosen: HotspotFilter, *, version_id: int, level: int
+) -> CellCounts:
     """Count cases by cell of one level.
 
     Parameters
@@ -191,7 +193,7 @@ async def count_by_cell(connection: AsyncConnection, chosen: CaseFilter, *, vers
 
 
 async def bin_points(
-    connection: AsyncConnection, chosen: CaseFilter, *, version_id: int, side_lon: float, side_lat: float
+    connection: AsyncConnection, chosen: HotspotFilter, *, version_id: int, side_lon: float, side_lat: float
 ) -> list[SquareCount]:
     """Count located cases by square of a regular lattice.
 
@@ -222,7 +224,7 @@ async def bin_points(
     return [SquareCount(column=row.square_column, row=row.square_row, cases=row.cases) for row in rows]
 
 
-async def count_cases(connection: AsyncConnection, chosen: CaseFilter) -> int:
+async def count_cases(connection: AsyncConnection, chosen: HotspotFilter) -> int:
     """Count the cases of a filter, wherever they lie."""
     return int((await connection.execute(text(_TOTAL), await _parameters(connection, chosen))).scalar_one())
 
@@ -233,7 +235,7 @@ async def as_of(connection: AsyncConnection) -> datetime:
     return instant
 
 
-async def _parameters(connection: AsyncConnection, chosen: CaseFilter) -> dict[str, Any]:
+async def _parameters(connection: AsyncConnection, chosen: HotspotFilter) -> dict[str, Any]:
     categories: Sequence[str] | None = None
     if chosen.category is not None:
         found = await connection.execute(text(_FAMILY), {"category": chosen.category})

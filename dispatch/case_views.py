@@ -50,6 +50,7 @@ class CaseView:
     suspended_until: datetime | None
     due_at: datetime | None
     due_provisional: bool
+    warn_at: datetime | None
     is_on_time: bool | None
     chain: tuple[Mapping[str, Any], ...]
     lon: float | None

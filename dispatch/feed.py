@@ -69,8 +69,15 @@ async def feed_end(unit: ReadUnit) -> Cursor:
     return Cursor(row[0] - 1, 2**63 - 1)
 
 
-async def read_feed(unit: ReadUnit, after: Cursor, *, limit: int, as_of: datetime) -> list[FeedEvent]:
+async def read_feed(
+    unit: ReadUnit, after: Cursor, *, limit: int, as_of: datetime, with_imports: bool = True
+) -> list[FeedEvent]:
     """Events after a cursor, oldest first.
+
+    Parameters
+    ----------
+    with_imports
+        Whether history that was imported counts as news; for a live map it does not.
 
     Cost: one range scan of ``ix_case_event_feed`` and one look-up per case.
     """
@@ -79,8 +86,8 @@ async def read_feed(unit: ReadUnit, after: Cursor, *, limit: int, as_of: datetim
         await cursor.execute(
             "SELECT txid::text::bigint AS txid, id, case_id, type, seq, occurred_at FROM dispatch.case_event"
             " WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot())"
-            " ORDER BY txid, id LIMIT %s",
-            (str(after.txid), after.event_id, limit),
+            " AND (%s OR type <> 'case.imported.v1') ORDER BY txid, id LIMIT %s",
+            (str(after.txid), after.event_id, with_imports, limit),
         )
         rows = await cursor.fetchall()
     ids: list[UUID] = list({row["case_id"] for row in rows})

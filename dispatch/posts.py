@@ -19,10 +19,9 @@ class Why(StrEnum):
     """Why this person and not another. Texts: ``why.<value>`` in the catalogues."""
 
     PRIMARY_ON_DUTY = "primary_on_duty"
-    BACKUP_FOR_LEAVE = "backup_for_leave"
-    BACKUP_FOR_VACANCY = "backup_for_vacancy"
-    PARENT_FOR_LEAVE = "parent_for_leave"
-    PARENT_FOR_VACANCY = "parent_for_vacancy"
+    PRIMARY_ON_LEAVE = "primary_on_leave"
+    PRIMARY_VACANT = "primary_vacant"
+    PARENT_HEAD = "parent_head"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def find_head(ladder: Sequence[Rung]) -> Head | None:
     ...          person_name=None, leave_until=None, is_available=False)
     >>> b = replace(a, rank="B", post_id=2, is_available=True)
     >>> find_head([a, b]).why.value
-    'backup_for_vacancy'
+    'primary_vacant'
     """
     for rung in ladder:
         if rung.is_available:
@@ -105,12 +104,11 @@ def find_superior(ladder: Sequence[Rung], level: int) -> Rung | None:
 
 
 def _why(first: Rung, taken: Rung) -> Why:
-    if taken is first:
-        return Why.PRIMARY_ON_DUTY if taken.rank == "A" else Why.BACKUP_FOR_VACANCY
-    on_leave = first.leave_until is not None
-    if taken.cell_code == first.cell_code:
-        return Why.BACKUP_FOR_LEAVE if on_leave else Why.BACKUP_FOR_VACANCY
-    return Why.PARENT_FOR_LEAVE if on_leave else Why.PARENT_FOR_VACANCY
+    if taken is first and taken.rank == "A":
+        return Why.PRIMARY_ON_DUTY
+    if taken.cell_code != first.cell_code:
+        return Why.PARENT_HEAD
+    return Why.PRIMARY_ON_LEAVE if first.rank == "A" and first.leave_until is not None else Why.PRIMARY_VACANT
 
 
 def _instant(value: str | datetime | None) -> datetime | None:

@@ -48,7 +48,10 @@ class Message:
 class Notifier(Protocol):
     """Port through which people are told (log now; mail, SMS and WeCom come through the same port)."""
 
-    medium: str
+    @property
+    def medium(self) -> str:
+        """Name of the medium, part of the receipt's key."""
+        ...
 
     async def send(self, message: Message) -> None:
         """Deliver, or raise: the relay tries again later and parks what keeps failing."""
@@ -126,7 +129,9 @@ async def relay(unit: WriteUnit, notifiers: tuple[Notifier, ...], *, batch: int,
     done: list[int] = []
     for row in rows:
         try:
-            await _tell(unit, row, notifiers)
+            # A savepoint: a failed delivery must take its receipt back, or the retry would think it was sent.
+            async with driver.transaction():
+                await _tell(unit, row, notifiers)
         except psycopg.Error:
             raise  # the transaction is lost; the rows stay for the next pass
         except Exception as error:

@@ -7,6 +7,7 @@ then recorded as one event with several moves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,6 +101,9 @@ _SHORT_LINE: dict[tuple[CaseState, Move], tuple[Move, ...]] = {
 
 AUTOMATIC_LINE = (Move.REPORT, Move.ACCEPT, Move.FILE, Move.DISPATCH)
 
+#: Facts of the history that lie over the states.
+OVERLAYS = frozenset({"escalate"})
+
 EVENT_OF = {
     Move.REPORT: "reported",
     Move.ACCEPT: "accepted",
@@ -173,8 +177,10 @@ def plan(state: CaseState, move: Move) -> tuple[Transition, ...]:
     return rows
 
 
-def replay(acts: list[tuple[Move, ...]]) -> CaseState:
+def replay(acts: Iterable[Iterable[str]]) -> CaseState:
     """Walk a whole history from nothing; the state it ends in must be the row's.
+
+    Overlays (`OVERLAYS`) are recorded like moves and leave the state as it is.
 
     Raises
     ------
@@ -182,11 +188,11 @@ def replay(acts: list[tuple[Move, ...]]) -> CaseState:
         ``dispatch.illegal_transition`` when the history contains an impossible step.
     """
     state: CaseState | None = None
-    for move in (move for act in acts for move in act):
-        row = _BY_MOVE[move]
+    for name in (name for act in acts for name in act if name not in OVERLAYS):
+        row = _BY_MOVE[Move(name)]
         if (state is None) != (not row.sources) or (state is not None and state not in row.sources):
             raise ConflictError(
-                "dispatch.illegal_transition", move=move.value, state=str(state), allowed=list(map(str, row.sources))
+                "dispatch.illegal_transition", move=name, state=str(state), allowed=list(map(str, row.sources))
             )
         state = row.target
     if state is None:

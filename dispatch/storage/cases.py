@@ -144,12 +144,11 @@ async def _views(unit: Unit, query: str, values: dict[str, Any], as_of: datetime
 
 def _view(row: dict[str, Any], as_of: datetime) -> CaseView:
     state = CaseState(row.pop("state"))
-    warn_at = row.pop("warn_at")
     return CaseView(
         **{
             **row,
             "state": state,
-            "light": light(state, due_at=row["due_at"], warn_at=warn_at, as_of=as_of),
+            "light": light(state, due_at=row["due_at"], warn_at=row["warn_at"], as_of=as_of),
             "ledgers": tuple(row["ledgers"]),
             "chain": tuple(row["chain"]),
             "nearest": tuple(row["nearest"]),

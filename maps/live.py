@@ -1,4 +1,4 @@
-"""What the dispatcher's page is given when it is rendered: texts, addresses, first view. Pure; the route is in ``api``."""
+"""What the dispatcher's page is given when it is rendered: texts, addresses, first view. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from maps.i18n import Locale, catalogue
 
 __all__ = ["CONTENT_SECURITY_POLICY", "console_context"]
 
-#: Strict on purpose: no inline script or style anywhere, nothing from another host. Leaflet positions its layers through
-#: the CSSOM, which a policy for styles does not touch, and its default image is a data address.
+#: Strict on purpose: no inline script or style anywhere, nothing from another host. Leaflet positions its layers
+#: through the CSSOM, which a policy for styles does not touch, and its default image is a data address.
 CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 
 #: Keys as people press them, and the text that says what they do. The page's scripts obey the same list.

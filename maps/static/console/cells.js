@@ -1,0 +1,182 @@
+// The cells as the map's own ground: edges by level, labels with a halo, one cell lit.
+
+import { t } from "./texts.js";
+
+/** @typedef {import("./types.js").CellCollection} CellCollection */
+/** @typedef {import("./types.js").CellProperties} CellProperties */
+/** @typedef {{name: string, level: number, at: L.LatLng}} Label */
+
+/** From which zoom the edges and the names of a level are drawn. */
+const EDGES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 12.5, 3: 15 });
+const NAMES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 13.5, 3: 16 });
+const NAMES_UNTIL = /** @type {Record<number, number>} */ ({ 1: 15, 2: 17, 3: 30 });
+const WIDTHS = /** @type {Record<number, number>} */ ({ 1: 2, 2: 1.25, 3: 0.75 });
+const FONTS = /** @type {Record<number, string>} */ ({ 1: "600 15px", 2: "500 13px", 3: "400 12px" });
+
+/**
+ * GeoJSON says (lon, lat), Leaflet (lat, lon): the only place of the page where they are swapped.
+ * @param {readonly [number, number]|readonly number[]} lonLat
+ * @returns {L.LatLng}
+ */
+export function latLngOf(lonLat) {
+  return L.latLng(lonLat[1] ?? 0, lonLat[0] ?? 0);
+}
+
+export class Cells {
+  #map;
+  #style = getComputedStyle(document.documentElement);
+  #renderer = L.canvas({ padding: 0.25, pane: "cells" });
+  /** @type {Map<number, L.GeoJSON>} */
+  #levels = new Map();
+  /** @type {Map<string, L.Path>} */
+  #byCode = new Map();
+  /** @type {Label[]} */
+  #labels = [];
+  #canvas;
+  /** @type {string|null} */
+  #lit = null;
+
+  /** @param {L.Map} map */
+  constructor(map) {
+    this.#map = map;
+    map.createPane("cells").classList.add("pane-cells");
+    const pane = map.createPane("names");
+    pane.classList.add("pane-names");
+    this.#canvas = document.createElement("canvas");
+    pane.append(this.#canvas);
+    map.on("zoomend", () => this.#showLevels());
+    map.on("moveend viewreset resize", () => this.#drawNames());
+  }
+
+  /** @param {CellCollection[]} collections one per level */
+  show(collections) {
+    for (const collection of collections) {
+      const level = collection.features[0]?.properties.level;
+      if (level === undefined) continue;
+      const layer = L.geoJSON(collection, {
+        style: () => this.#styleOf(level, null),
+        coordsToLatLng: (lonLat) => latLngOf(lonLat),
+        interactive: false,
+        // @ts-expect-error The option is passed on to every path; the types do not list it here.
+        renderer: this.#renderer,
+        smoothFactor: level === 1 ? 1 : 0.6,
+        onEachFeature: (feature, path) => {
+          /** @type {CellProperties} */
+          const cell = feature.properties;
+          if (path instanceof L.Path) this.#byCode.set(cell.code, path);
+          if (cell.label) this.#labels.push({ name: cell.name, level, at: latLngOf(cell.label) });
+        },
+      });
+      this.#levels.set(level, layer);
+    }
+    this.#labels.sort((a, b) => a.level - b.level);
+    this.#showLevels();
+    this.#drawNames();
+  }
+
+  get bounds() {
+    const top = this.#levels.get(1) ?? [...this.#levels.values()][0];
+    return top?.getBounds() ?? null;
+  }
+
+  /** @param {string|null} code the cell to fill with the accent */
+  light(code) {
+    if (code === this.#lit) return;
+    const before = this.#lit;
+    this.#lit = code;
+    for (const one of [before, code]) {
+      const path = one === null ? undefined : this.#byCode.get(one);
+      if (!path) continue;
+      const level = Number(/** @type {{feature?: {properties: CellProperties}}} */ (path).feature?.properties.level ?? 3);
+      path.setStyle(this.#styleOf(level, one));
+      // A cell below the level that this zoom shows is drawn alone, as long as it is the one in question.
+      if (one === code && !this.#map.hasLayer(path)) path.addTo(this.#map);
+      if (one === before && !this.#isShown(level)) path.remove();
+    }
+  }
+
+  /** Take the colours of the theme anew. */
+  repaint() {
+    for (const [level, layer] of this.#levels) {
+      layer.setStyle((feature) => this.#styleOf(level, feature?.properties.code ?? null));
+    }
+    this.#drawNames();
+  }
+
+  /** @param {number} level */
+  #isShown(level) {
+    return this.#map.getZoom() >= (EDGES_FROM[level] ?? 15);
+  }
+
+  #showLevels() {
+    for (const level of [...this.#levels.keys()].sort((a, b) => b - a)) {
+      const layer = this.#levels.get(level);
+      if (!layer) continue;
+      // Removing and adding keeps the strong edges of the upper levels on top.
+      layer.remove();
+      if (this.#isShown(level)) layer.addTo(this.#map);
+    }
+    const lit = this.#lit;
+    this.#lit = null;
+    this.light(lit);
+  }
+
+  /**
+   * @param {number} level
+   * @param {string|null} code
+   * @returns {L.PathOptions}
+   */
+  #styleOf(level, code) {
+    const isLit = code !== null && code === this.#lit;
+    return {
+      color: this.#token(isLit ? "--accent" : `--map-edge-${Math.min(level, 3)}`),
+      weight: (WIDTHS[level] ?? 0.75) + (isLit ? 0.75 : 0),
+      fill: isLit,
+      fillColor: this.#token("--accent"),
+      fillOpacity: 0.12,
+      lineJoin: "round",
+    };
+  }
+
+  /** @param {string} name */
+  #token(name) {
+    return this.#style.getPropertyValue(name).trim();
+  }
+
+  /** Names by level and zoom, upper levels first, none over another. */
+  #drawNames() {
+    const map = this.#map;
+    const size = map.getSize();
+    const ratio = window.devicePixelRatio || 1;
+    const canvas = this.#canvas;
+    canvas.width = size.x * ratio;
+    canvas.height = size.y * ratio;
+    canvas.style.width = `${size.x}px`;
+    canvas.style.height = `${size.y}px`;
+    L.DomUtil.setPosition(canvas, map.containerPointToLayerPoint([0, 0]));
+    const pen = canvas.getContext("2d");
+    if (!pen) return;
+    pen.scale(ratio, ratio);
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.lineJoin = "round";
+    pen.lineWidth = 3.5;
+    pen.strokeStyle = this.#token("--paper");
+    pen.fillStyle = this.#token("--map-label");
+    const zoom = map.getZoom();
+    /** @type {[number, number, number, number][]} */
+    const taken = [];
+    for (const { name, level, at } of this.#labels) {
+      if (zoom < (NAMES_FROM[level] ?? 16) || zoom >= (NAMES_UNTIL[level] ?? 30)) continue;
+      const { x, y } = map.latLngToContainerPoint(at);
+      if (x < -60 || y < -20 || x > size.x + 60 || y > size.y + 20) continue;
+      pen.font = `${FONTS[level] ?? FONTS[3]} ${this.#token("--font")}`;
+      const half = pen.measureText(name).width / 2 + 4;
+      if (taken.some(([l, t0, r, b]) => x - half < r && x + half > l && y - 11 < b && y + 11 > t0)) continue;
+      taken.push([x - half, y - 11, x + half, y + 11]);
+      pen.strokeText(name, x, y);
+      pen.fillText(name, x, y);
+    }
+    canvas.setAttribute("aria-label", t("console.map.label"));
+  }
+}

@@ -1,0 +1,94 @@
+// The keyboard path. One table; the help dialog shows the same keys.
+
+import { byId } from "./dom.js";
+
+/**
+ * @typedef {object} Actions
+ * @property {(step: number) => void} next
+ * @property {() => void} open
+ * @property {() => void} back
+ * @property {() => void} dispatch
+ * @property {() => void} giveBack
+ * @property {(at: number) => void} inbox
+ * @property {() => void} search
+ */
+
+/** @param {Actions} on */
+export function bindKeys(on) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
+  byId("help-open").addEventListener("click", () => dialog.showModal());
+  let goUntil = 0;
+
+  document.addEventListener("keydown", (event) => {
+    if (dialog.open || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const target = event.target instanceof HTMLElement ? event.target : document.body;
+    const isTyping = target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
+    if (event.key === "Escape") {
+      event.preventDefault();
+      if (target.id === "search") {
+        target.blur();
+        byId("list").focus();
+      } else on.back();
+      return;
+    }
+    if (isTyping) {
+      if (target.id === "search" && (event.key === "Enter" || event.key === "ArrowDown")) {
+        event.preventDefault();
+        byId("list").focus();
+        on.next(1);
+      }
+      return;
+    }
+    if (goUntil > Date.now() && /^[1-5]$/.test(event.key)) {
+      goUntil = 0;
+      event.preventDefault();
+      on.inbox(Number(event.key) - 1);
+      return;
+    }
+    goUntil = 0;
+    const inList = target.id === "list" || target === document.body;
+    switch (event.key) {
+      case "j":
+      case "J":
+        on.next(1);
+        break;
+      case "k":
+      case "K":
+        on.next(-1);
+        break;
+      case "ArrowDown":
+        if (!inList) return;
+        on.next(1);
+        break;
+      case "ArrowUp":
+        if (!inList) return;
+        on.next(-1);
+        break;
+      case "Enter":
+        if (!inList) return;
+        on.open();
+        break;
+      case "d":
+      case "D":
+        on.dispatch();
+        break;
+      case "r":
+      case "R":
+        on.giveBack();
+        break;
+      case "g":
+      case "G":
+        goUntil = Date.now() + 1500;
+        break;
+      case "/":
+        on.search();
+        break;
+      case "?":
+        dialog.showModal();
+        break;
+      default:
+        return;
+    }
+    event.preventDefault();
+  });
+}

@@ -1,0 +1,372 @@
+// The dispatcher's page: puts the parts together and keeps queue, map and panel in step.
+
+import { Cells, latLngOf } from "./cells.js";
+import { announce, byId, make, setText } from "./dom.js";
+import { bindKeys } from "./keys.js";
+import { Live } from "./live.js";
+import { Panel } from "./panel.js";
+import { Points } from "./points.js";
+import { Queue } from "./queue.js";
+import { listCells, listOpenCases, ServiceError } from "./service.js";
+import { known, LIGHTS, sign } from "./shapes.js";
+import { bindSplitter } from "./splitter.js";
+import { INBOXES, Store } from "./store.js";
+import { clock, context, number, placeOf, t, timeLeft } from "./texts.js";
+import { Who } from "./who.js";
+
+/** @typedef {import("./types.js").Case} Case */
+/** @typedef {import("./types.js").Inbox} Inbox */
+
+const store = new Store();
+const map = L.map("map", {
+  attributionControl: false, zoomControl: false, preferCanvas: true, zoomSnap: 0.5, zoomDelta: 0.5, wheelPxPerZoomLevel: 100,
+  zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false, inertia: false, keyboard: false, minZoom: 4, maxZoom: 20,
+});
+map.setView(latLngOf(context.config.centre ?? [105, 35]), context.config.centre ? 13 : 4);
+const north = new L.Control({ position: "bottomright" });
+north.onAdd = () => make("span", "north", t("console.map.north"));
+north.addTo(map);
+L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
+L.control.zoom({ position: "topright", zoomInTitle: t("console.map.zoom_in"), zoomOutTitle: t("console.map.zoom_out") }).addTo(map);
+
+const cells = new Cells(map);
+const points = new Points(map, store, (ref) => select(ref, true));
+const who = new Who(map, (code) => cells.light(code ?? leafOf(store.get(store.selected))));
+const queue = new Queue(store, { select: (ref, open) => select(ref, open), inbox: showInbox });
+const panel = new Panel({
+  close: () => back(),
+  changed: (one) => store.apply([one]),
+  centre: (one) => centre(one, true),
+});
+
+/** @param {Case|undefined} one */
+function leafOf(one) {
+  if (!one?.chain.length) return null;
+  return [...one.chain].sort((a, b) => b.level - a.level)[0]?.code ?? null;
+}
+
+/**
+ * @param {Case} one
+ * @param {boolean} closer whether to go to a zoom that shows the courtyard
+ */
+function centre(one, closer) {
+  if (!one.location) return;
+  const at = latLngOf([one.location.lon, one.location.lat]);
+  if (closer) map.setView(at, Math.max(map.getZoom(), 16), { animate: false });
+  else if (!map.getBounds().pad(-0.15).contains(at)) map.panTo(at, { animate: false });
+}
+
+/**
+ * Select a case everywhere at once: row, sign, cell, panel, address.
+ * @param {string|null} ref
+ * @param {boolean} open whether the panel opens; while it is open it follows the selection anyway
+ */
+function select(ref, open) {
+  const one = store.get(ref);
+  store.selected = one ? one.case : null;
+  who.close();
+  if (one && (open || panel.isOpen)) {
+    const wasOpen = panel.isOpen;
+    panel.open(one);
+    if (!wasOpen) map.invalidateSize({ animate: false, pan: false });
+  }
+  queue.update();
+  if (one) {
+    queue.reveal(one.case);
+    centre(one, false);
+  }
+  points.ring(one);
+  cells.light(leafOf(one));
+  remember();
+}
+
+function back() {
+  if (panel.isOpen) {
+    panel.close();
+    map.invalidateSize({ animate: false, pan: false });
+  } else if (store.selected) {
+    select(null, false);
+  }
+  queue.focus();
+  remember();
+}
+
+/** @param {Inbox} inbox */
+function showInbox(inbox) {
+  store.inbox = inbox;
+  byId("list").scrollTop = 0;
+  store.refresh();
+  remember();
+}
+
+/** Every view has an address: reload, bookmark and the language link lead back to it. */
+function remember() {
+  const url = new URL(location.href);
+  const put = (/** @type {string} */ key, /** @type {string|null} */ value) => (value ? url.searchParams.set(key, value) : url.searchParams.delete(key));
+  put("inbox", store.inbox === "all" ? null : store.inbox);
+  put("case", panel.isOpen ? store.selected : null);
+  history.replaceState(null, "", url);
+  const link = byId("language");
+  const other = new URL(url);
+  other.searchParams.set("lang", link.dataset.lang ?? "en");
+  link.setAttribute("href", other.search);
+}
+
+// --- the list's own states -------------------------------------------------------------------------------------------
+
+let isLoaded = false;
+/** @type {string|null} */
+let loadFault = null;
+
+function showListState() {
+  const box = byId("list-state");
+  const empty = store.visible().length === 0;
+  if (!empty || (!isLoaded && !loadFault)) {
+    box.hidden = true;
+    return;
+  }
+  const button = make("button", "button");
+  button.type = "button";
+  const parts = [];
+  if (loadFault) {
+    parts.push(make("p", "state-title", t("console.queue.error")), make("p", "quiet", loadFault));
+    button.textContent = t("console.retry");
+    button.addEventListener("click", () => void fill());
+    parts.push(button);
+  } else if (store.search || store.inView) {
+    parts.push(make("p", "state-title", t("console.queue.empty_filter")));
+    parts.push(make("p", "quiet", t("console.queue.empty_filter_hint", { count: number(store.counts()[store.inbox]) })));
+    button.textContent = t("console.queue.clear");
+    button.addEventListener("click", clearFilter);
+    parts.push(button);
+  } else {
+    parts.push(make("p", "state-title", t(`console.queue.empty_${store.inbox}`)), make("p", "quiet", t("console.queue.empty_hint")));
+  }
+  box.replaceChildren(...parts);
+  box.hidden = false;
+}
+
+const search = /** @type {HTMLInputElement} */ (byId("search"));
+const inView = /** @type {HTMLInputElement} */ (byId("in-view"));
+function clearFilter() {
+  search.value = "";
+  store.search = "";
+  inView.checked = false;
+  store.inView = null;
+  store.refresh();
+}
+search.addEventListener("input", () => {
+  store.search = search.value.trim();
+  byId("list").scrollTop = 0;
+  store.refresh();
+});
+function boundFilter() {
+  const bounds = map.getBounds();
+  store.inView = inView.checked ? (one) => one.location !== null && bounds.contains(latLngOf([one.location.lon, one.location.lat])) : null;
+  store.refresh();
+}
+inView.addEventListener("change", boundFilter);
+map.on("moveend", () => {
+  if (inView.checked) boundFilter();
+});
+
+// --- filling and following -------------------------------------------------------------------------------------------
+
+/** Read every open case, page by page; also the way back after a gap. */
+async function fill() {
+  loadFault = null;
+  showListState();
+  const skeleton = setTimeout(() => byId("list").classList.toggle("is-loading", !isLoaded), 300);
+  try {
+    const open = new Set();
+    let cursor = null;
+    do {
+      const page = /** @type {Awaited<ReturnType<typeof listOpenCases>>} */ (await listOpenCases(cursor));
+      store.asOf = new Date(page.as_of);
+      for (const one of page.cases) open.add(one.case);
+      isLoaded = true;
+      byId("list").classList.remove("is-loading");
+      store.apply(page.cases);
+      cursor = page.next;
+    } while (cursor);
+    store.keepOnly(open);
+  } catch (fault) {
+    const reason = fault instanceof ServiceError ? fault.message : String(fault);
+    loadFault = store.size ? t("console.queue.error_kept", { reason }) : reason;
+  } finally {
+    clearTimeout(skeleton);
+    byId("list").classList.remove("is-loading");
+    store.refresh();
+  }
+}
+
+/** @type {Set<string>} */
+const arriving = new Set();
+let isFollowing = false;
+
+store.subscribe((changes) => {
+  points.apply(changes);
+  const fresh = new Set();
+  for (const { one, kind, was } of changes) {
+    if (arriving.has(one.case) && kind === "added") {
+      fresh.add(one.case);
+      points.arrive(one);
+      announce(t("console.live.arrived", { category: one.category.name, place: placeOf(one), time: timeLeft(one, new Date()) }));
+    } else if (arriving.has(one.case) && was && was.status !== one.status) {
+      announce(t("console.live.changed", { case: one.case, state: t(`state.${one.status}`) }));
+    }
+    if (one.case === store.selected) {
+      panel.refresh(one);
+      points.ring(one);
+    }
+    arriving.delete(one.case);
+  }
+  points.dim();
+  queue.update(fresh);
+  showListState();
+  showLegend();
+});
+
+/** Events of one frame are shown together: a burst costs one update. @type {Map<string, Case>} */
+let burst = new Map();
+const live = new Live({
+  event: (one) => {
+    const waiting = burst.get(one.case);
+    if (!waiting || waiting.version < one.version) burst.set(one.case, one);
+    if (isFollowing) return;
+    isFollowing = true;
+    // Not requestAnimationFrame: a tab in the background must stay up to date as well.
+    setTimeout(() => {
+      isFollowing = false;
+      const cases = [...burst.values()];
+      burst = new Map();
+      for (const one of cases) arriving.add(one.case);
+      store.asOf = new Date();
+      store.apply(cases);
+      arriving.clear();
+    }, 16);
+  },
+  up: (again) => {
+    showLine();
+    if (again) void fill().then(() => announce(t("console.live.back")));
+  },
+  down: showLine,
+});
+
+function showLine() {
+  const since = live.lostSince;
+  byId("live").dataset.state = since === null ? "on" : "off";
+  setText(byId("live-word"), t(since === null ? "console.live.on" : "console.live.off"));
+  // A hiccup of two seconds heals by itself; a bar for it would only teach people to ignore the bar.
+  const seconds = since === null ? 0 : Math.floor((Date.now() - since) / 1000);
+  const bar = byId("lost");
+  const isLost = since !== null && seconds >= 2;
+  if (bar.hidden === isLost) {
+    bar.hidden = !isLost;
+    map.invalidateSize({ animate: false, pan: false });
+  }
+  if (isLost) setText(byId("lost-text"), t("console.live.lost", { seconds, at: clock(store.asOf ?? new Date(since)) }));
+}
+byId("lost-retry").addEventListener("click", () => live.connect());
+
+function showLegend() {
+  const legend = byId("legend");
+  /** @type {Record<string, number>} */
+  const counts = {};
+  let shown = 0;
+  for (const one of store.all()) {
+    if (!one.location) continue;
+    shown += 1;
+    counts[known(one.light)] = (counts[known(one.light)] ?? 0) + 1;
+  }
+  const parts = [make("span", "", t("console.map.legend", { count: number(shown) }))];
+  for (const light of LIGHTS) {
+    if (!counts[light]) continue;
+    const item = make("span", "legend-item");
+    item.append(sign(light), make("span", "", `${t(`light.${light}`)} ${number(counts[light] ?? 0)}`));
+    parts.push(item);
+  }
+  legend.replaceChildren(...parts);
+}
+
+// --- time, theme, keys -----------------------------------------------------------------------------------------------
+
+let lastSecond = Date.now();
+setInterval(() => {
+  const now = Date.now();
+  setText(byId("clock"), clock(new Date(now)));
+  if (live.lostSince !== null) showLine();
+  // A computer that slept, or a tab that was frozen: the stream may look open and have lost its other end.
+  if (now - lastSecond > 20_000) live.connect();
+  lastSecond = now;
+}, 1000);
+setInterval(() => {
+  store.tick();
+  panel.tick();
+}, 30_000);
+document.documentElement.addEventListener("themechange", () => {
+  cells.repaint();
+  points.repaint();
+});
+window.addEventListener("resize", () => map.invalidateSize({ animate: false }));
+bindSplitter(() => map.invalidateSize({ animate: false, pan: false }));
+bindKeys({
+  next: (step) => select(queue.neighbour(step), false),
+  open: () => {
+    if (!store.selected) select(queue.neighbour(1), true);
+    else select(store.selected, true);
+    panel.focus();
+  },
+  back: () => {
+    if (who.isOpen) who.close();
+    else if (!panel.cancelDraft()) back();
+  },
+  dispatch: () => act(["dispatch", "re_dispatch"], t("console.move.no_dispatch")),
+  giveBack: () => act(["return"], t("console.move.no_return")),
+  inbox: (at) => showInbox(INBOXES[at] ?? "all"),
+  search: () => search.focus(),
+});
+
+/**
+ * @param {string[]} moves
+ * @param {string} otherwise
+ */
+function act(moves, otherwise) {
+  if (!store.selected) return;
+  if (!panel.isOpen) select(store.selected, true);
+  void panel.begin(moves, otherwise);
+}
+
+// --- begin -----------------------------------------------------------------------------------------------------------
+
+const address = new URLSearchParams(location.search);
+store.inbox = INBOXES.find((inbox) => inbox === address.get("inbox")) ?? "all";
+showLine();
+byId("live").dataset.state = "connecting";
+setText(byId("live-word"), t("console.live.connecting"));
+setText(byId("clock"), clock(new Date()));
+queue.update();
+live.connect();
+const filled = fill();
+
+async function showCells() {
+  const state = byId("map-state");
+  try {
+    const collections = await Promise.all([1, 2, 3].map(listCells));
+    cells.show(collections);
+    const bounds = cells.bounds;
+    if (bounds?.isValid()) map.fitBounds(bounds, { padding: [24, 24], animate: false });
+    state.hidden = collections.some((one) => one.features.length > 0);
+    setText(state, t("console.map.empty"));
+  } catch {
+    setText(state, t("console.map.error"));
+    state.hidden = false;
+  }
+}
+
+void Promise.all([filled, showCells()]).then(() => {
+  const wanted = address.get("case");
+  if (wanted && store.get(wanted)) select(wanted, true);
+  // Tests and the time to first use look for this mark.
+  document.documentElement.dataset.ready = "true";
+});

@@ -1,0 +1,377 @@
+// The case panel: everything about one case, and the moves that may be made now.
+
+import { announce, byId, make } from "./dom.js";
+import { getCase, locate, makeMove, ServiceError } from "./service.js";
+import { known, sign } from "./shapes.js";
+import { dueText, moment, placeOf, t, timeLeft, word } from "./texts.js";
+import { chainList, holderLine, nearestList } from "./who.js";
+
+/** @typedef {import("./types.js").Case} Case */
+/** @typedef {import("./types.js").CaseDetail} CaseDetail */
+/** @typedef {import("./types.js").Holder} Holder */
+
+/** In the order of the work; the first that is allowed is the one to press. */
+const FORWARD = ["dispatch", "re_dispatch", "acknowledge", "report_back", "check_pass", "close", "accept", "file"];
+const NEEDS_REASON = new Set(["return", "decline", "refuse_file", "void", "check_fail", "request_extension", "request_suspend", "settle"]);
+const NEEDS_RESULT = new Set(["report_back"]);
+const KEYS = /** @type {Record<string, string>} */ ({ dispatch: "D", re_dispatch: "D", return: "R" });
+const STAMPS = /** @type {const} */ (["reported_at", "dispatched_at", "acknowledged_at", "handled_at", "closed_at"]);
+
+export class Panel {
+  #root = byId("panel");
+  #on;
+  /** @type {AbortController|null} */
+  #abort = null;
+  /** @type {Promise<void>} */
+  #loading = Promise.resolve();
+  /** @type {CaseDetail|null} */
+  #detail = null;
+  /** @type {{move: string, text: string}|null} */
+  #draft = null;
+  /** @type {{text: string, kind: "fault"|"note"}|null} */
+  #note = null;
+  #busy = "";
+
+  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void}} on */
+  constructor(on) {
+    this.#on = on;
+  }
+
+  get isOpen() {
+    return !this.#root.hidden;
+  }
+
+  get ref() {
+    return this.isOpen ? (this.#detail?.case ?? this.#root.dataset.case ?? null) : null;
+  }
+
+  focus() {
+    this.#root.focus();
+  }
+
+  close() {
+    this.#abort?.abort();
+    this.#root.hidden = true;
+    this.#detail = null;
+    this.#draft = null;
+    this.#note = null;
+    delete this.#root.dataset.case;
+  }
+
+  /**
+   * Show a case: at once what the queue knows, then the rest.
+   * @param {Case} one
+   */
+  open(one) {
+    if (this.#root.dataset.case !== one.case) {
+      this.#detail = null;
+      this.#draft = null;
+      this.#note = null;
+      this.#root.scrollTop = 0;
+    }
+    this.#root.dataset.case = one.case;
+    this.#root.hidden = false;
+    this.#render(one);
+    this.#loading = this.#load(one);
+  }
+
+  /** @param {Case} one the same case, as the stream has just told it */
+  refresh(one) {
+    if (this.#root.dataset.case !== one.case || (this.#detail && this.#detail.version >= one.version)) return;
+    this.#loading = this.#load(one);
+  }
+
+  /** Once a minute the time left is another one. */
+  tick() {
+    if (this.isOpen && this.#detail && !this.#draft) this.#render(this.#detail);
+  }
+
+  /** @param {Case} one */
+  async #load(one) {
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    try {
+      const detail = await getCase(one.case, abort.signal);
+      if (detail.backup === undefined && detail.location && detail.chain.length) {
+        detail.backup = await locate(detail.location.lon, detail.location.lat, abort.signal).then((found) => found.backup, () => null);
+      }
+      if (abort.signal.aborted) return;
+      this.#detail = detail;
+      this.#render(detail);
+      this.#on.changed(detail);
+    } catch (fault) {
+      if (abort.signal.aborted) return;
+      this.#note = { kind: "fault", text: `${t("console.panel.error")} · ${fault instanceof Error ? fault.message : ""}` };
+      this.#render(one);
+    }
+  }
+
+  /**
+   * Begin a move by key: the first of those named that is allowed now.
+   * @param {string[]} moves
+   * @param {string} otherwise what to say when none is
+   */
+  async begin(moves, otherwise) {
+    await this.#loading;
+    const detail = this.#detail;
+    if (!detail) return;
+    const move = moves.find((name) => detail.moves.includes(name));
+    if (move) this.#choose(move);
+    else {
+      this.#note = { kind: "note", text: otherwise };
+      announce(otherwise);
+      this.#render(detail);
+    }
+  }
+
+  /** @returns {boolean} whether there was a draft to give up */
+  cancelDraft() {
+    if (!this.#draft || !this.#detail) return false;
+    this.#draft = null;
+    this.#render(this.#detail);
+    this.focus();
+    return true;
+  }
+
+  /** @param {string} move */
+  #choose(move) {
+    if (!this.#detail) return;
+    if (!NEEDS_REASON.has(move) && !NEEDS_RESULT.has(move)) {
+      void this.#make(move, "");
+      return;
+    }
+    this.#draft = { move, text: this.#draft?.move === move ? this.#draft.text : "" };
+    this.#note = null;
+    this.#render(this.#detail);
+    this.#root.querySelector("textarea")?.focus();
+  }
+
+  /**
+   * @param {string} move
+   * @param {string} text
+   */
+  async #make(move, text) {
+    const seen = this.#detail;
+    if (!seen || this.#busy) return;
+    this.#busy = move;
+    this.#note = null;
+    this.#render(seen);
+    const name = t(`move.${move}`);
+    try {
+      /** @type {{move: string, reason?: string, result?: string}} */
+      const body = { move };
+      if (NEEDS_RESULT.has(move)) body.result = text;
+      else if (text) body.reason = text;
+      const after = await makeMove(seen.case, seen.version, body);
+      this.#draft = null;
+      this.#note = { kind: "note", text: t("console.move.done", { case: seen.case, move: name }) };
+      announce(this.#note.text);
+      this.#busy = "";
+      this.#on.changed(after);
+      if (this.#root.dataset.case === seen.case) this.#loading = this.#load(after);
+    } catch (fault) {
+      this.#busy = "";
+      const isConflict = fault instanceof ServiceError && (fault.status === 412 || fault.status === 409);
+      if (isConflict) {
+        // Somebody was faster: show what is true now before anything else is decided. The draft's text is kept.
+        await this.#load(seen);
+        const now = this.#detail;
+        const text = now && now.version > seen.version
+          ? t("console.move.conflict", { version: now.version, move: name })
+          : t("console.move.refused", { move: name, reason: fault.message });
+        this.#note = { kind: "fault", text };
+      } else {
+        this.#note = { kind: "fault", text: t("console.move.refused", { move: name, reason: fault instanceof Error ? fault.message : "" }) };
+      }
+      announce(this.#note.text);
+    }
+    if (this.#detail && this.#root.dataset.case === this.#detail.case) this.#render(this.#detail);
+  }
+
+  /** @param {Case|CaseDetail} one */
+  #render(one) {
+    const now = new Date();
+    const light = known(one.light);
+    const hadFocus = this.#root.contains(document.activeElement);
+    const head = make("header", "panel-head");
+    const status = make("p", "panel-status");
+    status.append(sign(light), make("strong", `panel-left left-${light}`, light === "none" ? t(`state.${one.status}`) : timeLeft(one, now)));
+    if (light !== "none") status.append(make("span", "panel-word", `${t(`light.${light}`)} · ${t(`state.${one.status}`)}`));
+    const close = make("button", "icon-button", "×");
+    close.type = "button";
+    close.setAttribute("aria-label", t("console.panel.close"));
+    close.addEventListener("click", this.#on.close);
+    head.append(status, close);
+    if (one.due_at && light !== "none") head.append(make("p", "panel-due", dueText(one, now)));
+
+    const title = make("div", "panel-title");
+    const heading = make("h2");
+    heading.append(make("span", "panel-code", one.category.code), make("span", "", one.category.name));
+    const number = make("p", "panel-number");
+    number.append(make("span", "", `#${one.case}`), make("span", "", t("console.panel.version", { version: one.version })));
+    number.append(make("bdi", "", t("console.panel.channel", { channel: one.channel, ticket: one.ticket })));
+    title.append(heading, number);
+
+    const text = make("p", one.text ? "panel-text typed" : "panel-text quiet", one.text || t("console.panel.no_text"));
+    text.dir = "auto";
+
+    const parts = [head, title, text, this.#moves(one), this.#place(one), this.#responsible(one), this.#deadline(one, now)];
+    if ("events" in one) parts.push(this.#timeline(one, now));
+    this.#root.replaceChildren(...parts);
+    // Rendering anew must not throw the keyboard out of the panel.
+    if (hadFocus && !this.#root.contains(document.activeElement)) {
+      const field = this.#root.querySelector("textarea");
+      if (field) field.focus();
+      else this.focus();
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @returns {HTMLElement}
+   */
+  #section(key) {
+    const section = make("section", "panel-section");
+    section.append(make("h3", "", t(key)));
+    return section;
+  }
+
+  /** @param {Case|CaseDetail} one */
+  #moves(one) {
+    const box = make("div", "moves");
+    if (this.#note) {
+      const note = make("p", `note note-${this.#note.kind}`, this.#note.text);
+      if (this.#note.kind === "fault") note.setAttribute("role", "alert");
+      box.append(note);
+    }
+    if (!("moves" in one)) return box;
+    const draft = this.#draft;
+    if (draft && one.moves.includes(draft.move)) {
+      box.append(this.#form(draft));
+      return box;
+    }
+    const rank = (/** @type {string} */ move) => (FORWARD.includes(move) ? FORWARD.indexOf(move) : FORWARD.length);
+    const moves = [...one.moves].sort((a, b) => rank(a) - rank(b));
+    if (!moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
+    const row = make("div", "move-row");
+    for (const [at, move] of moves.entries()) {
+      const button = make("button", at === 0 && FORWARD.includes(move) ? "button button-primary" : "button");
+      button.type = "button";
+      button.dataset.move = move;
+      button.disabled = this.#busy !== "";
+      button.append(make("span", "", this.#busy === move ? t("console.move.working", { move: t(`move.${move}`) }) : t(`move.${move}`)));
+      const key = KEYS[move];
+      if (key) button.append(make("kbd", "", key));
+      button.addEventListener("click", () => this.#choose(move));
+      row.append(button);
+    }
+    box.append(row);
+    return box;
+  }
+
+  /** @param {{move: string, text: string}} draft */
+  #form(draft) {
+    const form = make("form", "move-form");
+    const name = t(`move.${draft.move}`);
+    const label = make("label");
+    const field = make("textarea");
+    field.required = true;
+    field.rows = 3;
+    field.maxLength = 2000;
+    field.value = draft.text;
+    field.addEventListener("input", () => {
+      draft.text = field.value;
+    });
+    label.append(make("span", "", t(NEEDS_RESULT.has(draft.move) ? "console.move.result" : "console.move.reason", { move: name })), field);
+    const go = make("button", "button button-primary", t("console.move.confirm", { move: name }));
+    go.disabled = this.#busy !== "";
+    const cancel = make("button", "button", t("console.move.cancel"));
+    cancel.type = "button";
+    cancel.addEventListener("click", () => this.cancelDraft());
+    const row = make("div", "move-row");
+    row.append(go, cancel);
+    form.append(label, row);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (draft.text.trim()) void this.#make(draft.move, draft.text.trim());
+    });
+    return form;
+  }
+
+  /** @param {Case} one */
+  #place(one) {
+    const section = this.#section("console.panel.chain");
+    if (one.chain.length) section.append(chainList(one.chain));
+    else {
+      section.append(make("p", "", one.nearest.length ? t("console.locate.out") : placeOf(one)));
+      if (one.nearest.length) section.append(make("p", "quiet", t("console.locate.nearest")), nearestList(one.nearest));
+    }
+    if (one.location) {
+      const { lon, lat } = one.location;
+      const line = make("p", "panel-point");
+      const centre = make("button", "link", t("console.panel.centre"));
+      centre.type = "button";
+      centre.addEventListener("click", () => this.#on.centre(one));
+      line.append(make("span", "", `${lon.toFixed(6)}, ${lat.toFixed(6)}`), centre);
+      section.append(line);
+    }
+    return section;
+  }
+
+  /** @param {Case|CaseDetail} one */
+  #responsible(one) {
+    const section = this.#section("console.panel.responsible");
+    const list = make("ul", "holders");
+    if (one.head) list.append(holderLine(one.head, "A"));
+    else list.append(make("li", "quiet", t("console.locate.nobody")));
+    const backup = "backup" in one ? one.backup : null;
+    if (backup) list.append(holderLine(backup, "B"));
+    section.append(list);
+    return section;
+  }
+
+  /**
+   * @param {Case} one
+   * @param {Date} now
+   */
+  #deadline(one, now) {
+    const section = this.#section("console.panel.deadline");
+    const facts = make("dl", "facts");
+    const add = (/** @type {string} */ key, /** @type {string} */ value) => {
+      const pair = make("div");
+      pair.append(make("dt", "", t(key)), make("dd", "", value));
+      facts.append(pair);
+    };
+    for (const stamp of STAMPS) {
+      const at = one[stamp];
+      if (at) add(`console.fact.${stamp}`, moment(new Date(at), now));
+    }
+    add("console.fact.due_at", one.due_at ? moment(new Date(one.due_at), now) : t("console.time.none"));
+    if (one.ledgers.length) add("console.panel.ledgers", one.ledgers.join("、"));
+    section.append(facts);
+    return section;
+  }
+
+  /**
+   * @param {CaseDetail} one
+   * @param {Date} now
+   */
+  #timeline(one, now) {
+    const section = this.#section("console.panel.timeline");
+    const list = make("ol", "timeline");
+    for (const event of [...one.events].sort((a, b) => b.seq - a.seq)) {
+      const item = make("li");
+      const what = event.moves.map((move) => t(`move.${move}`)).join(" → ");
+      const line = make("p", "timeline-what");
+      line.append(make("strong", "", what), make("time", "", moment(new Date(event.at), now)));
+      item.append(line);
+      const who = [event.actor && word("console.actor", event.actor), event.to && t("console.event.to", { to: event.to })].filter(Boolean).join(" ");
+      if (who) item.append(make("bdi", "quiet", who));
+      if (event.text) item.append(make("p", "timeline-text typed", event.text));
+      list.append(item);
+    }
+    section.append(list);
+    return section;
+  }
+}

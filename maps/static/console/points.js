@@ -1,0 +1,183 @@
+// The open cases as signs on the map. A sign is one object for the life of its case: a change redraws that one only.
+
+import { latLngOf } from "./cells.js";
+import { drawSign, known, LIGHTS } from "./shapes.js";
+
+/** @typedef {import("./types.js").Case} Case */
+/** @typedef {import("./types.js").Light} Light */
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./store.js").Change} Change */
+
+/** Distance in pixels between signs that would lie exactly on each other. */
+const FAN = 11;
+
+/**
+ * @typedef {L.CircleMarker & {
+ *   light: Light, ref: string, isDim: boolean, slot: number,
+ *   _renderer: {_drawing: boolean, _ctx: CanvasRenderingContext2D}, _point: L.Point, _empty: () => boolean,
+ * }} SignMarker
+ */
+
+/** @returns {Record<Light|"rim", string>} the colours of the present theme */
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  const token = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const grey = token("--suspended");
+  return {
+    rim: token("--paper"), green: token("--green"), yellow: token("--yellow"), red: token("--red"),
+    supervised: token("--supervised"), suspended: grey, none: grey,
+  };
+}
+
+let colours = readColours();
+
+// Leaflet's canvas renderer asks each path to draw itself and clips to what changed: overriding these two methods of a circle
+// marker gives a sign of any shape, with the renderer's own bookkeeping of dirty regions.
+const Sign = L.CircleMarker.extend({
+  /** @this {SignMarker} */
+  _updatePath() {
+    if (!this._renderer._drawing || this._empty()) return;
+    const pen = this._renderer._ctx;
+    pen.globalAlpha = this.isDim ? 0.3 : 1;
+    drawSign(pen, this.light, this._point.x, this._point.y, { colour: colours[this.light], rim: colours.rim });
+    pen.globalAlpha = 1;
+  },
+  /** @this {SignMarker & {_updateBounds: () => void, _map: L.Map, _latlng: L.LatLng}} */
+  _project() {
+    const point = this._map.latLngToLayerPoint(this._latlng);
+    if (this.slot > 0) {
+      // Signs at one address fan out on a ring, so that each can be seen and clicked.
+      const ring = Math.floor((this.slot - 1) / 6) + 1;
+      const angle = ((this.slot - 1) % 6) * (Math.PI / 3) + ring * 0.4;
+      point.x += Math.cos(angle) * FAN * ring;
+      point.y += Math.sin(angle) * FAN * ring;
+    }
+    this._point = point;
+    this._updateBounds();
+  },
+});
+
+export class Points {
+  /** @type {Map<string, SignMarker>} */
+  #markers = new Map();
+  /** @type {Map<string, Set<string>>} */
+  #stacks = new Map();
+  #map;
+  #store;
+  #select;
+  #renderer = L.canvas({ padding: 0.25, pane: "points", tolerance: 4 });
+  /** @type {L.CircleMarker|null} */
+  #ring = null;
+
+  /**
+   * @param {L.Map} map
+   * @param {Store} store
+   * @param {(ref: string) => void} select
+   */
+  constructor(map, store, select) {
+    map.createPane("points").classList.add("pane-points");
+    this.#map = map;
+    this.#store = store;
+    this.#select = select;
+  }
+
+  get size() {
+    return this.#markers.size;
+  }
+
+  /** @param {Iterable<Change>} changes */
+  apply(changes) {
+    const sorted = [...changes].sort((a, b) => LIGHTS.indexOf(known(b.one.light)) - LIGHTS.indexOf(known(a.one.light)));
+    for (const { one, kind } of sorted) {
+      if (kind === "removed" || !one.location) this.#remove(one.case);
+      else this.#put(one);
+    }
+  }
+
+  /** Dim what the queue does not list. Only signs whose answer differs are redrawn. */
+  dim() {
+    for (const [ref, marker] of this.#markers) {
+      const one = this.#store.get(ref);
+      const isDim = one !== undefined && !this.#store.isShown(one);
+      if (isDim === marker.isDim) continue;
+      marker.isDim = isDim;
+      marker.redraw();
+    }
+  }
+
+  /** @param {Case|undefined} one the selected case, ringed */
+  ring(one) {
+    this.#ring?.remove();
+    this.#ring = null;
+    const marker = one && this.#markers.get(one.case);
+    if (!marker) return;
+    const colour = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+    this.#ring = new /** @type {any} */ (Sign)(marker.getLatLng(), {
+      radius: 14, color: colour, weight: 2.5, fill: false, interactive: false, renderer: this.#renderer,
+    });
+    const ring = /** @type {SignMarker} */ (this.#ring);
+    ring.slot = marker.slot;
+    // The ring is a plain circle that stands where its sign stands, fan included.
+    /** @type {any} */ (ring)._updatePath = /** @type {any} */ (L.CircleMarker.prototype)._updatePath;
+    ring.addTo(this.#map);
+    marker.bringToFront();
+  }
+
+  /**
+   * Show for a moment where a case has arrived.
+   * @param {Case} one
+   */
+  arrive(one) {
+    const marker = this.#markers.get(one.case);
+    if (!marker || !this.#map.getBounds().contains(marker.getLatLng())) return;
+    const icon = L.divIcon({ className: `arrival arrival-${known(one.light)}`, iconSize: [36, 36] });
+    const ring = L.marker(marker.getLatLng(), { icon, interactive: false, keyboard: false }).addTo(this.#map);
+    setTimeout(() => ring.remove(), 3000);
+  }
+
+  repaint() {
+    colours = readColours();
+    for (const marker of this.#markers.values()) marker.redraw();
+    this.ring(this.#store.get(this.#store.selected));
+  }
+
+  /** @param {Case} one */
+  #put(one) {
+    if (!one.location) return;
+    const light = known(one.light);
+    const at = latLngOf([one.location.lon, one.location.lat]);
+    const known_ = this.#markers.get(one.case);
+    if (known_) {
+      if (!known_.getLatLng().equals(at)) {
+        this.#remove(one.case);
+      } else {
+        if (known_.light !== light) {
+          known_.light = light;
+          known_.redraw();
+        }
+        return;
+      }
+    }
+    const key = `${one.location.lon.toFixed(5)},${one.location.lat.toFixed(5)}`;
+    const stack = this.#stacks.get(key) ?? new Set();
+    const used = new Set([...stack].map((ref) => this.#markers.get(ref)?.slot));
+    let slot = 0;
+    while (used.has(slot)) slot += 1;
+    this.#stacks.set(key, stack.add(one.case));
+    /** @type {SignMarker} */
+    const marker = new /** @type {any} */ (Sign)(at, { radius: 7, weight: 2, bubblingMouseEvents: false, renderer: this.#renderer });
+    Object.assign(marker, { light, ref: one.case, isDim: !this.#store.isShown(one), slot });
+    marker.on("click", () => this.#select(one.case));
+    marker.addTo(this.#map);
+    this.#markers.set(one.case, marker);
+  }
+
+  /** @param {string} ref */
+  #remove(ref) {
+    const marker = this.#markers.get(ref);
+    if (!marker) return;
+    marker.remove();
+    this.#markers.delete(ref);
+    for (const [key, stack] of this.#stacks) if (stack.delete(ref) && stack.size === 0) this.#stacks.delete(key);
+  }
+}

@@ -1,0 +1,106 @@
+// Requests to the service, and its faults as sentences.
+
+import { context, t } from "./texts.js";
+
+/** @typedef {import("./types.js").Case} Case */
+/** @typedef {import("./types.js").CaseDetail} CaseDetail */
+/** @typedef {import("./types.js").CellCollection} CellCollection */
+/** @typedef {import("./types.js").Location} Location */
+
+/** A request that was answered with a fault, or not answered at all (status 0). */
+export class ServiceError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} message
+   */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [init]
+ * @returns {Promise<Response>}
+ */
+async function request(path, init = {}) {
+  const headers = new Headers(init.headers);
+  headers.set("Accept-Language", context.locale);
+  if (!headers.has("Accept")) headers.set("Accept", "application/json");
+  let response;
+  try {
+    response = await fetch(context.root + path, { credentials: "same-origin", ...init, headers });
+  } catch (fault) {
+    if (fault instanceof DOMException && fault.name === "AbortError") throw fault;
+    throw new ServiceError(0, "network", t("console.error.network"));
+  }
+  if (response.ok) return response;
+  /** @type {{code?: string, detail?: string, title?: string}} */
+  let problem = {};
+  try {
+    problem = await response.json();
+  } catch {
+    // A proxy's error page is no problem document; the status is all there is to say.
+  }
+  const said = problem.detail || problem.title || t("console.error.status", { status: response.status });
+  throw new ServiceError(response.status, problem.code ?? "", said);
+}
+
+/**
+ * @param {string|null} cursor
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{cases: Case[], next: string|null, as_of: string}>}
+ */
+export async function listOpenCases(cursor, signal) {
+  const query = new URLSearchParams({ status: "open", limit: String(context.config.page_size) });
+  if (cursor) query.set("cursor", cursor);
+  return (await request(`/v1/cases?${query}`, { signal: signal ?? null })).json();
+}
+
+/**
+ * @param {string} ref
+ * @param {AbortSignal} signal
+ * @returns {Promise<CaseDetail>}
+ */
+export async function getCase(ref, signal) {
+  return (await request(`/v1/cases/${encodeURIComponent(ref)}`, { signal })).json();
+}
+
+/**
+ * Make a move on the version that the person has seen.
+ * @param {string} ref
+ * @param {number} version
+ * @param {{move: string, reason?: string, result?: string}} body
+ * @returns {Promise<Case>}
+ */
+export async function makeMove(ref, version, body) {
+  const response = await request(`/v1/cases/${encodeURIComponent(ref)}/moves`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "If-Match": `"${version}"` },
+    body: JSON.stringify(body),
+  });
+  return response.json();
+}
+
+/**
+ * @param {number} level
+ * @returns {Promise<CellCollection>}
+ */
+export async function listCells(level) {
+  const response = await request(`/v1/cells?version=active&level=${level}`, { headers: { Accept: "application/geo+json, application/json" } });
+  return response.json();
+}
+
+/**
+ * @param {number} lon
+ * @param {number} lat
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Location>}
+ */
+export async function locate(lon, lat, signal) {
+  const query = new URLSearchParams({ lon: lon.toFixed(7), lat: lat.toFixed(7), coord_sys: "wgs84" });
+  return (await request(`/v1/locate?${query}`, { signal: signal ?? null })).json();
+}

@@ -1,0 +1,90 @@
+// The five status signs. Shape carries the meaning, colour repeats it: they differ in greyscale, too.
+
+/** @typedef {import("./types.js").Light} Light */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Paths in a 12 × 12 box; the areas are about equal, so that no state looks larger than another. */
+const PATHS = {
+  green: "M6 .8a5.2 5.2 0 1 0 0 10.4A5.2 5.2 0 1 0 6 .8z",
+  yellow: "M6 .6 11.8 11H.2z",
+  red: "M1.2 1.2h9.6v9.6H1.2z",
+  supervised: "M6 0 12 6 6 12 0 6z",
+  suspended: "M6 1.6a4.4 4.4 0 1 0 0 8.8 4.4 4.4 0 1 0 0-8.8z",
+  none: "M2 5h8v2H2z",
+};
+
+/** @type {Readonly<Record<Light, Path2D>>} */
+const CANVAS_PATHS = {
+  green: new Path2D(PATHS.green),
+  yellow: new Path2D(PATHS.yellow),
+  red: new Path2D(PATHS.red),
+  supervised: new Path2D(PATHS.supervised),
+  suspended: new Path2D(PATHS.suspended),
+  none: new Path2D(PATHS.none),
+};
+
+/** Worst first. */
+export const LIGHTS = /** @type {const} */ (["supervised", "red", "yellow", "green", "suspended", "none"]);
+
+/**
+ * @param {string} light
+ * @returns {Light} the light, or `none` for a word this page does not know
+ */
+export function known(light) {
+  return Object.hasOwn(PATHS, light) ? /** @type {Light} */ (light) : "none";
+}
+
+/**
+ * Make the sign as an element; decorative, because its word always stands beside it.
+ * @param {Light} light
+ * @returns {SVGSVGElement}
+ */
+export function sign(light) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 12 12");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(document.createElementNS(SVG, "path"));
+  setSign(svg, light);
+  return svg;
+}
+
+/**
+ * @param {SVGSVGElement} svg
+ * @param {Light} light
+ */
+export function setSign(svg, light) {
+  if (svg.dataset.light === light) return;
+  svg.dataset.light = light;
+  svg.setAttribute("class", `sign sign-${light}`);
+  svg.firstElementChild?.setAttribute("d", PATHS[light]);
+}
+
+/**
+ * Draw the sign on a canvas, centred on (x, y), with a rim in the ground colour so that neighbours stay apart.
+ * @param {CanvasRenderingContext2D} canvas
+ * @param {Light} light
+ * @param {number} x
+ * @param {number} y
+ * @param {{colour: string, rim: string}} paint
+ */
+export function drawSign(canvas, light, x, y, paint) {
+  const path = CANVAS_PATHS[light];
+  canvas.save();
+  canvas.translate(x - 6, y - 6);
+  canvas.lineJoin = "round";
+  canvas.strokeStyle = paint.rim;
+  canvas.lineWidth = light === "suspended" ? 5 : 3;
+  canvas.stroke(path);
+  if (light === "suspended") {
+    canvas.fillStyle = paint.rim;
+    canvas.fill(path);
+    canvas.strokeStyle = paint.colour;
+    canvas.lineWidth = 2;
+    canvas.stroke(path);
+  } else {
+    canvas.fillStyle = paint.colour;
+    canvas.fill(path);
+  }
+  canvas.restore();
+}

@@ -1,0 +1,189 @@
+// The open cases this page knows, which inbox each is in, and who wants to hear of changes. No elements here.
+
+import { placeOf } from "./texts.js";
+
+/** @typedef {import("./types.js").Case} Case */
+/** @typedef {import("./types.js").Inbox} Inbox */
+/** @typedef {import("./types.js").Light} Light */
+/** @typedef {{one: Case, kind: "added"|"changed"|"removed", was: Case|null}} Change */
+
+export const INBOXES = /** @type {const} */ (["to_dispatch", "out_of_grid", "due_soon", "returned", "all"]);
+
+const FINAL = new Set(["closed", "declined", "merged", "voided"]);
+const BEFORE_DISPATCH = new Set(["reported", "accepted", "verifying", "filed"]);
+const CLOCK_RUNS = new Set(["dispatched", "returned", "handling"]);
+
+/**
+ * @param {Case} one
+ * @param {Inbox} inbox
+ * @returns {boolean}
+ */
+export function isIn(one, inbox) {
+  switch (inbox) {
+    case "to_dispatch":
+      return BEFORE_DISPATCH.has(one.status);
+    case "out_of_grid":
+      return one.out_of_grid || one.location === null;
+    case "due_soon":
+      // The overdue stay here: a case must not leave the inbox that somebody watches by getting worse.
+      return CLOCK_RUNS.has(one.status) && (one.light === "yellow" || one.light === "red");
+    case "returned":
+      return one.status === "returned";
+    default:
+      return true;
+  }
+}
+
+/**
+ * Most urgent first: the earliest deadline, then the oldest report; the number settles the rest, so that rows never swap
+ * places without a reason.
+ * @param {Case} a
+ * @param {Case} b
+ * @returns {number}
+ */
+function byUrgency(a, b) {
+  const left = a.due_at && CLOCK_RUNS.has(a.status) ? Date.parse(a.due_at) : Infinity;
+  const right = b.due_at && CLOCK_RUNS.has(b.status) ? Date.parse(b.due_at) : Infinity;
+  if (left !== right) return left < right ? -1 : 1;
+  return Date.parse(a.reported_at) - Date.parse(b.reported_at) || (a.case < b.case ? -1 : 1);
+}
+
+/**
+ * The light at this moment. The service computed it when it sent the case; while the page stays open, time goes on.
+ * @param {Case} one
+ * @param {number} now
+ * @returns {Light}
+ */
+function lightAt(one, now) {
+  if (!CLOCK_RUNS.has(one.status) || !one.due_at) return one.light;
+  if (one.light !== "green" && one.light !== "yellow") return one.light;
+  if (now > Date.parse(one.due_at)) return "red";
+  return one.warn_at && now >= Date.parse(one.warn_at) ? "yellow" : one.light;
+}
+
+export class Store {
+  /** @type {Map<string, Case>} */
+  #cases = new Map();
+  /** @type {Set<(changes: Change[]) => void>} */
+  #listeners = new Set();
+  /** @type {Inbox} */
+  inbox = "all";
+  search = "";
+  /** @type {((one: Case) => boolean)|null} */
+  inView = null;
+  /** @type {string|null} */
+  selected = null;
+  /** When the shown content was true. @type {Date|null} */
+  asOf = null;
+
+  /** @param {(changes: Change[]) => void} listener */
+  subscribe(listener) {
+    this.#listeners.add(listener);
+  }
+
+  /** @param {Change[]} changes */
+  #tell(changes) {
+    for (const listener of this.#listeners) listener(changes);
+  }
+
+  /** Tell everybody that the view (inbox, search, bounds, selection) is another one. */
+  refresh() {
+    this.#tell([]);
+  }
+
+  /** @param {string|null} ref */
+  get(ref) {
+    return ref === null ? undefined : this.#cases.get(ref);
+  }
+
+  get size() {
+    return this.#cases.size;
+  }
+
+  all() {
+    return this.#cases.values();
+  }
+
+  /**
+   * Take in what the service says now; older versions of a case than the known one are ignored, because events and
+   * answers may overtake each other.
+   * @param {Iterable<Case>} incoming
+   * @returns {Change[]}
+   */
+  apply(incoming) {
+    const now = Date.now();
+    /** @type {Change[]} */
+    const changes = [];
+    for (const one of incoming) {
+      const was = this.#cases.get(one.case) ?? null;
+      if (was && was.version >= one.version) continue;
+      if (FINAL.has(one.status)) {
+        if (was && this.#cases.delete(one.case)) changes.push({ one, kind: "removed", was });
+        continue;
+      }
+      const fresh = { ...one, light: lightAt(one, now) };
+      this.#cases.set(one.case, fresh);
+      changes.push({ one: fresh, kind: was ? "changed" : "added", was });
+    }
+    if (changes.length) this.#tell(changes);
+    return changes;
+  }
+
+  /**
+   * After a gap: cases that the service no longer lists as open are gone.
+   * @param {Set<string>} open
+   */
+  keepOnly(open) {
+    /** @type {Change[]} */
+    const changes = [];
+    for (const [ref, one] of this.#cases) {
+      if (open.has(ref)) continue;
+      this.#cases.delete(ref);
+      changes.push({ one, kind: "removed", was: one });
+    }
+    if (changes.length) this.#tell(changes);
+  }
+
+  /** Let the lights follow the clock; called now and then, tells only of those that changed. */
+  tick() {
+    const now = Date.now();
+    /** @type {Change[]} */
+    const changes = [];
+    for (const [ref, one] of this.#cases) {
+      const light = lightAt(one, now);
+      if (light === one.light) continue;
+      const fresh = { ...one, light };
+      this.#cases.set(ref, fresh);
+      changes.push({ one: fresh, kind: "changed", was: one });
+    }
+    this.#tell(changes);
+  }
+
+  /** @returns {Record<Inbox, number>} */
+  counts() {
+    const counts = { to_dispatch: 0, out_of_grid: 0, due_soon: 0, returned: 0, all: 0 };
+    for (const one of this.#cases.values()) for (const inbox of INBOXES) if (isIn(one, inbox)) counts[inbox] += 1;
+    return counts;
+  }
+
+  /**
+   * @param {Case} one
+   * @returns {boolean}
+   */
+  isShown(one) {
+    return isIn(one, this.inbox) && this.#matches(one) && (this.inView === null || this.inView(one));
+  }
+
+  /** @returns {Case[]} what the queue lists, in its order */
+  visible() {
+    return [...this.#cases.values()].filter((one) => this.isShown(one)).sort(byUrgency);
+  }
+
+  /** @param {Case} one */
+  #matches(one) {
+    if (!this.search) return true;
+    const text = [one.case, one.ticket, one.category.code, one.category.name, one.text, placeOf(one), ...one.chain.map((cell) => cell.code)];
+    const haystack = text.join("\n").toLowerCase();
+    return this.search.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
+  }
+}

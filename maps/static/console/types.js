@@ -1,0 +1,92 @@
+// Shapes of what the service sends; see the OpenAPI document for the authority.
+
+/**
+ * @typedef {"green"|"yellow"|"red"|"supervised"|"suspended"|"none"} Light
+ * @typedef {"to_dispatch"|"out_of_grid"|"due_soon"|"returned"|"all"} Inbox
+ */
+
+/**
+ * @typedef {object} CellRef
+ * @property {number} level
+ * @property {string} code
+ * @property {string} name
+ */
+
+/**
+ * @typedef {object} Holder
+ * @property {string} post
+ * @property {string} name
+ * @property {string} why
+ * @property {string} why_code
+ */
+
+/**
+ * @typedef {object} Case
+ * @property {string} case
+ * @property {number} version
+ * @property {string} status
+ * @property {{code: string, name: string}} category
+ * @property {number|null} condition
+ * @property {string} channel
+ * @property {string} ticket
+ * @property {string} text
+ * @property {string} reported_at
+ * @property {string|null} due_at
+ * @property {string|null} [warn_at] when the light turns yellow
+ * @property {string|null} dispatched_at
+ * @property {string|null} acknowledged_at
+ * @property {string|null} handled_at
+ * @property {string|null} closed_at
+ * @property {Light} light
+ * @property {CellRef[]} chain
+ * @property {Holder|null} head
+ * @property {{lon: number, lat: number}|null} location
+ * @property {boolean} out_of_grid
+ * @property {{code: string, name: string, distance_m: number}[]} nearest
+ * @property {string[]} ledgers
+ */
+
+/**
+ * @typedef {object} CaseEvent
+ * @property {number} seq
+ * @property {string} type
+ * @property {string[]} moves
+ * @property {string} at
+ * @property {string|null} actor
+ * @property {string|null} to
+ * @property {string|null} text
+ */
+
+/** @typedef {Case & {events: CaseEvent[], moves: string[], backup?: Holder|null}} CaseDetail */
+
+/**
+ * @typedef {object} Location
+ * @property {CellRef[]} chain
+ * @property {Holder|null} head
+ * @property {Holder|null} backup
+ * @property {string} how
+ * @property {{number: number, name: string}|null} grid_version
+ * @property {string} rule
+ * @property {{lon: number, lat: number}} location
+ * @property {{code: string, name: string, distance_m: number}[]} nearest
+ */
+
+/**
+ * @typedef {object} CellProperties
+ * @property {string} code
+ * @property {string} name
+ * @property {number} level
+ * @property {[number, number]} label
+ */
+
+/** @typedef {GeoJSON.FeatureCollection<GeoJSON.MultiPolygon|GeoJSON.Polygon, CellProperties>} CellCollection */
+
+/**
+ * @typedef {object} Config
+ * @property {string} place
+ * @property {string} time_zone
+ * @property {[number, number]|null} centre
+ * @property {number} page_size
+ */
+
+export {};

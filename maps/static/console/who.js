@@ -1,0 +1,141 @@
+// Who covers this point: a click on the map, answered beside the click.
+
+import { latLngOf } from "./cells.js";
+import { make } from "./dom.js";
+import { locate } from "./service.js";
+import { distance, t } from "./texts.js";
+
+/** @typedef {import("./types.js").Holder} Holder */
+/** @typedef {import("./types.js").Location} Location */
+/** @typedef {import("./types.js").CellRef} CellRef */
+
+/**
+ * @param {Holder} holder
+ * @param {"A"|"B"} rank
+ * @returns {HTMLElement}
+ */
+export function holderLine(holder, rank) {
+  const line = make("li", "holder");
+  line.append(make("span", "holder-rank", t(`rank.${rank}`)));
+  const who = make("span", "holder-who");
+  who.append(make("bdi", "holder-name", holder.name), make("span", "holder-post", holder.post));
+  line.append(who, make("span", "holder-why", holder.why || t(`why.${holder.why_code}`)));
+  return line;
+}
+
+/**
+ * @param {CellRef[]} chain
+ * @returns {HTMLElement}
+ */
+export function chainList(chain) {
+  const list = make("ol", "chain");
+  for (const cell of [...chain].sort((a, b) => a.level - b.level)) {
+    const item = make("li");
+    item.append(make("span", "chain-level", t(`level.${cell.level}`)), make("bdi", "chain-name", cell.name), make("span", "chain-code", cell.code));
+    list.append(item);
+  }
+  return list;
+}
+
+/**
+ * @param {{code: string, name: string, distance_m: number}[]} nearest
+ * @returns {HTMLElement}
+ */
+export function nearestList(nearest) {
+  const list = make("ol", "chain");
+  for (const cell of nearest) {
+    const item = make("li");
+    item.append(make("span", "chain-level", distance(cell.distance_m)), make("bdi", "chain-name", cell.name), make("span", "chain-code", cell.code));
+    list.append(item);
+  }
+  return list;
+}
+
+export class Who {
+  #map;
+  #light;
+  /** @type {AbortController|null} */
+  #abort = null;
+  #popup = L.popup({ className: "who", closeButton: true, autoPanPadding: [16, 16], minWidth: 300, maxWidth: 340, offset: [0, -2] });
+
+  /**
+   * @param {L.Map} map
+   * @param {(code: string|null) => void} light lights the answered cell
+   */
+  constructor(map, light) {
+    this.#map = map;
+    this.#light = light;
+    map.on("click", (event) => void this.ask(event.latlng.lng, event.latlng.lat));
+    map.on("popupopen", (event) => {
+      const close = event.popup.getElement()?.querySelector(".leaflet-popup-close-button");
+      close?.setAttribute("aria-label", t("console.panel.close"));
+    });
+    map.on("popupclose", () => {
+      this.#abort?.abort();
+      light(null);
+    });
+  }
+
+  get isOpen() {
+    return this.#popup.isOpen();
+  }
+
+  close() {
+    this.#popup.close();
+  }
+
+  /**
+   * @param {number} lon
+   * @param {number} lat
+   */
+  async ask(lon, lat) {
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    const body = make("div", "who-body");
+    body.append(make("h2", "who-title", t("console.locate.title")));
+    const point = make("p", "who-point", `${lon.toFixed(6)}, ${lat.toFixed(6)}`);
+    const answer = make("div");
+    answer.setAttribute("role", "status");
+    body.append(point, answer);
+    // An answer usually arrives within a few milliseconds: say that we wait only when we do.
+    const waiting = setTimeout(() => answer.replaceChildren(make("p", "quiet", t("console.locate.working"))), 300);
+    this.#popup.setLatLng(latLngOf([lon, lat])).setContent(body);
+    if (!this.#popup.isOpen()) this.#popup.openOn(this.#map);
+    try {
+      const found = await locate(lon, lat, abort.signal);
+      answer.replaceChildren(...describe(found));
+      const leaf = [...found.chain].sort((a, b) => b.level - a.level)[0];
+      this.#light(leaf?.code ?? null);
+    } catch (fault) {
+      if (abort.signal.aborted) return;
+      answer.replaceChildren(make("p", "fault", t("console.locate.error", { reason: fault instanceof Error ? fault.message : "" })));
+      this.#light(null);
+    } finally {
+      clearTimeout(waiting);
+      if (!abort.signal.aborted) this.#popup.update();
+    }
+  }
+}
+
+/**
+ * @param {Location} found
+ * @returns {HTMLElement[]}
+ */
+function describe(found) {
+  /** @type {HTMLElement[]} */
+  const parts = [];
+  if (found.chain.length) {
+    parts.push(chainList(found.chain));
+    const holders = make("ul", "holders");
+    if (found.head) holders.append(holderLine(found.head, "A"));
+    if (found.backup) holders.append(holderLine(found.backup, "B"));
+    if (!found.head && !found.backup) holders.append(make("li", "quiet", t("console.locate.nobody")));
+    parts.push(holders);
+  } else {
+    parts.push(make("p", "who-out", t("console.locate.out")));
+    if (found.nearest.length) parts.push(make("p", "quiet", t("console.locate.nearest")), nearestList(found.nearest));
+  }
+  if (found.grid_version) parts.push(make("p", "quiet", t("console.locate.version", { number: found.grid_version.number, rule: found.rule })));
+  return parts;
+}

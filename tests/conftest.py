@@ -1,0 +1,111 @@
+"""One throw-away PostGIS per run, started only when a test asks for it; flow tests get copies of a migrated template.
+
+============================  ========================================================================================
+``connection``, ``uow``       tests/db: a shared migrated database, everything rolled back after the test
+``database``                  tests/flow: the URL of a database of the test's own, migrated, with real commits
+``demo_database``             the same, with the small demo district loaded
+============================  ========================================================================================
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from geo.storage.cluster import Cluster
+from geo.storage.engine import create_engine
+from geo.storage.uow import Unit, WriteUnit
+
+TEMPLATE = "gridward_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def scratch_dir() -> Iterator[Path]:
+    """Make a folder that PostgreSQL's account can reach; pytest's own ``tmp_path`` is closed to it when we are root."""
+    directory = Path(tempfile.mkdtemp(prefix="gridward-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(scratch_dir: Path) -> Iterator[Cluster]:
+    """Start the run's PostGIS."""
+    cluster = Cluster(scratch_dir / "cluster")
+    cluster.start(throw_away=True)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """Migrate a database once; the others are copies of it."""
+    from api.migrations import upgrade
+
+    cluster.create_database(TEMPLATE)
+    upgrade(cluster.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def shared_database(cluster: Cluster, template: str) -> str:
+    """Return the URL of the database that rolled-back tests share."""
+    cluster.create_database("shared", template)
+    return cluster.url("shared")
+
+
+@pytest.fixture
+def database(cluster: Cluster, template: str) -> Iterator[str]:
+    """Return the URL of a migrated database of the test's own."""
+    name = f"flow_{os.getpid()}_{next(_numbers)}"
+    cluster.create_database(name, template)
+    yield cluster.url(name)
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def empty_database(cluster: Cluster) -> Iterator[str]:
+    """Return the URL of a database without any of our tables."""
+    name = f"empty_{os.getpid()}_{next(_numbers)}"
+    cluster.create_database(name)
+    yield cluster.url(name)
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+    """Give an engine on the test's own database."""
+    engine = create_engine(database, name="test")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def shared_engine(shared_database: str) -> AsyncIterator[AsyncEngine]:
+    """Give an engine on the shared database."""
+    engine = create_engine(shared_database, name="test")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def connection(shared_engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Give a connection inside a transaction that is rolled back after the test."""
+    async with shared_engine.connect() as connection:
+        transaction = await connection.begin()
+        yield connection
+        await transaction.rollback()
+
+
+@pytest.fixture
+def uow(connection: AsyncConnection) -> WriteUnit:
+    """Give a writing unit of work that will never be committed."""
+    return WriteUnit(Unit(connection=connection))

@@ -1,10 +1,8 @@
 // The cells as the map's own ground: edges by level, labels with a halo, one cell lit.
 
-import { t } from "./texts.js";
-
 /** @typedef {import("./types.js").CellCollection} CellCollection */
 /** @typedef {import("./types.js").CellProperties} CellProperties */
-/** @typedef {{name: string, level: number, at: L.LatLng}} Label */
+/** @typedef {{name: string, level: number, at: L.LatLng, bounds: L.LatLngBounds}} Label */
 
 /** From which zoom the edges and the names of a level are drawn. */
 const EDGES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 12.5, 3: 15 });
@@ -63,8 +61,9 @@ export class Cells {
         onEachFeature: (feature, path) => {
           /** @type {CellProperties} */
           const cell = feature.properties;
-          if (path instanceof L.Path) this.#byCode.set(cell.code, path);
-          if (cell.label) this.#labels.push({ name: cell.name, level, at: latLngOf(cell.label) });
+          if (!(path instanceof L.Polygon)) return;
+          this.#byCode.set(cell.code, path);
+          if (cell.label) this.#labels.push({ name: cell.name, level, at: latLngOf(cell.label), bounds: path.getBounds() });
         },
       });
       this.#levels.set(level, layer);
@@ -166,17 +165,19 @@ export class Cells {
     const zoom = map.getZoom();
     /** @type {[number, number, number, number][]} */
     const taken = [];
-    for (const { name, level, at } of this.#labels) {
+    for (const { name, level, at, bounds } of this.#labels) {
       if (zoom < (NAMES_FROM[level] ?? 16) || zoom >= (NAMES_UNTIL[level] ?? 30)) continue;
       const { x, y } = map.latLngToContainerPoint(at);
       if (x < -60 || y < -20 || x > size.x + 60 || y > size.y + 20) continue;
       pen.font = `${FONTS[level] ?? FONTS[3]} ${this.#token("--font")}`;
       const half = pen.measureText(name).width / 2 + 4;
+      // A name that is wider than its cell would stand in the neighbour's; only the top level may reach out.
+      const width = map.latLngToContainerPoint(bounds.getNorthEast()).x - map.latLngToContainerPoint(bounds.getSouthWest()).x;
+      if (level > 1 && half * 2 > width) continue;
       if (taken.some(([l, t0, r, b]) => x - half < r && x + half > l && y - 11 < b && y + 11 > t0)) continue;
       taken.push([x - half, y - 11, x + half, y + 11]);
       pen.strokeText(name, x, y);
       pen.fillText(name, x, y);
     }
-    canvas.setAttribute("aria-label", t("console.map.label"));
   }
 }

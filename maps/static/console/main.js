@@ -271,6 +271,7 @@ byId("lost-retry").addEventListener("click", () => live.connect());
 
 function showLegend() {
   const legend = byId("legend");
+  legend.hidden = store.asOf === null || store.size === 0;
   /** @type {Record<string, number>} */
   const counts = {};
   let shown = 0;

@@ -3,7 +3,7 @@
 import { announce, byId, make } from "./dom.js";
 import { getCase, locate, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
-import { dueText, moment, placeOf, t, timeLeft, word } from "./texts.js";
+import { dueText, moment, placeOf, t, timeLeft, waiting, word } from "./texts.js";
 import { chainList, holderLine, nearestList } from "./who.js";
 
 /** @typedef {import("./types.js").Case} Case */
@@ -197,7 +197,8 @@ export class Panel {
     const head = make("header", "panel-head");
     const status = make("p", "panel-status");
     status.append(sign(light), make("strong", `panel-left left-${light}`, light === "none" ? t(`state.${one.status}`) : timeLeft(one, now)));
-    if (light !== "none") status.append(make("span", "panel-word", `${t(`light.${light}`)} · ${t(`state.${one.status}`)}`));
+    const words = light === "none" ? waiting(one, now) : `${t(`light.${light}`)} · ${t(`state.${one.status}`)}`;
+    status.append(make("span", "panel-word", words));
     const close = make("button", "icon-button", "×");
     close.type = "button";
     close.setAttribute("aria-label", t("console.panel.close"));

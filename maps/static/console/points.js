@@ -22,10 +22,9 @@ const FAN = 11;
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   const token = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  const grey = token("--suspended");
   return {
     rim: token("--paper"), green: token("--green"), yellow: token("--yellow"), red: token("--red"),
-    supervised: token("--supervised"), suspended: grey, none: grey,
+    supervised: token("--supervised"), suspended: token("--suspended"), none: token("--ink"),
   };
 }
 

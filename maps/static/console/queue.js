@@ -3,7 +3,7 @@
 import { byId, make, setText } from "./dom.js";
 import { known, setSign, sign } from "./shapes.js";
 import { INBOXES } from "./store.js";
-import { clock, dueText, number, placeOf, t, timeLeft } from "./texts.js";
+import { clock, dueText, number, placeOf, t, timeLeft, waiting } from "./texts.js";
 
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./types.js").Case} Case */
@@ -38,6 +38,8 @@ export class Queue {
   #tabs = new Map();
   /** @type {Set<string>} */
   #fresh = new Set();
+  #overdue = make("span", "inbox-overdue");
+  #overdueCount = make("span");
   #store;
   #select;
 
@@ -55,6 +57,7 @@ export class Queue {
       const row = event.target instanceof Element ? event.target.closest(".row") : null;
       if (row instanceof HTMLElement && row.dataset.case) this.#select(row.dataset.case, true);
     });
+    this.#overdue.append(sign("red"), this.#overdueCount);
     const bar = byId("inboxes");
     for (const inbox of INBOXES) {
       const tab = make("button", "inbox");
@@ -63,7 +66,10 @@ export class Queue {
       tab.setAttribute("role", "tab");
       tab.setAttribute("aria-controls", "list");
       const count = make("span", "inbox-count", "–");
-      tab.append(count, make("span", "inbox-name", t(`console.inbox.${inbox}`)));
+      const line = make("span", "inbox-line");
+      line.append(count);
+      if (inbox === "due_soon") line.append(this.#overdue);
+      tab.append(line, make("span", "inbox-name", t(`console.inbox.${inbox}`)));
       tab.addEventListener("click", () => on.inbox(inbox));
       bar.append(tab);
       this.#tabs.set(inbox, { tab, count });
@@ -92,11 +98,16 @@ export class Queue {
     this.#paint();
     const counts = this.#store.counts();
     for (const [inbox, { tab, count }] of this.#tabs) {
-      setText(count, number(counts[inbox]));
+      // Before the first answer nothing is known, and nothing known is not zero.
+      const shown = inbox === "due_soon" ? counts.due_soon - counts.overdue : counts[inbox];
+      setText(count, this.#store.asOf ? number(shown) : "–");
       const chosen = inbox === this.#store.inbox;
       tab.setAttribute("aria-selected", String(chosen));
       tab.tabIndex = chosen ? 0 : -1;
     }
+    this.#overdue.hidden = counts.overdue === 0;
+    this.#overdue.title = t("light.red");
+    setText(this.#overdueCount, number(counts.overdue));
     if (this.#store.asOf) {
       setText(byId("as-of"), t("console.queue.as_of", { count: number(this.#cases.length), at: clock(this.#store.asOf) }));
     }
@@ -189,7 +200,7 @@ export class Queue {
     setSign(row.sign, light);
     const before = light === "none";
     setText(row.left, before ? t(`state.${one.status}`) : timeLeft(one, now));
-    setText(row.word, before ? "" : t(`light.${light}`));
+    setText(row.word, before ? waiting(one, now) : t(`light.${light}`));
     setText(row.code, one.category.code);
     setText(row.name, one.category.name);
     setText(row.state, before ? "" : t(`state.${one.status}`));

@@ -1,4 +1,4 @@
-// The five status signs. Shape carries the meaning, colour repeats it: they differ in greyscale, too.
+// The status signs. Shape carries the meaning, colour repeats it: they differ in greyscale, too.
 
 /** @typedef {import("./types.js").Light} Light */
 
@@ -11,7 +11,7 @@ const PATHS = {
   red: "M1.2 1.2h9.6v9.6H1.2z",
   supervised: "M6 0 12 6 6 12 0 6z",
   suspended: "M6 1.6a4.4 4.4 0 1 0 0 8.8 4.4 4.4 0 1 0 0-8.8z",
-  none: "M2 5h8v2H2z",
+  none: "M6 3.7a2.3 2.3 0 1 0 0 4.6 2.3 2.3 0 1 0 0-4.6zM6 .4a5.6 5.6 0 1 0 0 11.2A5.6 5.6 0 1 0 6 .4zm0 1.5a4.1 4.1 0 1 1 0 8.2 4.1 4.1 0 1 1 0-8.2z",
 };
 
 /** @type {Readonly<Record<Light, Path2D>>} */
@@ -44,7 +44,9 @@ export function sign(light) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 12 12");
   svg.setAttribute("aria-hidden", "true");
-  svg.append(document.createElementNS(SVG, "path"));
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("fill-rule", "evenodd");
+  svg.append(path);
   setSign(svg, light);
   return svg;
 }
@@ -83,8 +85,12 @@ export function drawSign(canvas, light, x, y, paint) {
     canvas.lineWidth = 2;
     canvas.stroke(path);
   } else {
+    if (light === "none") {
+      canvas.fillStyle = paint.rim;
+      canvas.fill(CANVAS_PATHS.green);
+    }
     canvas.fillStyle = paint.colour;
-    canvas.fill(path);
+    canvas.fill(path, "evenodd");
   }
   canvas.restore();
 }

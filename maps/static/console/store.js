@@ -35,17 +35,27 @@ export function isIn(one, inbox) {
 }
 
 /**
- * Most urgent first: the earliest deadline, then the oldest report; the number settles the rest, so that rows never swap
- * places without a reason.
+ * The instant by which a case is ordered: its deadline while the handling clock runs, else the instant since which it
+ * waits for the desk. A case that waits is thus as urgent as one that fell due when it began to wait.
+ * @param {Case} one
+ * @returns {number}
+ */
+function urgency(one) {
+  if (one.status === "suspended") return Infinity;
+  return Date.parse((CLOCK_RUNS.has(one.status) ? one.due_at : one.handled_at) ?? one.reported_at);
+}
+
+/**
+ * Most urgent first; the number settles the rest, so that rows never swap places without a reason.
  * @param {Case} a
  * @param {Case} b
  * @returns {number}
  */
 function byUrgency(a, b) {
-  const left = a.due_at && CLOCK_RUNS.has(a.status) ? Date.parse(a.due_at) : Infinity;
-  const right = b.due_at && CLOCK_RUNS.has(b.status) ? Date.parse(b.due_at) : Infinity;
+  const left = urgency(a);
+  const right = urgency(b);
   if (left !== right) return left < right ? -1 : 1;
-  return Date.parse(a.reported_at) - Date.parse(b.reported_at) || (a.case < b.case ? -1 : 1);
+  return a.case < b.case ? -1 : a.case > b.case ? 1 : 0;
 }
 
 /**
@@ -159,10 +169,13 @@ export class Store {
     this.#tell(changes);
   }
 
-  /** @returns {Record<Inbox, number>} */
+  /** @returns {Record<Inbox|"overdue", number>} `overdue` are those in `due_soon` that are late already */
   counts() {
-    const counts = { to_dispatch: 0, out_of_grid: 0, due_soon: 0, returned: 0, all: 0 };
-    for (const one of this.#cases.values()) for (const inbox of INBOXES) if (isIn(one, inbox)) counts[inbox] += 1;
+    const counts = { to_dispatch: 0, out_of_grid: 0, due_soon: 0, returned: 0, all: 0, overdue: 0 };
+    for (const one of this.#cases.values()) {
+      for (const inbox of INBOXES) if (isIn(one, inbox)) counts[inbox] += 1;
+      if (one.light === "red" && isIn(one, "due_soon")) counts.overdue += 1;
+    }
     return counts;
   }
 

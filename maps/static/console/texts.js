@@ -105,6 +105,17 @@ export function timeLeft(one, now) {
 }
 
 /**
+ * How long a case has been waiting for the desk.
+ * @param {Case} one
+ * @param {Date} now
+ * @returns {string}
+ */
+export function waiting(one, now) {
+  const since = Date.parse(one.handled_at ?? one.reported_at);
+  return t("console.time.waiting", { time: duration(Math.max(0, now.getTime() - since)) });
+}
+
+/**
  * @param {Case} one
  * @param {Date} now
  * @returns {string} 明早 9:40 到期; empty when there is no limit

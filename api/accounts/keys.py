@@ -1,0 +1,157 @@
+"""Keys of channels: made once, shown once, kept as a digest.
+
+A key is 256 random bits, so one SHA-256 is enough to keep it: argon2id is for passwords, which people choose.
+Source: OWASP ASVS 5.0, secret storage for high-entropy tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.accounts.tables import ApiKeyRow
+from dispatch.storage.tables import ChannelRow
+from geo.errors import BadInputError
+from geo.storage.uow import WriteUnit, read_unit, write_unit
+
+KeyText = NewType("KeyText", str)
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    REPORTS_CREATE = "reports:create"
+    CASES_READ = "cases:read"
+    CASES_READ_ALL = "cases:read_all"
+    CASES_MOVE = "cases:move"
+    LOCATE = "locate"
+
+
+DEFAULT_SCOPES = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks. A key speaks for its channel; an operator sits at this very machine."""
+
+    kind: str
+    id: str
+    channel: str | None
+    scopes: frozenset[Scope]
+
+    @property
+    def sees_channel(self) -> str | None:
+        """The channel whose cases this caller may see; None means all."""
+        return None if Scope.CASES_READ_ALL in self.scopes else self.channel
+
+
+def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
+    """Read scope names.
+
+    Raises
+    ------
+    BadInputError
+        ``access.unknown_scope``.
+    """
+    known = {scope.value: scope for scope in Scope}
+    found = []
+    for name in names:
+        if name not in known:
+            raise BadInputError("access.unknown_scope", scope=name, known=", ".join(known))
+        found.append(known[name])
+    return tuple(found)
+
+
+async def create_key(unit: WriteUnit, channel: str, scopes: Iterable[Scope] = DEFAULT_SCOPES) -> KeyText:
+    """Make a key for a channel, creating the channel if it is new; return its text, which is not kept."""
+    await unit.connection.execute(
+        upsert(ChannelRow).values(code=channel, name_zh=channel, name_en=channel).on_conflict_do_nothing()
+    )
+    prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    await unit.connection.execute(
+        insert(ApiKeyRow).values(
+            channel_code=channel, prefix=prefix, digest=_digest(secret), scopes=[scope.value for scope in scopes]
+        )
+    )
+    return KeyText(f"gw_{prefix}_{secret}")
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    caller: Caller
+    digest: bytes
+    read_at: float
+
+
+class KeyRing:
+    """Check keys, remembering each for a second so that a burst of reports costs one look-up per second.
+
+    The second is also how long a revoked key still works.
+    """
+
+    _REMEMBER_S = 1.0
+    _MARK_USED_S = 60.0
+    #: Bounds the memory that made-up prefixes can take.
+    _MOST = 10_000
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._known: dict[str, _Known] = {}
+        self._marked: dict[str, float] = {}
+
+    async def find_caller(self, text: str) -> Caller | None:
+        """The caller behind a key, or None."""
+        head, _, rest = text.partition("_")
+        prefix, _, secret = rest.partition("_")
+        if head != "gw" or not secret or len(text) > 200 or not (prefix.isascii() and prefix.isalnum()):
+            return None
+        known = self._known.get(prefix)
+        if known is None or time.monotonic() - known.read_at > self._REMEMBER_S:
+            known = await self._read(prefix)
+            if known is None:
+                return None
+        if not hmac.compare_digest(known.digest, _digest(secret)):
+            return None
+        await self._mark_used(prefix)
+        return known.caller
+
+    async def _read(self, prefix: str) -> _Known | None:
+        async with read_unit(self._engine) as unit:
+            row = (
+                await unit.connection.execute(
+                    select(ApiKeyRow.__table__).where(ApiKeyRow.prefix == prefix, ApiKeyRow.revoked_at.is_(None))
+                )
+            ).one_or_none()
+        if row is None:
+            self._known.pop(prefix, None)
+            return None
+        scopes = frozenset(scope for scope in Scope if scope.value in row.scopes)
+        caller = Caller(kind="key", id=prefix, channel=row.channel_code, scopes=scopes)
+        if len(self._known) >= self._MOST:
+            self._known.clear()
+        self._known[prefix] = known = _Known(caller, bytes(row.digest), time.monotonic())
+        return known
+
+    async def _mark_used(self, prefix: str) -> None:
+        now = time.monotonic()
+        if now - self._marked.get(prefix, -self._MARK_USED_S) < self._MARK_USED_S:
+            return
+        self._marked[prefix] = now
+        async with write_unit(self._engine) as unit:
+            await unit.connection.execute(
+                update(ApiKeyRow).where(ApiKeyRow.prefix == prefix).values(last_used_at=func.now())
+            )

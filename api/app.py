@@ -1,0 +1,92 @@
+"""The application: routes, errors, static files, limits — put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+import maps
+from api import errors
+from api.container import open_container
+from api.limits import BodyLimit, SecurityHeaders
+from api.routes import cases, health, pages, places, planner, reports, stream
+from api.schemas import ProblemOut
+from api.settings import Settings
+
+DESCRIPTION = """\
+Grid management: which cell and which responsible grid head covers a report, its dispatch, its clocks.
+
+Errors are `application/problem+json` with a stable `code`, JSON pointers, and a sentence in the caller's language
+(`Accept-Language: zh-CN` or `en`).
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    settings
+        None reads the environment (``GRIDWARD_*``).
+    """
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_container(chosen) as container:
+            app.state.container = container
+            yield
+
+    app = FastAPI(
+        title="Gridward 网格守望",
+        version=health.gridward_version(),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        root_path=chosen.root_path,
+        # The built-in documentation pages load scripts from elsewhere; the document itself is served.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    for module in (reports, cases, places, stream, health, planner, pages):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")
+    errors.install(app)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Complete the OpenAPI document with what FastAPI cannot know: the key, and the problem document."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = make()
+        components = document.setdefault("components", {})
+        components.setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
+        schemas = components.setdefault("schemas", {})
+        if "ProblemOut" not in schemas:
+            schema = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs", {})
+            schemas["ProblemOut"] = schema
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    if path.startswith("/v1/"):
+                        operation["security"] = [{"key": []}, {}]
+                    # FastAPI documents its own 422 shape, which we never answer.
+                    shape = operation["responses"].get("422", {}).get("content", {})
+                    if "application/json" in shape:
+                        operation["responses"]["422"]["content"] = {
+                            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
+                        }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,195 @@
+"""Error code → HTTP status, and errors as ``application/problem+json`` (RFC 9457) in the caller's language."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from api.language import locale_of
+from geo.errors import (
+    BadInputError,
+    ConflictError,
+    Fault,
+    ForbiddenError,
+    GridwardError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
+from geo.storage.engine import unavailable
+from maps.i18n import Locale, catalogue, translate
+
+log = structlog.get_logger("gridward.http")
+
+#: What a kind of error means at the door …
+STATUS_OF_KIND: tuple[tuple[type[GridwardError], int], ...] = (
+    (InvalidRequestError, 422),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (ForbiddenError, 403),
+    (UnavailableError, 503),
+    (BadInputError, 400),
+    (GridwardError, 500),
+)
+#: … and the codes that HTTP has a better word for.
+STATUS_OF_CODE = {
+    "access.key_required": 401,
+    "access.key_unknown": 401,
+    "dispatch.version_conflict": 412,
+    "dispatch.version_required": 428,
+    "dispatch.ticket_reused": 422,
+    "request.too_large": 413,
+}
+RETRY_AFTER_S = 2
+_MOST_FAULTS = 100
+
+
+def status_of(error: GridwardError) -> int:
+    """HTTP status of an error."""
+    if error.code in STATUS_OF_CODE:
+        return STATUS_OF_CODE[error.code]
+    return next(status for kind, status in STATUS_OF_KIND if isinstance(error, kind))
+
+
+def message_of(locale: Locale, code: str, params: dict[str, Any]) -> str:
+    """Sentence of an error; lists are joined, so that catalogues need no syntax for them."""
+    said = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in params.items()}
+    return translate(locale, f"error.{code}", **said)
+
+
+def problem(
+    status: int, code: str, detail: str, *, locale: Locale, errors: list[dict[str, Any]] | None = None, **facts: Any
+) -> Response:
+    """Build the problem document."""
+    body: dict[str, Any] = {
+        "type": f"urn:gridward:error:{code}",
+        "title": translate(locale, f"http.{status}") if f"http.{status}" in catalogue(locale) else _phrase(status),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if errors is not None:
+        body["errors"] = errors
+    if facts:
+        body["params"] = facts
+    headers: dict[str, str] = {"Content-Language": locale}
+    if status in {503, 429}:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="gridward"'
+    payload = orjson.dumps(body, default=str)
+    return Response(payload, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def error_response(error: GridwardError, locale: Locale) -> Response:
+    """Turn one of our errors into its response."""
+    errors = None
+    if isinstance(error, InvalidRequestError):
+        errors = [_fault(fault, locale) for fault in error.faults]
+    elif error.pointer is not None:
+        errors = [_fault(Fault(code=error.code, pointer=error.pointer, params=error.params), locale)]
+    detail = message_of(locale, error.code, error.params)
+    return problem(status_of(error), error.code, detail, locale=locale, errors=errors, **error.params)
+
+
+def _fault(fault: Fault, locale: Locale) -> dict[str, Any]:
+    return {
+        "code": fault.code,
+        "pointer": fault.pointer,
+        "detail": message_of(locale, fault.code, fault.params),
+    }
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return str(status)
+
+
+#: pydantic's error types → our sentences; what is not listed gets the general one.
+_SHAPE = {
+    "missing": "request.missing",
+    "extra_forbidden": "request.unknown_field",
+    "json_invalid": "request.not_json",
+    "json_type": "request.not_json",
+    "string_too_long": "request.too_long",
+    "string_too_short": "request.too_short",
+    "string_type": "request.not_text",
+    "float_type": "request.not_a_number",
+    "float_parsing": "request.not_a_number",
+    "finite_number": "request.not_finite",
+    "int_type": "request.not_a_whole_number",
+    "int_parsing": "request.not_a_whole_number",
+    "int_from_float": "request.not_a_whole_number",
+    "enum": "request.not_one_of",
+    "literal_error": "request.not_one_of",
+    "datetime_from_date_parsing": "request.not_a_time",
+    "datetime_parsing": "request.not_a_time",
+    "timezone_aware": "request.time_without_zone",
+    "bad_character": "request.bad_character",
+    "model_attributes_type": "request.not_an_object",
+    "dict_type": "request.not_an_object",
+}
+_PARTS = frozenset({"body", "query", "path", "header", "cookie"})
+
+
+def _shape_faults(error: RequestValidationError) -> list[Fault]:
+    faults = []
+    for item in error.errors()[:_MOST_FAULTS]:
+        where = [str(part) for part in item["loc"]]
+        if where and where[0] in _PARTS:
+            where = where[1:]
+        if item["type"] == "json_invalid":
+            where = []  # pydantic puts the character position there; it is told in the sentence instead
+        context = item.get("ctx") or {}
+        params = {
+            "field": ".".join(where) or "–",
+            "expected": str(context.get("expected", "")),
+            "most": context.get("max_length", context.get("le", "")),
+            "least": context.get("min_length", context.get("ge", "")),
+            "position": item["loc"][-1] if item["type"] == "json_invalid" else "",
+        }
+        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in where)
+        faults.append(Fault(code=_SHAPE.get(item["type"], "request.bad_value"), pointer=pointer, params=params))
+    return faults
+
+
+def install(app: FastAPI) -> None:
+    """Teach the application to answer every error as a problem document."""
+
+    @app.exception_handler(GridwardError)
+    async def _ours(request: Request, error: GridwardError) -> Response:
+        if status_of(error) >= 500:
+            log.warning("unavailable", code=error.code, path=request.url.path)
+        return error_response(error, locale_of(request))
+
+    @app.exception_handler(RequestValidationError)
+    async def _shape(request: Request, error: RequestValidationError) -> Response:
+        return error_response(InvalidRequestError(_shape_faults(error)), locale_of(request))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def _http(request: Request, error: StarletteHTTPException) -> Response:
+        locale = locale_of(request)
+        code = f"http.{error.status_code}"
+        detail = translate(locale, code) if code in catalogue(locale) else _phrase(error.status_code)
+        response = problem(error.status_code, code, detail, locale=locale)
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    @app.exception_handler(Exception)
+    async def _rest(request: Request, error: Exception) -> Response:
+        locale = locale_of(request)
+        away = unavailable(error)
+        if away is not None:
+            log.warning("unavailable", code=away.code, path=request.url.path)
+            return error_response(away, locale)
+        log.exception("unexpected", path=request.url.path, exc_info=error)
+        return problem(500, "http.500", translate(locale, "http.500"), locale=locale)

@@ -1,0 +1,167 @@
+"""Plain values → the JSON of the public interface, in the caller's language. The one place that names its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dispatch.case_views import CaseView, EventView
+from dispatch.intake import Receipt
+from dispatch.posts import Head, Rung
+from dispatch.workflow import allowed_moves
+from geo.cells import CellRef, LocatedHow, NearCell
+from maps.i18n import Locale, translate
+
+
+def name_of(thing: Mapping[str, Any], locale: Locale) -> str:
+    """Name of a cell from its stored pair of names."""
+    first, second = ("name_en", "name_zh") if locale == "en" else ("name_zh", "name_en")
+    return str(thing.get(first) or thing.get(second) or thing["code"])
+
+
+def cell_json(cell: CellRef | Mapping[str, Any], locale: Locale) -> dict[str, Any]:
+    """A cell of a chain."""
+    if isinstance(cell, CellRef):
+        cell = {
+            "level": cell.level,
+            "code": cell.code,
+            "name_zh": cell.name_zh,
+            "name_en": cell.name_en,
+            "kind": cell.kind,
+        }
+    return {"level": cell["level"], "code": cell["code"], "name": name_of(cell, locale), "kind": cell["kind"]}
+
+
+def near_json(cell: NearCell | Mapping[str, Any], locale: Locale) -> dict[str, Any]:
+    """A cell near a point outside. Units: distance_m metres."""
+    if isinstance(cell, NearCell):
+        cell = {
+            "code": cell.code,
+            "name_zh": cell.name_zh,
+            "name_en": cell.name_en,
+            "distance_m": cell.distance_m,
+        }
+    return {"code": cell["code"], "name": name_of(cell, locale), "distance_m": round(float(cell["distance_m"]), 1)}
+
+
+def rung_json(rung: Rung, locale: Locale) -> dict[str, Any]:
+    """A post and its holder."""
+    return {"post": rung.title(locale), "rank": rung.rank, "cell": rung.cell_code, "name": rung.person_name}
+
+
+def head_json(head: Head | None, locale: Locale) -> dict[str, Any] | None:
+    """The responsible person with the reason."""
+    if head is None:
+        return None
+    why = translate(locale, f"why.{head.why.value}")
+    if head.passed is not None and head.passed.leave_until is not None:
+        until = head.passed.leave_until.isoformat(timespec="minutes")
+        why = translate(locale, "api.why_leave_until", why=why, name=head.passed.person_name or "–", until=until)
+    return {**rung_json(head.rung, locale), "why": why, "why_code": head.why.value}
+
+
+def instant(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC."""
+    return value.isoformat().replace("+00:00", "Z") if value else None
+
+
+def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
+    """Answer to a report."""
+    return {
+        "case": receipt.ref,
+        "ticket": receipt.ticket,
+        "status": receipt.state.value,
+        "status_url": f"/v1/cases/{receipt.ref}",
+        "chain": [cell_json(cell, locale) for cell in receipt.chain],
+        "head": head_json(receipt.head, locale),
+        "backup": rung_json(receipt.backup, locale) if receipt.backup else None,
+        "due_at": instant(receipt.due_at),
+        "due_provisional": receipt.due_provisional,
+        "out_of_grid": receipt.how == LocatedHow.OUT_OF_GRID,
+        "nearest": [near_json(cell, locale) for cell in receipt.nearest],
+        "location": _location(receipt.lon, receipt.lat),
+        "located": {"how": receipt.how, "grid_version": receipt.grid_version, "rule": "edge-1"},
+    }
+
+
+def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
+    """A case as lists, GeoJSON and the stream show it."""
+    return {
+        "case": case.ref,
+        "version": case.version,
+        "status": case.state.value,
+        "light": case.light.value,
+        "category": {
+            "code": case.category,
+            "name": (case.category_en if locale == "en" else case.category_zh) or case.category_zh,
+        },
+        "condition": case.condition,
+        "channel": case.channel,
+        "ticket": case.ticket,
+        "text": case.text,
+        "address": case.address,
+        "ledgers": list(case.ledgers),
+        "reported_at": instant(case.reported_at),
+        "dispatched_at": instant(case.dispatched_at),
+        "acknowledged_at": instant(case.acknowledged_at),
+        "handled_at": instant(case.handled_at),
+        "closed_at": instant(case.closed_at),
+        "suspended_until": instant(case.suspended_until),
+        "due_at": instant(case.due_at),
+        "due_provisional": case.due_provisional,
+        "warn_at": instant(case.warn_at),
+        "is_on_time": case.is_on_time,
+        "chain": [cell_json(cell, locale) for cell in case.chain],
+        "head": head_json(case.head(), locale),
+        "location": _location(case.lon, case.lat),
+        "coord_sys": case.coord_sys,
+        "out_of_grid": case.how == LocatedHow.OUT_OF_GRID,
+        "nearest": [near_json(cell, locale) for cell in case.nearest],
+        "origin": case.origin,
+        "status_url": f"/v1/cases/{case.ref}",
+    }
+
+
+def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
+    """One act of a case's history."""
+    payload = event.payload
+    told = payload.get("told_en" if locale == "en" else "told_zh")
+    said = [str(payload[name]) for name in ("reason", "result") if payload.get(name)]
+    if event.type == "case.escalated.v1":
+        key = "api.escalated" if told else "api.escalated_nobody"
+        said.append(translate(locale, key, told=told or ""))
+    return {
+        "seq": event.seq,
+        "type": event.type,
+        "moves": list(event.moves),
+        "at": instant(event.occurred_at),
+        "actor": _actor(event, locale),
+        "to": event.to_state,
+        "text": " ".join(said),
+    }
+
+
+def _actor(event: EventView, locale: Locale) -> str:
+    return translate(locale, f"api.actor.{event.actor_kind}", id=event.actor_id)
+
+
+def detail_json(case: CaseView, events: tuple[EventView, ...], locale: Locale) -> dict[str, Any]:
+    """A case with its history and the moves that its state allows."""
+    return {
+        **case_json(case, locale),
+        "events": [event_json(event, locale) for event in events],
+        "moves": [move.value for move in allowed_moves(case.state)],
+    }
+
+
+def _location(lon: float | None, lat: float | None) -> dict[str, float] | None:
+    return {"lon": round(lon, 7), "lat": round(lat, 7)} if lon is not None and lat is not None else None
+
+
+def feature_json(case: CaseView, locale: Locale) -> dict[str, Any]:
+    """A case as a GeoJSON feature (RFC 7946); a case without position has a null geometry, as the RFC asks."""
+    properties = case_json(case, locale)
+    location = properties.pop("location")
+    geometry = {"type": "Point", "coordinates": [location["lon"], location["lat"]]} if location else None
+    return {"type": "Feature", "id": case.ref, "geometry": geometry, "properties": properties}

@@ -1,0 +1,230 @@
+"""Cases: list, read, move."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from api.access import require
+from api.accounts.keys import Caller, Scope
+from api.answers import GEOJSON, json_answer, quoted
+from api.container import Reading, Wired, Writing
+from api.language import locale_of
+from api.rendering import case_json, detail_json, feature_json, instant
+from api.schemas import CaseDetailOut, CaseListOut, Code, InboxesOut, MoveIn, SoundText, problems
+from dispatch.case_views import CaseFilter, Inbox
+from dispatch.moves import Actor, MoveRequest, make_move
+from dispatch.queries import MOST_PER_PAGE, count_inboxes, database_now, get_case, list_cases
+from dispatch.states import CaseState
+from dispatch.workflow import parse_move
+from geo.errors import BadInputError, Fault, InvalidRequestError
+
+router = APIRouter(tags=["cases"])
+
+_VERSION = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')
+
+
+class CaseQuery:
+    """The filters of a list, as one dependency."""
+
+    def __init__(
+        self,
+        container: Wired,
+        status: Annotated[Code | None, Query(description="`open`, or a state such as `dispatched`")] = None,
+        inbox: Annotated[Inbox | None, Query(description="One of the dispatcher's inboxes")] = None,
+        cell: Annotated[Code | None, Query(description="Code of a cell of any level; everything below it")] = None,
+        category: Annotated[Code | None, Query(description="Minor or major class")] = None,
+        channel: Annotated[Code | None, Query(description="Channel the report came through")] = None,
+        ledger: Annotated[Code | None, Query(description="Ledger tag")] = None,
+        since: Annotated[
+            SoundText | None, Query(alias="from", max_length=40, description="Reported from; a day or an instant")
+        ] = None,
+        until: Annotated[
+            SoundText | None, Query(alias="to", max_length=40, description="Reported until; a day is included")
+        ] = None,
+        bbox: Annotated[SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84")] = None,
+    ) -> None:
+        faults: list[Fault] = []
+        states, only_open = _states(status, faults)
+        self.asked = CaseFilter(
+            inbox=inbox,
+            states=states,
+            only_open=only_open,
+            cell_code=cell,
+            category=category,
+            channel=channel,
+            ledger=ledger,
+            reported_from=_instant(since, "from", faults, is_end=False),
+            reported_until=_instant(until, "to", faults, is_end=True),
+            box=_box(bbox, faults),
+            jurisdiction=container.settings.jurisdiction,
+        )
+        if faults:
+            raise InvalidRequestError(faults)
+
+
+def _states(status: str | None, faults: list[Fault]) -> tuple[tuple[CaseState, ...], bool]:
+    if status is None or status == "open":
+        return (), status == "open"
+    try:
+        return (CaseState(status),), False
+    except ValueError:
+        known = ", ".join(["open", *CaseState])
+        faults.append(Fault(code="dispatch.unknown_state", pointer="/status", params={"state": status, "known": known}))
+        return (), False
+
+
+def _instant(text: str | None, name: str, faults: list[Fault], *, is_end: bool) -> datetime | None:
+    """A day means its beginning, or as an end its last moment; Zone: days are those of China Standard Time."""
+    if text is None:
+        return None
+    try:
+        if len(text) == 10:
+            day = date.fromisoformat(text)
+            at = datetime.combine(day, time.max if is_end else time.min, ZoneInfo("Asia/Shanghai"))
+        else:
+            # A plus sign that was not percent-encoded arrives as a space; there is no other reading of it.
+            at = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        if at.tzinfo is None:
+            raise ValueError("no zone")
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        faults.append(Fault(code="request.not_a_time", pointer=f"/{name}", params={"field": name}))
+        return None
+
+
+def _box(text: str | None, faults: list[Fault]) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west = south = east = north = float("nan")
+    # Written so that NaN fails every comparison and falls through to the fault.
+    if -180 <= west <= east <= 180 and -90 <= south <= north <= 90:
+        return west, south, east, north
+    faults.append(Fault(code="request.not_a_box", pointer="/bbox", params={"field": "bbox"}))
+    return None
+
+
+@router.get(
+    "/v1/cases",
+    response_model=None,
+    responses={
+        200: {"model": CaseListOut, "content": {GEOJSON: {"schema": {"type": "object"}}}},
+        **problems(400, 401, 403, 422, 503),
+    },
+)
+async def read_cases(
+    request: Request,
+    unit: Reading,
+    query: Annotated[CaseQuery, Depends()],
+    caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 100,
+    cursor: Annotated[SoundText | None, Query(max_length=200, description="`next` of the page before")] = None,
+) -> Response:
+    """List cases, newest first. `Accept: application/geo+json` answers a FeatureCollection."""
+    asked = query.asked
+    if caller.sees_channel is not None:
+        if asked.channel is not None and asked.channel != caller.sees_channel:
+            raise BadInputError("dispatch.other_channel", pointer="/channel", channel=asked.channel)
+        asked = replace(asked, channel=caller.sees_channel)
+    page = await list_cases(unit, asked, limit=limit, cursor=cursor)
+    locale = locale_of(request)
+    headers = {}
+    if page.next is not None:
+        headers["Link"] = f'<{request.url.include_query_params(cursor=page.next)}>; rel="next"'
+    if GEOJSON in request.headers.get("accept", ""):
+        body = {
+            "type": "FeatureCollection",
+            "features": [feature_json(case, locale) for case in page.cases],
+            "next": page.next,
+            "as_of": instant(page.as_of),
+        }
+        return json_answer(body, locale=locale, media_type=GEOJSON, **headers)
+    body = {
+        "cases": [case_json(case, locale) for case in page.cases],
+        "next": page.next,
+        "as_of": instant(page.as_of),
+    }
+    return json_answer(body, locale=locale, **headers)
+
+
+@router.get("/v1/inboxes", response_model=None, responses={200: {"model": InboxesOut}, **problems(401, 403, 503)})
+async def read_inboxes(
+    request: Request,
+    unit: Reading,
+    container: Wired,
+    _: Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))],
+) -> Response:
+    """How many cases wait in each inbox."""
+    counts = await count_inboxes(unit, container.settings.jurisdiction)
+    body = {
+        "counts": {inbox.value: count for inbox, count in counts.items()},
+        "as_of": instant(await database_now(unit)),
+    }
+    return json_answer(body, locale=locale_of(request))
+
+
+@router.get(
+    "/v1/cases/{ref}",
+    response_model=None,
+    responses={200: {"model": CaseDetailOut}, **problems(401, 403, 404, 422, 503)},
+)
+async def read_case(
+    request: Request,
+    ref: Code,
+    unit: Reading,
+    caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
+) -> Response:
+    """A case with its history and the moves possible now; the ETag is the version that a move must name."""
+    detail = await get_case(unit, ref, channel=caller.sees_channel)
+    locale = locale_of(request)
+    return json_answer(detail_json(detail.case, detail.events, locale), locale=locale, ETag=quoted(detail.case.version))
+
+
+@router.post(
+    "/v1/cases/{ref}/moves",
+    response_model=None,
+    responses={
+        200: {"model": CaseDetailOut, "description": "The case after the move"},
+        **problems(400, 401, 403, 404, 409, 412, 413, 422, 428, 503),
+    },
+)
+async def create_move(
+    request: Request,
+    ref: Code,
+    body: MoveIn,
+    unit: Writing,
+    container: Wired,
+    caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
+    if_match: Annotated[SoundText | None, Header(description='Version that the actor saw, such as `"4"`')] = None,
+) -> Response:
+    """Make a move. `If-Match` names the version that was looked at; if somebody was faster, the answer is 412."""
+    if if_match is None:
+        raise BadInputError("dispatch.version_required", pointer="/If-Match")
+    seen = _VERSION.match(if_match)
+    if seen is None:
+        raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=if_match[:40])
+    await make_move(
+        unit,
+        MoveRequest(
+            ref=ref,
+            move=parse_move(body.move),
+            actor=Actor(kind=caller.kind, id=caller.id),
+            seen_version=int(seen.group(1)),
+            reason=body.reason,
+            result=body.result,
+            condition=body.condition,
+            channel=caller.sees_channel,
+        ),
+        await container.reference.get(),
+    )
+    detail = await get_case(unit, ref)
+    locale = locale_of(request)
+    return json_answer(detail_json(detail.case, detail.events, locale), locale=locale, ETag=quoted(detail.case.version))

@@ -1,0 +1,45 @@
+"""The dispatcher's page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.access import require
+from api.accounts.keys import Caller, Scope
+from api.container import Reading, Wired
+from api.language import COOKIE, locale_of
+from api.templating import render
+from geo.storage.cells import grid_centre
+from geo.storage.grid_versions import find_active
+from maps.i18n import LOCALES
+from maps.live import console_context
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def read_console(
+    request: Request,
+    unit: Reading,
+    container: Wired,
+    _: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
+) -> Response:
+    """The dispatcher's live map beside the queue."""
+    locale = locale_of(request)
+    jurisdiction = (await container.reference.get()).jurisdictions.get(container.settings.jurisdiction)
+    active = await find_active(unit, container.settings.jurisdiction)
+    context = console_context(
+        locale,
+        place=jurisdiction.name(locale) if jurisdiction else "",
+        time_zone=jurisdiction.time_zone if jurisdiction else "Asia/Shanghai",
+        centre=await grid_centre(unit, active.id) if active else None,
+        root=request.scope.get("root_path", ""),
+    )
+    response = render("console.html", context, locale=locale)
+    asked = request.query_params.get("lang")
+    if asked in LOCALES:
+        # The switch is remembered, so that the next page opens in the same language.
+        response.set_cookie(COOKIE, asked, max_age=31_536_000, samesite="lax", httponly=True)
+    return response

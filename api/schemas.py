@@ -1,0 +1,261 @@
+"""Bodies and parameters at the door, with examples for the OpenAPI document. Shapes only; rules live below."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from geo.coordinates import CoordSys
+
+
+def _sound(value: str) -> str:
+    # PostgreSQL text holds neither NUL nor half a surrogate pair; better told here than failed there.
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise PydanticCustomError("bad_character", "NUL or lone surrogate")
+    return value
+
+
+SoundText = Annotated[str, AfterValidator(_sound)]
+Ticket = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_sound)]
+Body = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_sound)]
+Short = Annotated[str, StringConstraints(max_length=400), AfterValidator(_sound)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_sound)]
+Degrees = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+class ReportIn(BaseModel):
+    """A report from a channel. A point or an address must be given; a point needs its coordinate system."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "ticket": "12345-20260301-0042",
+                    "text": "锦绣小区南门人行道上井盖缺失，已放路锥",
+                    "category": "P0102",
+                    "lon": 113.6421,
+                    "lat": 34.7402,
+                    "coord_sys": "gcj02",
+                }
+            ]
+        },
+    )
+
+    ticket: Ticket = Field(description="The channel's own number; the same ticket always answers the same case")
+    text: Body = Field(description="What was reported, in the reporter's words; no names or phones")
+    category: Code = Field(description="Minor class, such as P0102 or E0110")
+    condition: int | None = Field(None, ge=1, le=32767, strict=True, description="Filing condition of the category")
+    lon: Degrees | None = Field(None, description="Longitude in coord_sys, degrees")
+    lat: Degrees | None = Field(None, description="Latitude in coord_sys, degrees")
+    coord_sys: CoordSys | None = Field(None, description="Coordinate system of lon and lat; required with a point")
+    address: Short = Field("", description="Address in words")
+    ledgers: list[Code] = Field([], max_length=20, description="Tags such as three_illegals")
+
+
+class MoveIn(BaseModel):
+    """A move of the workflow."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"move": "report_back", "result": "井盖已更换"}]}
+    )
+
+    move: Code = Field(description="Name of the move, one of the case's `moves`")
+    reason: Short = Field("", description="Needed by decline, refuse_file, void, return and check_fail")
+    result: Body = Field("", description="What was done; for report_back")
+    condition: int | None = Field(None, ge=1, le=32767, strict=True, description="Filing condition, for dispatch")
+
+
+class CellOut(BaseModel):
+    """A cell of the chain."""
+
+    level: int
+    code: str
+    name: str
+    kind: str
+
+
+class NearOut(BaseModel):
+    """A cell near a point that no cell covers."""
+
+    code: str
+    name: str
+    distance_m: float = Field(description="Geodesic distance to the cell's boundary, metres")
+
+
+class PostOut(BaseModel):
+    """A post and who holds it."""
+
+    post: str
+    rank: str
+    cell: str
+    name: str | None
+
+
+class HeadOut(PostOut):
+    """The responsible person."""
+
+    why: str = Field(description="Why this person, in the caller's language")
+    why_code: str
+
+
+class LocationOut(BaseModel):
+    """WGS84, degrees."""
+
+    lon: float
+    lat: float
+
+
+class VersionOut(BaseModel):
+    """The grid version that answered."""
+
+    number: int
+    name: str
+
+
+class LocatedOut(BaseModel):
+    """How the cell was decided."""
+
+    how: str
+    grid_version: VersionOut | None
+    rule: str
+
+
+class ReceiptOut(BaseModel):
+    """Answer to a report; a repeat gets the very same answer."""
+
+    case: str
+    ticket: str
+    status: str
+    status_url: str
+    chain: list[CellOut]
+    head: HeadOut | None
+    backup: PostOut | None
+    due_at: datetime | None
+    due_provisional: bool
+    out_of_grid: bool
+    nearest: list[NearOut]
+    location: LocationOut | None
+    located: LocatedOut
+
+
+class LocateOut(BaseModel):
+    """Who covers a point."""
+
+    chain: list[CellOut]
+    head: HeadOut | None
+    backup: PostOut | None
+    how: str
+    grid_version: VersionOut | None
+    rule: str
+    location: LocationOut
+    nearest: list[NearOut]
+
+
+class CategoryOut(BaseModel):
+    """Category code and name."""
+
+    code: str
+    name: str
+
+
+class CaseOut(BaseModel):
+    """A case."""
+
+    case: str
+    version: int
+    status: str
+    light: str
+    category: CategoryOut
+    condition: int | None
+    channel: str
+    ticket: str
+    text: str
+    address: str
+    ledgers: list[str]
+    reported_at: datetime
+    dispatched_at: datetime | None
+    acknowledged_at: datetime | None
+    handled_at: datetime | None
+    closed_at: datetime | None
+    suspended_until: datetime | None
+    due_at: datetime | None
+    due_provisional: bool
+    warn_at: datetime | None
+    is_on_time: bool | None
+    chain: list[CellOut]
+    head: HeadOut | None
+    location: LocationOut | None
+    coord_sys: str | None
+    out_of_grid: bool
+    nearest: list[NearOut]
+    origin: str
+    status_url: str
+
+
+class EventOut(BaseModel):
+    """One act of a case's history."""
+
+    seq: int
+    type: str
+    moves: list[str]
+    at: datetime
+    actor: str
+    to: str
+    text: str
+
+
+class CaseDetailOut(CaseOut):
+    """A case with its history and what may be done now."""
+
+    events: list[EventOut]
+    moves: list[str]
+
+
+class CaseListOut(BaseModel):
+    """A page of cases, newest first."""
+
+    cases: list[CaseOut]
+    next: str | None = Field(description="Cursor of the next page, null on the last one")
+    as_of: datetime
+
+
+class InboxesOut(BaseModel):
+    """How many cases wait in each inbox."""
+
+    counts: dict[str, int]
+    as_of: datetime
+
+
+class FaultOut(BaseModel):
+    """One wrong field."""
+
+    code: str
+    pointer: str
+    detail: str
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FaultOut] | None = None
+    params: dict[str, Any] | None = None
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for the errors an operation can answer."""
+    return {
+        status: {
+            "description": "Problem",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
+        }
+        for status in statuses
+    }

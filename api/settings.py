@@ -1,0 +1,33 @@
+"""The only place that reads the environment: ``GRIDWARD_*`` composed of each floor's settings.
+
+Names are flat, ``GRIDWARD_DATABASE_URL`` rather than ``GRIDWARD_GEO__DATABASE_URL``: whoever installs the service
+does not know our floors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dispatch.settings import DispatchSettings
+from geo.settings import GeoSettings
+
+
+class Settings(BaseSettings, GeoSettings, DispatchSettings):
+    """All settings of a process."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address the API listens on")
+    port: int = Field(8311, ge=1, le=65535, description="Port the API listens on")
+    data_dir: Path = Field(Path("data"), description="Where the embedded cluster and its state live")
+    lang: str = Field("", description="Language of the command line: zh or en; empty follows LANG, else Chinese")
+    log_format: str = Field("auto", pattern="^(auto|console|json)$", description="Structured logs as text or JSON")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Lowest level that is logged")
+    root_path: str = Field("", description="Path under which a reverse proxy mounts the service")
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Request bodies larger than this are refused unread")
+    open_on_loopback: bool = Field(
+        True, description="Requests from this very machine may use the pages and the reading API without a key"
+    )

@@ -1,0 +1,144 @@
+"""Server-sent events: one LISTEN connection per process feeds any number of streams, which hold no connection.
+
+The broadcaster reads the feed once and keeps its newest part in memory; each stream has its own cursor into it. A
+stream whose cursor is older (it slept) reads the gap from the database page by page. Nothing is pushed into queues,
+so a slow browser costs no memory: it merely lags behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from functools import partial
+
+import psycopg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dispatch.feed import Cursor, FeedEvent, feed_end, read_feed
+from dispatch.queries import database_now
+from geo.storage.engine import dsn
+from geo.storage.uow import read_unit
+
+log = structlog.get_logger("gridward.stream")
+
+_KEEP = 2000
+_PAGE = 500
+#: Without a wake-up we look anyway: a transaction may end that held the feed back without being one of ours.
+_LOOK_EVERY_S = 1.0
+#: Wake-ups closer together than this are one look; it bounds the reading under a burst of reports.
+_GATHER_S = 0.05
+HEARTBEAT_S = 15.0
+
+
+class Broadcaster:
+    """Reads the feed once for all streams of a process."""
+
+    def __init__(self, engine: AsyncEngine, url: str) -> None:
+        self._engine = engine
+        self._dsn = dsn(url)
+        self._recent: deque[FeedEvent] = deque(maxlen=_KEEP)
+        self._start = Cursor(0, 0)  # events after this one and up to `_end` are in `_recent`
+        self._end: Cursor | None = None
+        self._moved = asyncio.Condition()
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.closing = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+
+    async def stop(self) -> None:
+        """End all streams and stop listening."""
+        self.closing.set()
+        async with self._moved:
+            self._moved.notify_all()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._dsn, autocommit=True, application_name="gridward-listen"
+                ) as connection:
+                    await connection.execute("LISTEN gridward_events")
+                    async for _ in connection.notifies():
+                        self._woken.set()
+            except psycopg.Error:
+                log.warning("listen_lost")
+                await asyncio.sleep(1.0)
+
+    async def _read(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+                await asyncio.sleep(_GATHER_S)
+            self._woken.clear()
+            try:
+                while await self._advance():
+                    pass
+            except Exception as error:
+                # The database is away or slow; streams go on with heartbeats and catch up when it is back.
+                log.warning("feed_unread", error=type(error).__name__)
+                await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _advance(self) -> bool:
+        """Read one page; return whether there is more."""
+        async with read_unit(self._engine, snapshot=True) as unit:
+            end = await feed_end(unit)
+            if self._end is None:
+                self._start = self._end = end
+                async with self._moved:
+                    self._moved.notify_all()
+                return False
+            page = await read_feed(unit, self._end, limit=_PAGE, as_of=await database_now(unit), with_imports=False)
+        more = len(page) == _PAGE
+        self._end = page[-1].cursor if more else max(end, self._end)
+        if page:
+            dropped = max(0, len(self._recent) + len(page) - _KEEP)
+            if dropped:
+                self._start = self._recent[dropped - 1].cursor
+            self._recent.extend(page)
+            async with self._moved:
+                self._moved.notify_all()
+        return more
+
+    async def follow(self, after: Cursor | None) -> AsyncIterator[FeedEvent | None]:
+        """Events after a cursor, for ever; None is a heartbeat.
+
+        Parameters
+        ----------
+        after
+            Where the reader stopped (``Last-Event-ID``); None begins with what comes next.
+        """
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._end is not None or self.closing.is_set())
+        position = after if after is not None else self._end or Cursor(0, 0)
+        while not self.closing.is_set():
+            events = await self._after(position)
+            for event in events:
+                yield event
+                position = event.cursor
+            if events:
+                continue
+            try:
+                async with asyncio.timeout(HEARTBEAT_S), self._moved:
+                    await self._moved.wait_for(partial(self._is_worth_looking, position))
+            except TimeoutError:
+                yield None
+
+    def _is_worth_looking(self, position: Cursor) -> bool:
+        return self.closing.is_set() or (bool(self._recent) and self._recent[-1].cursor > position)
+
+    async def _after(self, position: Cursor) -> list[FeedEvent]:
+        if position >= self._start:
+            return [event for event in self._recent if event.cursor > position]
+        async with read_unit(self._engine) as unit:
+            page = await read_feed(unit, position, limit=_PAGE, as_of=await database_now(unit), with_imports=False)
+        # The gap held only imports: nothing to tell, go on from what is in memory.
+        return page or list(self._recent)

@@ -12,14 +12,11 @@ change the class for the whole process. So, here:
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, Final
 
 import folium
@@ -31,41 +28,16 @@ from folium.template import Template
 
 from maps.bins import HeatSpot
 from maps.outline import EncodedOutlines
+from maps.own_files import asset_tags, check_no_foreign, data_url
 
 __all__ = [
-    "ForeignAddressError",
     "FrameContent",
     "LegendPart",
     "SurfaceLayer",
-    "check_no_foreign",
-    "content_security_policy",
     "render_frame",
 ]
 
-_STATIC: Final = Path(__file__).resolve().parent / "static"
-_STYLES: Final = ("vendor/leaflet/leaflet.css", "tokens.css", "planner/frame.css")
-_SCRIPTS: Final = ("vendor/leaflet/leaflet.js", "vendor/leaflet.heat/leaflet-heat.js", "planner/frame.js")
-
-#: XML namespaces are names, not places: nothing is ever fetched from them.
-_NAMESPACES: Final = ("http://www.w3.org/",)
-_FOREIGN: Final = re.compile(
-    r"""(?ix)
-      \b(?:https?|wss?|ftp)\s*:\s*\\?/\\?/ [^\s"'<>\\)]*     # absolute, also as \/\/ inside a script
-    | (?:src|href|srcset|action|poster|data|background)\s*=\s*["']?\s*//[^\s"'<>]+
-    | url\(\s*["']?\s*//[^\s"')]+
-    | @import\s[^;]*//[^;]+
-    """
-)
 _FIXED_ZOOM: Final = re.compile(r'content="width=device-width,\s*initial-scale=1\.0[^"]*"')
-_SCRIPT_TEXT: Final = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
-
-
-class ForeignAddressError(ValueError):
-    """A page would have asked somebody else for something."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self.addresses = tuple(addresses)
-        super().__init__("the page names foreign addresses: " + ", ".join(self.addresses[:5]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +223,8 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
     assert isinstance(figure, Figure)
     _fix_id(figure, "page")
     figure.title = escape(content.title)
-    for name, asset in zip((*_STYLES, *_SCRIPTS), _assets(static_url, inline=inline), strict=True):
-        figure.header.add_child(_Raw(asset), name=name)
+    for number, tag in enumerate(asset_tags(static_url, inline=inline)):
+        figure.header.add_child(_Raw(tag), name=f"file{number}")
     html = figure.render()
     html = html.replace("<html>", f'<html lang="{escape(content.locale)}">', 1)
     # Folium forbids zooming by hand for the whole document; people who need large type must be able to.
@@ -284,7 +256,7 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
     if content.surface is not None:
         surface = content.surface
         picture = ImageOverlay(
-            _data_url("image/png", surface.png_light),
+            data_url("image/png", surface.png_light),
             bounds=[[surface.south, surface.west], [surface.north, surface.east]],
             pixelated=False,
             overlay=False,
@@ -302,7 +274,8 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
             overlay=False,
             show=False,
             min_opacity=0.08,
-            max_zoom=12,
+            # Not lower: Leaflet's layer switch refuses a layer beyond its `maxZoom`. The page's script sets `max` by zoom.
+            max_zoom=19,
             radius=20,
             blur=18,
             max=content.spot_peak,
@@ -330,7 +303,8 @@ def _finish_payload(content: FrameContent) -> dict[str, Any]:
             layer: [[part.sign, part.index, part.text] for part in parts] for layer, parts in content.legends.items()
         },
         "surface": {"light": list(content.surface_palette_light), "dark": list(content.surface_palette_dark)},
-        "pictureDark": _data_url("image/png", content.surface.png_dark) if content.surface else "",
+        "pictureDark": data_url("image/png", content.surface.png_dark) if content.surface else "",
+        "spotPeak": content.spot_peak,
         "texts": dict(content.texts),
         "credit": content.credit,
     }
@@ -378,82 +352,3 @@ def _script_json(value: object) -> str:
     for sign, code in (("<", "003c"), (">", "003e"), ("&", "0026"), ("\u2028", "2028"), ("\u2029", "2029")):
         text = text.replace(sign, "\\u" + code)
     return text.replace("//", "/\\u002f")
-
-
-def _data_url(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _assets(static_url: str, *, inline: bool) -> list[str]:
-    """Return the header's tags for styles and scripts, in order."""
-    if not inline:
-        prefix = escape(static_url.rstrip("/"))
-        return [
-            *(f'<link rel="stylesheet" href="{prefix}/{path}">' for path in _STYLES),
-            *(f'<script src="{prefix}/{path}"></script>' for path in _SCRIPTS),
-        ]
-    return [
-        *(f"<style>{_inline_style(_STATIC / path)}</style>" for path in _STYLES),
-        *(f"<script>{_inline_script(_STATIC / path)}</script>" for path in _SCRIPTS),
-    ]
-
-
-def _inline_style(path: Path) -> str:
-    def embed(match: re.Match[str]) -> str:
-        picture = path.parent / match.group(1)
-        return f"url({_data_url('image/png', picture.read_bytes())})" if picture.is_file() else "none"
-
-    return _drop_addresses(re.sub(r"url\(\s*[\"']?([\w./-]+\.png)[\"']?\s*\)", embed, path.read_text(encoding="utf-8")))
-
-
-def _inline_script(path: Path) -> str:
-    text = re.sub(r"(?m)^//# sourceMappingURL=.*$", "", path.read_text(encoding="utf-8"))
-    return _drop_addresses(text).replace("</script", "<\\/script")
-
-
-def _drop_addresses(text: str) -> str:
-    """Remove the addresses of projects from comments and banners of third-party files; none of them is ever fetched."""
-    return re.sub(r"https?://(?!www\.w3\.org/)[^\s\"'<>)]*", "", text)
-
-
-def check_no_foreign(html: str, *, allowed: Sequence[str] = _NAMESPACES) -> None:
-    """Raise when a page names a foreign address anywhere: in markup, style or script.
-
-    Parameters
-    ----------
-    html
-        The finished page.
-    allowed
-        Beginnings of addresses that are only names.
-
-    Raises
-    ------
-    ForeignAddressError
-        With all of them.
-
-    Examples
-    --------
-    >>> check_no_foreign('<script src="/static/vendor/leaflet/leaflet.js"></script>')
-    >>> check_no_foreign('<script src="//cdn.example/x.js"></script>')
-    Traceback (most recent call last):
-        ...
-    maps.folium_page.ForeignAddressError: the page names foreign addresses: src="//cdn.example/x.js
-    """
-    found = [match.group(0) for match in _FOREIGN.finditer(html)]
-    foreign = [address for address in found if not address.startswith(tuple(allowed))]
-    if foreign:
-        raise ForeignAddressError(list(dict.fromkeys(foreign)))
-
-
-def content_security_policy(html: str) -> str:
-    """Return a policy under which exactly this page's own inline scripts run, in a sandbox without an origin."""
-    hashes = sorted(
-        {
-            "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") + "'"
-            for text in _SCRIPT_TEXT.findall(html)
-        }
-    )
-    return (
-        f"default-src 'none'; script-src 'self' {' '.join(hashes)}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
-    )

@@ -177,7 +177,7 @@
    * @param {Leaflet} map
    * @param {Record<string, Leaflet>} layers
    * @param {{legends: Record<string, [string, number, string][]>, surface: {light: string[], dark: string[]},
-   *   pictureDark: string, texts: Record<string, string>, credit: string}} content
+   *   pictureDark: string, spotPeak: number, texts: Record<string, string>, credit: string}} content
    */
   function finish(map, layers, content) {
     const { texts } = content;
@@ -190,27 +190,21 @@
     const pictureLight = layers.density ? layers.density._url : "";
     let shown = "cells";
 
-    const foot = L.control({ position: "bottomright" });
-    foot.onAdd = () => make("div", content.credit, "gw-foot");
-    foot.addTo(map);
     L.control.scale({ position: "bottomright", imperial: false, maxWidth: 120 }).addTo(map);
     const north = L.control({ position: "bottomright" });
     north.onAdd = () => make("div", texts.north, "gw-north");
     north.addTo(map);
 
-    const legend = L.control({ position: "bottomleft" });
-    legend.onAdd = () => {
-      const box = make("div", "", "gw-legend");
-      box.setAttribute("aria-live", "polite");
-      L.DomEvent.disableClickPropagation(box);
-      return box;
-    };
-    legend.addTo(map);
+    // Under the map, not on it: a legend must not hide what it explains.
+    const strip = make("footer", "", "gw-strip");
+    const legend = make("p", "", "gw-legend");
+    legend.setAttribute("aria-live", "polite");
+    strip.append(legend, make("p", content.credit, "gw-credit"));
+    document.body.append(strip);
 
     function drawLegend() {
-      const box = legend.getContainer();
       const palette = shown === "cells" ? packed[theme] : content.surface[theme];
-      box.replaceChildren(
+      legend.replaceChildren(
         ...(content.legends[shown] || []).map(([sign, index, text]) => {
           const part = make("span", "", sign ? "" : "gw-words");
           if (sign) {
@@ -222,7 +216,11 @@
             part.append(mark);
           }
           part.append(text);
-          return part;
+          if (part.className) return part;
+          // One sign and its words never part at the end of a line; between two of them the line may break.
+          const pair = document.createDocumentFragment();
+          pair.append(part, " ");
+          return pair;
         }),
       );
     }
@@ -274,6 +272,7 @@
     map.on("baselayerchange", (/** @type {Leaflet} */ event) => {
       shown = Object.keys(layers).find((name) => layers[name] === event.layer) || "cells";
       drawLegend();
+      drawLabels();
       tell({ type: "layer", layer: shown });
     });
 
@@ -281,7 +280,7 @@
     pane.style.zIndex = "640";
     pane.style.pointerEvents = "none";
     const named = labelOrder(layers);
-    const drawLabels = () => labels(map, pane, named);
+    const drawLabels = () => labels(map, pane, named, (tone) => shown === "cells" && isStrong(tone, packed[theme].length));
     map.on("zoomend moveend resize viewreset", drawLabels);
     map.on("zoomanim", () => pane.replaceChildren());
 
@@ -328,7 +327,21 @@
       if (!event.matches) applyTheme();
     });
 
+    // The plugin fades by zoom with `maxZoom`, but a lower `maxZoom` makes Leaflet's switch refuse the layer at once. So the
+    // darkest weight follows the zoom here: what the fullest 500 m hold, in proportion to the width of a spot on the ground.
+    function tuneHeat() {
+      if (!layers.heat) return;
+      const zoom = map.getZoom();
+      const fade = 1 / 2 ** Math.max(0, Math.min(layers.heat.options.maxZoom - zoom, 12));
+      const metres = (40 * 40075016.686 * Math.cos((map.getCenter().lat * Math.PI) / 180)) / 2 ** (zoom + 8);
+      const scale = Math.min(3, Math.max(0.05, metres / 500));
+      layers.heat.setOptions({ max: content.spotPeak * scale * fade });
+    }
+    map.on("zoomend", tuneHeat);
+
     applyTheme();
+    fit();
+    tuneHeat();
     drawLabels();
     tell({ type: "ready" });
   }
@@ -350,10 +363,10 @@
    * Which names come first: the highest level, then the darkest cells.
    *
    * @param {Record<string, Leaflet>} layers
-   * @returns {{name: string, level: number, at: Leaflet, bounds: Leaflet}[]}
+   * @returns {{name: string, level: number, tone: string, isParent: boolean, at: Leaflet, bounds: Leaflet}[]}
    */
   function labelOrder(layers) {
-    /** @type {{name: string, level: number, at: Leaflet, bounds: Leaflet, rank: number}[]} */
+    /** @type {{name: string, level: number, tone: string, isParent: boolean, at: Leaflet, bounds: Leaflet, rank: number}[]} */
     const all = [];
     for (const key of Object.keys(layers)) {
       if (key !== "cells" && !key.startsWith("level")) continue;
@@ -361,10 +374,23 @@
         const { name, level, tone } = polygon.gw;
         if (!name) return;
         const bounds = polygon.getBounds();
-        all.push({ name, level, at: middle(polygon), bounds, rank: level * 10 - (Number(tone) || 0) });
+        all.push({
+          name,
+          level,
+          tone,
+          isParent: key !== "cells",
+          at: middle(polygon),
+          bounds,
+          rank: level * 10 - (Number(tone) || 0),
+        });
       });
     }
     return all.sort((a, b) => a.rank - b.rank);
+  }
+
+  /** Whether a class is so far from the paper that ink on it cannot be read. @param {string} tone @param {number} classes */
+  function isStrong(tone, classes) {
+    return tone >= "0" && tone <= "9" && Number(tone) > (classes - 1) * 0.45;
   }
 
   /** The area's centre of the largest ring. @param {Leaflet} polygon */
@@ -397,14 +423,16 @@
    *
    * @param {Leaflet} map
    * @param {HTMLElement} pane
-   * @param {{name: string, level: number, at: Leaflet, bounds: Leaflet}[]} named
+   * @param {{name: string, level: number, tone: string, isParent: boolean, at: Leaflet, bounds: Leaflet}[]} named
+   * @param {(tone: string) => boolean} isOnStrong
    */
-  function labels(map, pane, named) {
+  function labels(map, pane, named, isOnStrong) {
     const view = map.getBounds();
+    const room = map.getSize();
     /** @type {{left: number, right: number, top: number, bottom: number}[]} */
     const taken = [];
     const drawn = [];
-    for (const { name, level, at, bounds } of named) {
+    for (const { name, level, tone, isParent, at, bounds } of named) {
       if (drawn.length >= LABELS_AT_ONCE) break;
       if (!view.contains(at)) continue;
       const size = level === 1 ? 13 : 12;
@@ -413,11 +441,13 @@
       const corner = map.latLngToLayerPoint(bounds.getNorthWest());
       const opposite = map.latLngToLayerPoint(bounds.getSouthEast());
       if (opposite.x - corner.x < width * 0.8 || opposite.y - corner.y < size + 2) continue;
+      // Where one cell of the level above fills the view, its name says nothing and stands in the way.
+      if (isParent && opposite.x - corner.x > room.x / 3) continue;
       const point = map.latLngToLayerPoint(at);
       const box = { left: point.x - width / 2, right: point.x + width / 2, top: point.y - 9, bottom: point.y + 9 };
       if (taken.some((o) => o.left < box.right && box.left < o.right && o.top < box.bottom && box.top < o.bottom)) continue;
       taken.push(box);
-      const label = make("div", name, `gw-label gw-level-${level}`);
+      const label = make("div", name, `gw-label gw-level-${level}${isOnStrong(tone) ? " gw-on-strong" : ""}`);
       label.style.left = `${point.x}px`;
       label.style.top = `${point.y}px`;
       drawn.push(label);

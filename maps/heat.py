@@ -1,0 +1,401 @@
+"""The planner's heat-map page, from plain values: the page around the map, and the map in its frame. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from maps.bins import Bin, HeatSpot, merge_small_bins
+from maps.classes import ClassBreaks, make_breaks, make_ramp, nice_ladder
+from maps.density import draw_bands, estimate_density, project_points, threshold_of
+from maps.figures import format_count, format_ratio
+from maps.findings import Period, describe_period, find_pattern, word_finding
+from maps.folium_page import FrameContent, LegendPart, SurfaceLayer, render_frame
+from maps.i18n import Locale, subset, translate
+from maps.outline import EncodedOutlines
+from maps.suppression import SMALL_COUNT, Disclosure, decide_disclosure
+
+__all__ = ["BANDWIDTH_M", "Category", "DrawnCell", "HeatData", "HeatView", "frame_html", "page_context"]
+
+#: Units: metres. About two courtyard cells: a street shows, a single house does not.
+BANDWIDTH_M: Final = 200.0
+_BANDS: Final = 6
+_CLASSES: Final = 6
+_ROWS: Final = 200
+_PRESETS: Final = (7, 30, 90, 365)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatView:
+    """What somebody asked to see; everything that the address of the page says."""
+
+    period: Period
+    category: str | None
+    level: int
+    all_rows: bool = False
+
+    def query(self, **changes: object) -> str:
+        """Return the query string of this view, with some parts changed."""
+        parts: dict[str, object] = {
+            "from": self.period.from_on.isoformat(),
+            "to": self.period.to_on.isoformat(),
+            "category": self.category or "",
+            "level": self.level,
+            **changes,
+        }
+        return urlencode({key: value for key, value in parts.items() if value not in ("", None)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnCell:
+    """A cell of the chosen level with its cases. Units: ``area_m2`` square metres."""
+
+    code: str
+    name: str
+    population: int | None
+    area_m2: float
+    cases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A class to choose; ``group`` is the heading it stands under."""
+
+    code: str
+    name: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatData:
+    """Everything that the database knows about a view.
+
+    Attributes
+    ----------
+    cells, outlines
+        All cells of the level, in the order of the outlines.
+    parents
+        The levels above, from the first on: (level, outlines, names).
+    bins
+        Cases in squares of about 50 m.
+    metric_srid
+        Projected system of the jurisdiction.
+    before
+        Cases of the period before; None when not asked for.
+    out_of_grid, no_position, above_level, other_version
+        Cases of the filter that are not in any drawn cell.
+    as_of, today, time_zone
+        The instant the numbers stand for, and the jurisdiction's day and zone.
+    grid_name
+        Name or number of the grid version.
+    categories, levels
+        What can be chosen.
+    """
+
+    cells: Sequence[DrawnCell]
+    outlines: EncodedOutlines
+    parents: Sequence[tuple[int, EncodedOutlines, Sequence[str]]]
+    bins: Sequence[Bin]
+    metric_srid: int
+    before: int | None
+    out_of_grid: int
+    no_position: int
+    above_level: int
+    other_version: int
+    as_of: datetime
+    today: date
+    time_zone: str
+    place: str
+    grid_name: str
+    categories: Sequence[Category]
+    levels: Sequence[int]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Cases by code, in the order of the cells."""
+        return {cell.code: cell.cases for cell in self.cells}
+
+
+def frame_html(
+    locale: Locale, view: HeatView, data: HeatData, *, static_url: str = "/static", inline: bool = False
+) -> str:
+    """Return the map's own document (see `maps.folium_page.render_frame`)."""
+    disclosures = decide_disclosure(data.counts)
+    breaks = _breaks(data, disclosures)
+    spots, left_out = merge_small_bins(data.bins)
+    surface, bands = _surface(data)
+    classes, shades = max(len(breaks), 1), max(len(bands), 1)
+    total = sum(data.counts.values())
+    return render_frame(
+        FrameContent(
+            locale=locale,
+            title=_title(locale, view, data),
+            outlines=data.outlines,
+            codes=[cell.code for cell in data.cells],
+            names=[cell.name for cell in data.cells],
+            counts=[_count_words(locale, cell.cases, disclosures[cell.code], total) for cell in data.cells],
+            tones="".join(_tone(cell.cases, disclosures[cell.code], breaks) for cell in data.cells),
+            level=view.level,
+            parents=data.parents,
+            spots=spots,
+            spot_peak=_spot_peak(spots),
+            surface=surface,
+            palette_light=make_ramp(classes),
+            palette_dark=make_ramp(classes, dark=True),
+            surface_palette_light=make_ramp(shades),
+            surface_palette_dark=make_ramp(shades, dark=True),
+            legends={
+                "cells": _cells_legend(locale, breaks),
+                "density": _density_legend(locale, bands),
+                "heat": _heat_legend(locale, left_out),
+            },
+            texts={key.removeprefix("planner.frame."): text for key, text in subset(locale, "planner.frame.").items()},
+            credit=translate(locale, "planner.credit", as_of=_as_of(data), grid=data.grid_name),
+        ),
+        static_url=static_url,
+        inline=inline,
+    )
+
+
+def page_context(locale: Locale, view: HeatView, data: HeatData, *, root: str = "") -> dict[str, Any]:
+    """Return the context of ``heat.html``: the finding, the filters, the table and the definitions."""
+    disclosures = decide_disclosure(data.counts)
+    total = sum(data.counts.values())
+    rows = _rows(data, disclosures, total)
+    other: Locale = "en" if locale == "zh-CN" else "zh-CN"
+    return {
+        "locale": locale,
+        "other_locale": other,
+        "other_query": view.query(lang=other),
+        "root": root,
+        "texts": subset(locale, "planner.") | subset(locale, "console."),
+        "other_language": translate(other, "console.language_name"),
+        "place": data.place,
+        "title": _title(locale, view, data),
+        "summary": _summary(locale, view, data, total),
+        "left_out": _left_out(locale, data),
+        "view": view,
+        "today": data.today.isoformat(),
+        "levels": [(level, translate(locale, f"planner.level.{level}")) for level in data.levels],
+        "groups": _groups(data.categories),
+        "presets": _presets(locale, view, data.today),
+        "frame_url": f"{root}/maps/heat/frame?{view.query(lang=locale)}",
+        "file_url": f"{root}/maps/heat/frame?{view.query(lang=locale, inline=1)}",
+        "rows": rows if view.all_rows else rows[:_ROWS],
+        "more_rows": 0 if view.all_rows else max(0, len(rows) - _ROWS),
+        "more_query": view.query(rows="all", lang=locale),
+        "blank": sum(disclosure is Disclosure.NONE for disclosure in disclosures.values()),
+        "cells": len(data.cells),
+        "has_withheld": Disclosure.WITHHELD in disclosures.values(),
+        "small": SMALL_COUNT,
+        "bandwidth": int(BANDWIDTH_M),
+        "grid_name": data.grid_name,
+        "as_of": _as_of(data),
+        "time_zone": data.time_zone,
+        "zone_days": (view.period.from_on.isoformat(), view.period.to_on.isoformat()),
+    }
+
+
+def _title(locale: Locale, view: HeatView, data: HeatData) -> str:
+    names = {category.code: category.name for category in data.categories}
+    finding = find_pattern(data.counts, decide_disclosure(data.counts))
+    plural = "one" if len(finding.codes) == 1 else "many"
+    return word_finding(
+        locale,
+        finding,
+        period=describe_period(locale, view.period, today=data.today),
+        category=names.get(view.category or "", view.category) or translate(locale, "planner.category.all"),
+        level=translate(locale, f"planner.level.{view.level}.{plural}"),
+        names={cell.code: cell.name for cell in data.cells},
+    )
+
+
+def _summary(locale: Locale, view: HeatView, data: HeatData, total: int) -> str:
+    counted = translate(
+        locale,
+        "planner.summary",
+        total=format_count(total),
+        cells=format_count(len(data.cells)),
+        level=translate(locale, f"planner.level.{view.level}.{'one' if len(data.cells) == 1 else 'many'}"),
+    )
+    if data.before is None:
+        return counted
+    now = total + data.out_of_grid + data.no_position + data.above_level + data.other_version
+    days, before = format_count(view.period.days), format_count(data.before)
+    change = format_ratio(abs(now - data.before), data.before, scale=100, digits=1)
+    if now == data.before:
+        return counted + translate(locale, "planner.summary.same", days=days, before=before)
+    if change is None:
+        return counted + translate(locale, "planner.summary.none_before", days=days)
+    key = "planner.summary.more" if now > data.before else "planner.summary.fewer"
+    return counted + translate(locale, key, days=days, before=before, change=change)
+
+
+def _left_out(locale: Locale, data: HeatData) -> str:
+    """Say which cases of the filter the map does not draw; a map must not look complete when it is not."""
+    parts = [
+        translate(locale, f"planner.left_out.{name}", count=_rough(count))
+        for name in ("out_of_grid", "no_position", "above_level", "other_version")
+        if (count := getattr(data, name)) > 0
+    ]
+    if not parts:
+        return ""
+    return translate(locale, "planner.left_out", parts=translate(locale, "planner.left_out.join").join(parts))
+
+
+def _rough(count: int) -> str:
+    return format_count(count) if count >= SMALL_COUNT else f"<{SMALL_COUNT}"
+
+
+def _as_of(data: HeatData) -> str:
+    return data.as_of.astimezone(ZoneInfo(data.time_zone)).strftime("%Y-%m-%d %H:%M")
+
+
+def _rows(data: HeatData, disclosures: Mapping[str, Disclosure], total: int) -> list[dict[str, Any]]:
+    """Return the table, most cases first. What is not shown is ordered by code: its place must not give it away."""
+    order = {Disclosure.SHOWN: 0, Disclosure.WITHHELD: 1, Disclosure.SMALL: 2}
+    present = [cell for cell in data.cells if disclosures[cell.code] is not Disclosure.NONE]
+    present.sort(
+        key=lambda cell: (
+            order[disclosures[cell.code]],
+            -cell.cases if disclosures[cell.code] is Disclosure.SHOWN else 0,
+            cell.code,
+        )
+    )
+    most = max((cell.cases for cell in present), default=1)
+    rows = []
+    for rank, cell in enumerate(present, start=1):
+        disclosure = disclosures[cell.code]
+        row: dict[str, Any] = {"code": cell.code, "name": cell.name, "disclosure": str(disclosure)}
+        if disclosure is Disclosure.SHOWN:
+            row |= {
+                "rank": rank,
+                "cases": format_count(cell.cases),
+                "share": format_ratio(cell.cases, total, scale=100),
+                "bar": round(100 * cell.cases / most, 1),
+                "per_1000": format_ratio(cell.cases, cell.population or 0, scale=1000),
+                "per_km2": format_ratio(cell.cases, cell.area_m2, scale=1_000_000, digits=1),
+            }
+        rows.append(row)
+    return rows
+
+
+def _groups(categories: Sequence[Category]) -> list[tuple[str, list[Category]]]:
+    groups: dict[str, list[Category]] = {}
+    for category in categories:
+        groups.setdefault(category.group, []).append(category)
+    return list(groups.items())
+
+
+def _presets(locale: Locale, view: HeatView, today: date) -> list[tuple[str, str, bool]]:
+    """Return (words, query, is this one shown) for the usual periods."""
+    presets = []
+    for days in _PRESETS:
+        first = today - timedelta(days=days - 1)
+        is_shown = view.period == Period(from_on=first, to_on=today)
+        query = view.query(**{"from": first.isoformat(), "to": today.isoformat(), "lang": locale})
+        presets.append((translate(locale, f"planner.preset.{days}"), query, is_shown))
+    return presets
+
+
+def _breaks(data: HeatData, disclosures: Mapping[str, Disclosure]) -> ClassBreaks:
+    shown = [cell.cases for cell in data.cells if disclosures[cell.code] is Disclosure.SHOWN]
+    return make_breaks(np.asarray(shown, dtype=np.float64), classes=_CLASSES)
+
+
+def _tone(cases: int, disclosure: Disclosure, breaks: ClassBreaks) -> str:
+    match disclosure:
+        case Disclosure.NONE:
+            return "-"
+        case Disclosure.SHOWN:
+            return str(breaks.index_of(cases))
+        case _:
+            return "h"
+
+
+def _count_words(locale: Locale, cases: int, disclosure: Disclosure, total: int) -> str:
+    match disclosure:
+        case Disclosure.NONE:
+            return translate(locale, "planner.tip.none")
+        case Disclosure.SMALL:
+            return translate(locale, "planner.tip.small", small=SMALL_COUNT)
+        case Disclosure.WITHHELD:
+            return translate(locale, "planner.tip.withheld")
+        case Disclosure.SHOWN:
+            share = format_ratio(cases, total, scale=100)
+            return translate(locale, "planner.tip.cases", cases=format_count(cases), share=share)
+
+
+def _surface(data: HeatData) -> tuple[SurfaceLayer | None, tuple[float, ...]]:
+    """Return the density picture and its bands, or nothing when no place reaches what five cases would make."""
+    if not data.bins:
+        return None, ()
+    lon = np.array([square.lon for square in data.bins])
+    lat = np.array([square.lat for square in data.bins])
+    cases = np.array([square.cases for square in data.bins], dtype=np.float64)
+    x_m, y_m = project_points(lon, lat, srid=data.metric_srid)
+    density = estimate_density(x_m, y_m, cases, bandwidth_m=BANDWIDTH_M)
+    floor = threshold_of(SMALL_COUNT, bandwidth_m=BANDWIDTH_M)
+    bands = nice_ladder(density.peak_per_km2, steps=_BANDS, floor=floor)
+    if not bands:
+        return None, ()
+    picture = draw_bands(density, bands, srid=data.metric_srid)
+    return (
+        SurfaceLayer(
+            png_light=picture.to_png(make_ramp(len(bands)), alpha=215),
+            png_dark=picture.to_png(make_ramp(len(bands), dark=True), alpha=215),
+            west=picture.west,
+            south=picture.south,
+            east=picture.east,
+            north=picture.north,
+        ),
+        bands,
+    )
+
+
+def _spot_peak(spots: Sequence[HeatSpot]) -> float:
+    """Return the weight at which the point heat layer is darkest: what the fullest half kilometres hold."""
+    if not spots:
+        return 1.0
+    sums: dict[tuple[int, int], int] = {}
+    for spot in spots:
+        square = (int(spot.lon // 0.005), int(spot.lat // 0.0045))
+        sums[square] = sums.get(square, 0) + spot.cases
+    return float(max(1.0, np.quantile(np.array(list(sums.values())), 0.98)))
+
+
+def _cells_legend(locale: Locale, breaks: ClassBreaks) -> list[LegendPart]:
+    parts = [LegendPart(text=translate(locale, "planner.legend.cells"))] if len(breaks) else []
+    for index, (lower, upper) in enumerate(zip(breaks.lowers, breaks.uppers, strict=True)):
+        first, last = format_count(int(lower)), format_count(int(upper))
+        parts.append(LegendPart(sign="class", index=index, text=first if lower == upper else f"{first}–{last}"))
+    if len(breaks):
+        method = translate(locale, f"planner.method.{breaks.method}")
+        words = translate(locale, "planner.legend.cells.unit", method=method, classes=len(breaks))
+        parts.append(LegendPart(text=words))
+    parts.append(LegendPart(sign="hatch", text=translate(locale, "planner.legend.small", small=SMALL_COUNT)))
+    parts.append(LegendPart(sign="blank", text=translate(locale, "planner.legend.blank")))
+    return parts
+
+
+def _density_legend(locale: Locale, bands: Sequence[float]) -> list[LegendPart]:
+    if not bands:
+        return []
+    parts = [LegendPart(text=translate(locale, "planner.legend.density"))]
+    for index, lower in enumerate(bands):
+        parts.append(LegendPart(sign="class", index=index, text=f"≥{lower:,g}"))
+    parts.append(LegendPart(text=translate(locale, "planner.legend.density.unit", bandwidth=int(BANDWIDTH_M))))
+    return parts
+
+
+def _heat_legend(locale: Locale, left_out: int) -> list[LegendPart]:
+    words = translate(locale, "planner.legend.heat", small=SMALL_COUNT)
+    if left_out:
+        words += translate(locale, "planner.legend.heat.left_out", count=_rough(left_out))
+    return [LegendPart(text=words)]

@@ -117,6 +117,7 @@ class Cluster:
         with self._exclusive():
             started = self._find_running() is None
             if started:
+                self._await_burial()
                 self._prepare(throw_away=throw_away)
                 self._launch(throw_away=throw_away)
             # An adopted server may still be replaying its log after a power cut.
@@ -251,6 +252,19 @@ class Cluster:
             time.sleep(0.02)
         raise ClusterStartError(reason=_last_words(self.log), log=self.log)
 
+    def _await_burial(self) -> None:
+        """Wait while a killed server is a zombie: to the next server its number looks alive, until init takes it."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            try:
+                pid = int((self.data_dir / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+                state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            except (OSError, ValueError, IndexError):
+                return
+            if state != "Z":
+                return
+            time.sleep(0.05)
+
     def _refuse_unsafe(self, *, started: bool) -> None:
         try:
             with self._administer() as connection:
@@ -361,10 +375,18 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _last_words(log: Path, lines: int = 3) -> str:
-    """Return the server's last complaint, else the log's last lines."""
+    """Return the server's complaints of its last attempt, else the log's last lines."""
     try:
         words = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
-    complaints = [line for line in words[-20:] if "FATAL" in line or "PANIC" in line or "error:" in line.lower()]
+    # Sessions that came too early say FATAL as well; the server's own complaints are what counts.
+    complaints = [
+        line
+        for line in words[-20:]
+        if any(
+            mark in line for mark in (" LOG:  syntax", " LOG:  invalid", "FATAL", "PANIC", "error:", "DETAIL", "HINT")
+        )
+        and "starting up" not in line
+    ]
     return " | ".join((complaints or words)[-lines:])

@@ -118,8 +118,6 @@ def test_server_ends_with_our_own_stop_after_a_crash_of_the_server(durable: Clus
     while _is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not durable.is_running
-    # The dead server's children must have noticed before the shared memory can be taken again.
-    time.sleep(0.5)
     assert durable.start() is True
 
 

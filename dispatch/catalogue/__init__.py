@@ -88,5 +88,4 @@ def load_default() -> Catalogue:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (files(__name__) / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    yield from csv.DictReader((files(__name__) / name).read_text(encoding="utf-8").splitlines())

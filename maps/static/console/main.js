@@ -8,7 +8,7 @@ import { Panel } from "./panel.js";
 import { Points } from "./points.js";
 import { Queue } from "./queue.js";
 import { listCells, listOpenCases, ServiceError } from "./service.js";
-import { known, LIGHTS, sign } from "./shapes.js";
+import { known, LIGHTS, outline, sign } from "./shapes.js";
 import { bindSplitter } from "./splitter.js";
 import { INBOXES, Store } from "./store.js";
 import { clock, context, number, placeOf, t, timeLeft } from "./texts.js";
@@ -27,7 +27,19 @@ const north = new L.Control({ position: "bottomright" });
 north.onAdd = () => make("span", "north", t("console.map.north"));
 north.addTo(map);
 L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
+const whole = new L.Control({ position: "topright" });
+whole.onAdd = () => {
+  const button = make("button", "whole leaflet-bar");
+  button.type = "button";
+  button.append(outline());
+  button.title = t("console.map.all");
+  button.setAttribute("aria-label", t("console.map.all"));
+  L.DomEvent.disableClickPropagation(button);
+  button.addEventListener("click", showWhole);
+  return button;
+};
 L.control.zoom({ position: "topright", zoomInTitle: t("console.map.zoom_in"), zoomOutTitle: t("console.map.zoom_out") }).addTo(map);
+whole.addTo(map);
 
 const cells = new Cells(map);
 const points = new Points(map, store, (ref) => select(ref, true));
@@ -38,6 +50,11 @@ const panel = new Panel({
   changed: (one) => store.apply([one]),
   centre: (one) => centre(one, true),
 });
+
+function showWhole() {
+  const bounds = cells.bounds;
+  if (bounds?.isValid()) map.fitBounds(bounds, { padding: [24, 24], animate: false });
+}
 
 /** @param {Case|undefined} one */
 function leafOf(one) {
@@ -355,8 +372,7 @@ async function showCells() {
   try {
     const collections = await Promise.all([1, 2, 3].map(listCells));
     cells.show(collections);
-    const bounds = cells.bounds;
-    if (bounds?.isValid()) map.fitBounds(bounds, { padding: [24, 24], animate: false });
+    showWhole();
     state.hidden = collections.some((one) => one.features.length > 0);
     setText(state, t("console.map.empty"));
   } catch {

@@ -3,7 +3,7 @@
 import { announce, byId, make } from "./dom.js";
 import { getCase, locate, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
-import { dueText, moment, placeOf, t, timeLeft, waiting, word } from "./texts.js";
+import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
 import { chainList, holderLine, nearestList } from "./who.js";
 
 /** @typedef {import("./types.js").Case} Case */
@@ -279,7 +279,7 @@ export class Panel {
     const field = make("textarea");
     field.required = true;
     field.rows = 3;
-    field.maxLength = 2000;
+    field.maxLength = NEEDS_RESULT.has(draft.move) ? 4000 : 400;
     field.value = draft.text;
     field.addEventListener("input", () => {
       draft.text = field.value;
@@ -308,6 +308,7 @@ export class Panel {
       section.append(make("p", "", one.nearest.length ? t("console.locate.out") : placeOf(one)));
       if (one.nearest.length) section.append(make("p", "quiet", t("console.locate.nearest")), nearestList(one.nearest));
     }
+    if (one.address) section.append(make("p", "panel-address typed", one.address));
     if (one.location) {
       const { lon, lat } = one.location;
       const line = make("p", "panel-point");
@@ -324,10 +325,10 @@ export class Panel {
   #responsible(one) {
     const section = this.#section("console.panel.responsible");
     const list = make("ul", "holders");
-    if (one.head) list.append(holderLine(one.head, "A"));
+    if (one.head) list.append(holderLine(one.head));
     else list.append(make("li", "quiet", t("console.locate.nobody")));
     const backup = "backup" in one ? one.backup : null;
-    if (backup) list.append(holderLine(backup, "B"));
+    if (backup) list.append(holderLine(backup));
     section.append(list);
     return section;
   }
@@ -367,8 +368,7 @@ export class Panel {
       const line = make("p", "timeline-what");
       line.append(make("strong", "", what), make("time", "", moment(new Date(event.at), now)));
       item.append(line);
-      const who = [event.actor && word("console.actor", event.actor), event.to && t("console.event.to", { to: event.to })].filter(Boolean).join(" ");
-      if (who) item.append(make("bdi", "quiet", who));
+      if (event.actor) item.append(make("bdi", "quiet", event.actor));
       if (event.text) item.append(make("p", "timeline-text typed", event.text));
       list.append(item);
     }

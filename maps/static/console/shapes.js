@@ -52,6 +52,21 @@ export function sign(light) {
 }
 
 /**
+ * Four corners of a frame: the button that shows the whole area.
+ * @returns {SVGSVGElement}
+ */
+export function outline() {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", "outline");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4");
+  svg.append(path);
+  return svg;
+}
+
+/**
  * @param {SVGSVGElement} svg
  * @param {Light} light
  */

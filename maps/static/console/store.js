@@ -21,9 +21,9 @@ const CLOCK_RUNS = new Set(["dispatched", "returned", "handling"]);
 export function isIn(one, inbox) {
   switch (inbox) {
     case "to_dispatch":
-      return BEFORE_DISPATCH.has(one.status);
+      return BEFORE_DISPATCH.has(one.status) && one.chain.length > 0;
     case "out_of_grid":
-      return one.out_of_grid || one.location === null;
+      return BEFORE_DISPATCH.has(one.status) && one.chain.length === 0;
     case "due_soon":
       // The overdue stay here: a case must not leave the inbox that somebody watches by getting worse.
       return CLOCK_RUNS.has(one.status) && (one.light === "yellow" || one.light === "red");
@@ -195,7 +195,7 @@ export class Store {
   /** @param {Case} one */
   #matches(one) {
     if (!this.search) return true;
-    const text = [one.case, one.ticket, one.category.code, one.category.name, one.text, placeOf(one), ...one.chain.map((cell) => cell.code)];
+    const text = [one.case, one.ticket, one.category.code, one.category.name, one.text, one.address, placeOf(one), ...one.chain.map((cell) => cell.code)];
     const haystack = text.join("\n").toLowerCase();
     return this.search.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
   }

@@ -22,16 +22,6 @@ export function t(key, params = {}) {
   return text.replace(/\{([a-z_]+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
 }
 
-/**
- * Name a code if we have a word for it, else show it as it came.
- * @param {string} prefix
- * @param {string} code
- * @returns {string}
- */
-export function word(prefix, code) {
-  return context.texts[`${prefix}.${code}`] ?? code;
-}
-
 const zone = context.config.time_zone;
 const clockFormat = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const partsFormat = new Intl.DateTimeFormat("en-GB", {

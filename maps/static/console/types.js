@@ -15,9 +15,10 @@
 /**
  * @typedef {object} Holder
  * @property {string} post
- * @property {string} name
- * @property {string} why
- * @property {string} why_code
+ * @property {"A"|"B"} rank
+ * @property {string|null} name null when the post is vacant
+ * @property {string} [why] only of the responsible one
+ * @property {string} [why_code]
  */
 
 /**
@@ -30,6 +31,7 @@
  * @property {string} channel
  * @property {string} ticket
  * @property {string} text
+ * @property {string} address
  * @property {string} reported_at
  * @property {string|null} due_at
  * @property {string|null} [warn_at] when the light turns yellow
@@ -53,7 +55,6 @@
  * @property {string[]} moves
  * @property {string} at
  * @property {string|null} actor
- * @property {string|null} to
  * @property {string|null} text
  */
 

@@ -11,15 +11,15 @@ import { distance, t } from "./texts.js";
 
 /**
  * @param {Holder} holder
- * @param {"A"|"B"} rank
  * @returns {HTMLElement}
  */
-export function holderLine(holder, rank) {
+export function holderLine(holder) {
   const line = make("li", "holder");
-  line.append(make("span", "holder-rank", t(`rank.${rank}`)));
+  line.append(make("span", "holder-rank", t(`rank.${holder.rank}`)));
   const who = make("span", "holder-who");
-  who.append(make("bdi", "holder-name", holder.name), make("span", "holder-post", holder.post));
-  line.append(who, make("span", "holder-why", holder.why || t(`why.${holder.why_code}`)));
+  who.append(make("bdi", "holder-name", holder.name ?? t("console.panel.vacant")), make("span", "holder-post", holder.post));
+  line.append(who);
+  if (holder.why) line.append(make("span", "holder-why", holder.why));
   return line;
 }
 
@@ -128,8 +128,8 @@ function describe(found) {
   if (found.chain.length) {
     parts.push(chainList(found.chain));
     const holders = make("ul", "holders");
-    if (found.head) holders.append(holderLine(found.head, "A"));
-    if (found.backup) holders.append(holderLine(found.backup, "B"));
+    if (found.head) holders.append(holderLine(found.head));
+    if (found.backup) holders.append(holderLine(found.backup));
     if (!found.head && !found.backup) holders.append(make("li", "quiet", t("console.locate.nobody")));
     parts.push(holders);
   } else {

@@ -1,0 +1,173 @@
+"""A real server process over a database of the test's own, and a page that tolerates nothing.
+
+Every page fixture fails its test on a script error, a message on the console, a violation of the content security
+policy, a dialog (hostile text that came alive) or a request to any other host.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
+
+from maps import vendor
+from tests.browser import district
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTEFACTS = ROOT / "tests" / "artefacts"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running server with its district."""
+
+    url: str
+    district: district.District
+
+
+@dataclass
+class Faults:
+    """What a page did that it must not do; ``allow`` names texts that a test provokes on purpose."""
+
+    found: list[str] = field(default_factory=list)
+    allow: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Fail with all faults at once."""
+        left = [fault for fault in self.found if not any(text in fault for text in self.allow)]
+        assert not left, "\n".join(left)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing: apt-get install chromium"
+    vendor.prepare()
+    with sync_playwright() as playwright:
+        yield from _launch(playwright, chromium)
+
+
+def _launch(playwright: Playwright, chromium: str) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def site(database: str, tmp_path: Path) -> Iterator[Site]:
+    """Serve the test's database from a process of its own, as in production."""
+    made = district.build(database)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GRIDWARD_DATABASE_URL": database,
+        "GRIDWARD_PORT": str(port),
+        "GRIDWARD_JURISDICTION": district.CITY,
+        "GRIDWARD_DATA_DIR": str(tmp_path / "data"),
+    }
+    log = tmp_path / "server.log"
+    command = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(f"{url}/healthz", process, log)
+            yield Site(url=url, district=made)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text(errors="replace")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise AssertionError(f"no answer from {url}\n{log.read_text(errors='replace')}")
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Any]:
+    """Return a function that opens a page: ``open_page("/", locale="en-US", color_scheme="dark")``."""
+    contexts: list[BrowserContext] = []
+    faults = Faults()
+
+    def opened(path: str = "/", *, width: int = 1366, height: int = 768, locale: str = "zh-CN", **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, **options)
+        contexts.append(context)
+        page = context.new_page()
+        _watch(page, site, faults)
+        page.goto(site.url + path)
+        return page
+
+    opened.faults = faults  # type: ignore[attr-defined]
+    yield opened
+    for context in contexts:
+        context.close()
+    faults.check()
+
+
+def _watch(page: Page, site: Site, faults: Faults) -> None:
+    def said(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            faults.found.append(f"console {message.type}: {message.text}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((site.url, "data:", "blob:")):
+            faults.found.append(f"foreign request: {request.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: faults.found.append(f"script error: {error}"))
+    page.on("request", asked)
+
+    def opened(dialog: Any) -> None:
+        faults.found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", opened)
+
+
+@pytest.fixture
+def keep(request: pytest.FixtureRequest) -> Any:
+    """Return a function that keeps a screenshot of a page under ``tests/artefacts``."""
+    ARTEFACTS.mkdir(exist_ok=True)
+
+    def kept(page: Page, name: str) -> Path:
+        path = ARTEFACTS / f"{name}.png"
+        page.screenshot(path=path)
+        assert path.stat().st_size > 10_000, f"{request.node.name}: the picture is empty"
+        return path
+
+    return kept

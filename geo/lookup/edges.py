@@ -89,10 +89,6 @@ class Edges:
         """The one cell of each edge, before `merge_sides`."""
         return np.maximum(self.left, self.right)
 
-    def step(self) -> Int64s:
-        """What walking eastwards across each edge adds to the sum of the covering cells."""
-        return value_of(self.right) - value_of(self.left)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
@@ -123,33 +119,36 @@ def read_edges(boundaries: Sequence[Any]) -> tuple[Extent, Edges, int]:
     BadInputError
         ``geo.extent_too_wide`` when the cells span more than 107°.
     """
-    grids: list[Int64s] = []
+    grids: list[Int32s] = []
     rings: list[_Rings] = []
     off_grid = 0
     # In pieces, because Shapely hands out parts and rings as copies.
     for low in range(0, len(boundaries), _CELLS_AT_ONCE):
         pairs, found = _read_rings(boundaries[low : low + _CELLS_AT_ONCE], low)
-        grids.append(to_grid(pairs))
+        grid = to_grid(pairs)
+        off_grid += int(np.count_nonzero((grid / GRID_PER_DEGREE != pairs).any(axis=1)))
+        grids.append(grid.astype(np.int32))  # 180° fits
         rings.append(found)
-        off_grid += int(np.count_nonzero((grids[-1] / GRID_PER_DEGREE != pairs).any(axis=1)))
     filled = [grid for grid in grids if len(grid)]
     if not filled:
         return Extent(west=0, south=0, columns=0, rows=0), _join([]), off_grid
     low_corner = np.min([grid.min(axis=0) for grid in filled], axis=0)
-    columns, rows = (np.max([grid.max(axis=0) for grid in filled], axis=0) - low_corner + 1).tolist()
+    high_corner = np.max([grid.max(axis=0) for grid in filled], axis=0)
+    columns, rows = (high_corner.astype(np.int64) - low_corner + 1).tolist()
     if max(columns, rows) > WIDEST:
         widest = max(columns, rows) / GRID_PER_DEGREE
         raise BadInputError("geo.extent_too_wide", limit_deg=WIDEST / GRID_PER_DEGREE, found_deg=widest)
-    edges = _join([_ring_edges(grid - low_corner, found) for grid, found in zip(grids, rings, strict=True)])
+    parts = [_ring_edges(grid - low_corner.astype(np.int64), found) for grid, found in zip(grids, rings, strict=True)]
+    del grids, filled, rings
     west, south = low_corner.tolist()
-    return Extent(west=west, south=south, columns=columns, rows=rows), edges, off_grid
+    return Extent(west=west, south=south, columns=columns, rows=rows), _join(parts), off_grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rings:
     """Ring of each vertex; cell and role of each ring."""
 
-    of_vertex: Int64s
+    of_vertex: Int32s
     cell: Int32s
     is_outer: npt.NDArray[np.bool_]
 
@@ -162,7 +161,7 @@ def _read_rings(boundaries: Sequence[Any], first_cell: int) -> tuple[npt.NDArray
     lines, part_of_ring = shapely.get_rings(parts, return_index=True)
     pairs, ring = shapely.get_coordinates(lines, return_index=True)
     return pairs, _Rings(
-        of_vertex=ring,
+        of_vertex=ring.astype(np.int32),
         cell=(cell_of_part[part_of_ring] + first_cell).astype(np.int32),
         is_outer=np.diff(part_of_ring, prepend=-1) != 0,
     )
@@ -256,21 +255,23 @@ def merge_sides(edges: Edges) -> Edges:
     """
     if len(edges) < 2:
         return edges
-    order = np.argsort(_edge_hash(edges))
-    found = edges.take(order)
-    same = np.zeros(len(found) + 1, dtype=bool)
-    same[1:-1] = (found.ax[1:] == found.ax[:-1]) & (found.ay[1:] == found.ay[:-1])
-    same[1:-1] &= (found.bx[1:] == found.bx[:-1]) & (found.by[1:] == found.by[:-1])
-    # `same[i]`: edge i equals edge i - 1. A pair is a run of exactly two with opposite owners.
-    pair = same[1:-1] & ~same[:-2] & ~same[2:]
-    pair &= (found.left[1:] < 0) != (found.left[:-1] < 0)
-    second = np.flatnonzero(pair) + 1
-    left, right = found.left.copy(), found.right.copy()
-    left[second - 1] = np.maximum(left[second - 1], left[second])
-    right[second - 1] = np.maximum(right[second - 1], right[second])
-    keep = np.ones(len(found), dtype=bool)
+    key = _edge_hash(edges)
+    order = np.argsort(key)
+    key = key[order]
+    same = np.zeros(len(key) + 1, dtype=bool)
+    same[1:-1] = key[1:] == key[:-1]
+    del key
+    # `same[i]`: place i holds what place i - 1 holds. A pair is a run of exactly two with opposite owners.
+    place = np.flatnonzero(same[1:-1] & ~same[:-2] & ~same[2:])
+    one, other = edges.take(order[place]), edges.take(order[place + 1])
+    alike = (one.left < 0) != (other.left < 0)
+    for name in ("ax", "ay", "bx", "by"):
+        alike &= getattr(one, name) == getattr(other, name)
+    first, second = order[place[alike]], order[place[alike] + 1]
+    first, second = np.minimum(first, second), np.maximum(first, second)
+    left, right = edges.left.copy(), edges.right.copy()
+    left[first] = np.maximum(left[first], left[second])
+    right[first] = np.maximum(right[first], right[second])
+    keep = np.ones(len(edges), dtype=bool)
     keep[second] = False
-    merged = Edges(ax=found.ax, ay=found.ay, bx=found.bx, by=found.by, left=left, right=right)
-    # Back to spatial order: edges of one neighbourhood side by side in memory are what the lookup reads together.
-    rows = np.flatnonzero(keep)
-    return merged.take(rows[np.argsort(order[rows], kind="stable")])
+    return Edges(ax=edges.ax, ay=edges.ay, bx=edges.bx, by=edges.by, left=left, right=right).take(keep)

@@ -18,7 +18,7 @@ from geo.lookup.pixels import Pixels, build_pixels
 from geo.lookup.single import UNSURE, walk_one
 from geo.lookup.walk import walk_many
 
-_FEWEST_PIXELS, _MOST_PIXELS, _PIXELS_PER_CELL = 1 << 14, 1 << 22, 128
+_FEWEST_PIXELS, _MOST_PIXELS, _PIXELS_PER_CELL = 1 << 14, 1 << 23, 128
 
 
 class Kernel(StrEnum):
@@ -89,7 +89,7 @@ class CellIndex:
         # Memory views hand out Python integers several times faster than arrays do.
         self._raster_view = pixels.raster.data
         self._walk_views: tuple[Any, ...] = tuple(
-            array.data for array in (pixels.start, pixels.local, pixels.base, pixels.bound, edges.reshape(-1))
+            array.data for array in (pixels.heads.reshape(-1), pixels.local.reshape(-1))
         )
 
     @classmethod
@@ -116,6 +116,7 @@ class CellIndex:
         # Inner cells that their leaves tile exactly can never be the answer: drop them here, their chain is enough.
         is_gappy = ~is_tiled_by_leaves(single_sided, parents)
         inner = [single_sided.take(is_gappy[owner] & (levels[owner] == level)) for level in np.unique(levels[is_gappy])]
+        del single_sided, owner
         wanted = min(max(_PIXELS_PER_CELL * int(is_leaf.sum()), _FEWEST_PIXELS), _MOST_PIXELS)
         pixels = build_pixels(extent, leaves, inner, pixels_wanted=wanted)
         return cls(
@@ -123,7 +124,6 @@ class CellIndex:
             cells=ordered,
             parents=parents,
             frame=(extent.west, extent.south, extent.columns, extent.rows),
-            # Those of the leaves come first and so keep the numbers that the pixels use.
             edges=np.concatenate([part.as_rows() for part in (leaves, *inner)]),
             pixels=pixels,
             off_grid_vertices=off_grid,
@@ -136,7 +136,7 @@ class CellIndex:
     def nbytes(self) -> int:
         """Bytes of the index's own arrays, without codes and ids."""
         pixels = self._pixels
-        arrays = (pixels.raster, pixels.start, pixels.local, pixels.base, pixels.bound, self._edges)
+        arrays = (pixels.raster, pixels.heads, pixels.local, self._edges)
         return sum(array.nbytes for array in arrays)
 
     def find(self, lon: float, lat: float) -> int:
@@ -151,8 +151,8 @@ class CellIndex:
         pixels = self._pixels
         found: int = self._raster_view[(y >> pixels.shift_y) * pixels.columns + (x >> pixels.shift_x)]
         if found < NOBODY:
-            start, local, base, bound, edges = self._walk_views
-            found = walk_one(pixels.shift_x, pixels.shift_y, start, local, base, bound, edges, -2 - found, x, y)
+            heads, local = self._walk_views
+            found = walk_one(pixels.shift_x, pixels.shift_y, heads, local, -2 - found, x, y)
             if found == UNSURE:
                 return int(self._settle(np.array([lon]), np.array([lat]))[0])
         return found
@@ -201,15 +201,15 @@ class CellIndex:
 
         frame = (self._west, self._south, self._width, self._height)
         answer = np.empty(len(lon), dtype=np.int32)
-        return answer, find_many(self._pixels, self._edges.reshape(-1), frame, lon, lat, answer)
+        return answer, find_many(self._pixels, frame, lon, lat, answer)
 
     def _find_numpy(self, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[Int32s, int]:
         x, y, inside = self._grid_points(lon, lat)
         if inside.all():
-            answer = walk_many(self._pixels, self._edges, x, y)
+            answer = walk_many(self._pixels, x, y)
         else:
             answer = np.full(len(lon), NOBODY, dtype=np.int32)
-            answer[inside] = walk_many(self._pixels, self._edges, x[inside], y[inside])
+            answer[inside] = walk_many(self._pixels, x[inside], y[inside])
         return answer, int(np.count_nonzero(answer == UNSURE))
 
     def _grid_points(

@@ -11,11 +11,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from geo.lookup.edges import COUNT_ONE, NOBODY, Edges, Extent, Int32s, Int64s
+from geo.lookup.edges import NOBODY, Edges, Extent, Int32s, Int64s
 
 NO_BOUND = np.iinfo(np.int32).max
-_UNSURE = 2 * COUNT_ONE
-"""A sum that claims two covering cells: sends every point of the pixel to the exact test of whole cells."""
+_UNSURE = 2
+"""A count that claims two covering cells: sends every point of the pixel to the exact test of whole cells."""
 _CHUNK = 1 << 20
 
 
@@ -27,12 +27,13 @@ class Pixels:
     ----------
     raster
         By ``row * columns + column``: the cell that fills the pixel, -1 for none, ``-2 - m`` for mixed pixel ``m``.
-    start, local
-        Mixed pixel ``m`` is touched by the edges ``local[start[m]:start[m + 1]]``.
-    base
-        Sum of the covering cells at the pixel's south-west corner (``COUNT_ONE`` and number of each).
-    bound
-        Smallest number among the inner cells of the tree that touch the pixel: an answer below it needs no second look.
+    heads
+        Four numbers a mixed pixel: where its edges begin in ``local``; how many cells cover its south-west corner and
+        the sum of their numbers; its bound, the smallest inner cell of the tree that touches it (an answer below it
+        needs no second look). One more row at the end closes the last list. Shape: ``(mixed + 1, 4)``.
+    local
+        The edges that touch each mixed pixel, as rows of `Edges`. Copied for every pixel: a point then costs three
+        visits to far memory (raster, head, edges) whatever its pixel holds. Shape: ``(n, 6)``.
     """
 
     shift_x: int
@@ -40,10 +41,8 @@ class Pixels:
     columns: int
     rows: int
     raster: Int32s
-    start: Int32s
+    heads: Int32s
     local: Int32s
-    base: Int64s
-    bound: Int32s
 
 
 def build_pixels(extent: Extent, leaves: Edges, inner: list[Edges], *, pixels_wanted: int) -> Pixels:
@@ -60,12 +59,12 @@ def build_pixels(extent: Extent, leaves: Edges, inner: list[Edges], *, pixels_wa
     columns = ((extent.columns - 1) >> shift_x) + 1
     rows = ((extent.rows - 1) >> shift_y) + 1
     grid = _Grid(shift_x=shift_x, shift_y=shift_y, columns=columns, rows=rows)
-    corner = grid.corner_sums(leaves)
+    count, number = grid.corner_sums(leaves)
     pixel, edge = grid.touched(leaves)
-    per_pixel = np.bincount(pixel, minlength=columns * rows)
+    per_pixel = np.zeros(columns * rows, dtype=np.int32)
+    np.add.at(per_pixel, pixel, np.int32(1))
     bound, is_crossed = _bounds(grid, inner)
 
-    count, number = corner >> 24, corner & (COUNT_ONE - 1)
     is_pure = per_pixel == 0
     # With no edge of any kind in it, whatever covers the corner of a pixel covers all of it.
     filled = is_pure & (count == 1) & (number < bound)
@@ -76,19 +75,22 @@ def build_pixels(extent: Extent, leaves: Edges, inner: list[Edges], *, pixels_wa
     raster[inner_fills] = bound[inner_fills]
     mixed = np.flatnonzero(~(filled | gap))
     raster[mixed] = -2 - np.arange(len(mixed), dtype=np.int32)
-    start = np.zeros(len(mixed) + 1, dtype=np.int32)
-    np.cumsum(per_pixel[mixed], out=start[1:])
-    base = np.where(is_pure[mixed], _UNSURE, corner[mixed])
+    heads = np.zeros((len(mixed) + 1, 4), dtype=np.int32)
+    np.cumsum(per_pixel[mixed], out=heads[1:, 0])
+    heads[:-1, 1] = np.where(is_pure[mixed], _UNSURE, count[mixed])
+    heads[:-1, 2] = number[mixed]
+    heads[:-1, 3] = bound[mixed]
+    del per_pixel, count, number, bound, is_pure, filled, gap, inner_fills
+    in_order = edge[np.argsort(pixel)]
+    del pixel, edge
     return Pixels(
         shift_x=shift_x,
         shift_y=shift_y,
         columns=columns,
         rows=rows,
         raster=raster,
-        start=start,
-        local=edge[np.argsort(pixel, kind="stable")],
-        base=base,
-        bound=bound[mixed],
+        heads=heads,
+        local=leaves.as_rows()[in_order],
     )
 
 
@@ -114,13 +116,13 @@ class _Grid:
     columns: int
     rows: int
 
-    def corner_sums(self, edges: Edges) -> Int64s:
-        """Sum of the covering cells at every pixel's south-west corner, by one sweep along each row of corners.
+    def corner_sums(self, edges: Edges) -> tuple[Int32s, Int32s]:
+        """How many cells cover each pixel's south-west corner, and the sum of their numbers, by a sweep along each row.
 
         A corner exactly on an edge counts as just above it, as in the lookup's walk.
         """
-        sums = np.zeros(self.columns * self.rows, dtype=np.float64)
-        step = edges.step().astype(np.float64)
+        count = np.zeros(self.columns * self.rows, dtype=np.int32)
+        number = np.zeros(self.columns * self.rows, dtype=np.int32)
         first, last = (edges.ay >> self.shift_y) + 1, edges.by >> self.shift_y
         for rows in _chunks(np.maximum(last - first + 1, 0)):
             edge, row = _expand(rows, first, last)
@@ -133,11 +135,13 @@ class _Grid:
             column = (at2 + (2 << self.shift_x)) >> (self.shift_x + 1)
             fits = column < self.columns
             place = row[fits].astype(np.int64) * self.columns + column[fits]
-            # Doubles hold these sums exactly: a few hundred terms below 2**26.
-            sums += np.bincount(place, weights=step[edge[fits]], minlength=len(sums))
-        table = sums.reshape(self.rows, self.columns)
-        np.cumsum(table, axis=1, out=table)
-        return sums.astype(np.int64)
+            left, right = edges.left[edge[fits]], edges.right[edge[fits]]
+            np.add.at(count, place, (right >= 0).astype(np.int32) - (left >= 0))
+            np.add.at(number, place, np.maximum(right, 0) - np.maximum(left, 0))
+        for sums in (count, number):
+            table = sums.reshape(self.rows, self.columns)
+            np.cumsum(table, axis=1, out=table)
+        return count, number
 
     def touched(self, edges: Edges) -> tuple[Int32s, Int32s]:
         """Pairs (pixel, edge) of every edge and every pixel it touches, and perhaps a few that it just misses."""
@@ -166,13 +170,14 @@ class _Grid:
 
 def _bounds(grid: _Grid, inner: list[Edges]) -> tuple[Int32s, npt.NDArray[np.bool_]]:
     """Smallest inner cell that touches each pixel (-1 where two of one level overlap), and where inner edges run."""
+    if not inner:  # the usual, clean tree: no memory for what is the same everywhere
+        shape = (grid.columns * grid.rows,)
+        return np.broadcast_to(np.int32(NO_BOUND), shape), np.broadcast_to(np.False_, shape)
     bound = np.full(grid.columns * grid.rows, NO_BOUND, dtype=np.int32)
     is_crossed = np.zeros(len(bound), dtype=bool)
     for level in inner:
-        corner = grid.corner_sums(level)
-        count = corner >> 24
-        number = np.where(count == 1, corner & (COUNT_ONE - 1), np.where(count == 0, NO_BOUND, -1))
-        bound = np.minimum(bound, number.astype(np.int32))
+        count, number = grid.corner_sums(level)
+        np.minimum(bound, np.where(count == 1, number, np.where(count == 0, NO_BOUND, -1)), out=bound)
         pixel, edge = grid.touched(level)
         is_crossed[pixel] = True
         np.minimum.at(bound, pixel, level.owner()[edge])

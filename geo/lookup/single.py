@@ -18,23 +18,24 @@ _MASK = COUNT_ONE - 1
 
 
 def walk_one(  # noqa: C901 - one loop over few edges; a call per edge would cost more than its arithmetic
-    shift_x: int, shift_y: int, start: Any, local: Any, base: Any, bounds: Any, edges: Any, mixed: int, x: int, y: int
+    shift_x: int, shift_y: int, heads: Any, local: Any, mixed: int, x: int, y: int
 ) -> int:
     """Walk from the south-west corner of a mixed pixel up to the height of the point, then east to it.
 
     Both legs lie inside the pixel, so only the pixel's own edges can be crossed. A point that lies exactly on edges is
     nudged a hair up and a smaller hair east to decide what is crossed; the tie rule then chooses among the cells of
-    those edges. ``edges`` holds six numbers an edge. Units: 1e-7° from the index's corner; names ending in 2: halves.
+    those edges. ``heads`` and ``local`` are those of `Pixels`, flattened. Units: 1e-7° from the index's corner; names
+    that end in 2: halves of it.
     """
     # Corners lie half a unit beside the grid: in half units they are odd and never meet a vertex.
     corner_x2 = ((x >> shift_x) << (shift_x + 1)) - 1
     corner_y2 = ((y >> shift_y) << (shift_y + 1)) - 1
-    total = base[mixed]
+    head = 4 * mixed
+    first, last = 6 * heads[head], 6 * heads[head + 4]
+    total = heads[head + 1] * COUNT_ONE + heads[head + 2]
     ties = 0
-    first, last = start[mixed], start[mixed + 1]
-    for k in range(first, last):
-        at = 6 * local[k]
-        ax, ay, bx, by = edges[at], edges[at + 1], edges[at + 2], edges[at + 3]
+    for at in range(first, last, 6):
+        ax, ay, bx, by = local[at], local[at + 1], local[at + 2], local[at + 3]
         dx, dy = bx - ax, by - ay
         from_x2 = corner_x2 - 2 * ax
         rise = y - ay
@@ -57,23 +58,22 @@ def walk_one(  # noqa: C901 - one loop over few edges; a call per edge would cos
                 if corner_side > 0 or (corner_side == 0 and dx > 0):
                     added += 1
         if added != 0:
-            left, right = edges[at + 4], edges[at + 5]
+            left, right = local[at + 4], local[at + 5]
             if right >= 0:
                 total += added * (right + COUNT_ONE)
             if left >= 0:
                 total -= added * (left + COUNT_ONE)
-    count, number, bound = total >> 24, total & _MASK, bounds[mixed]
+    count, number, bound = total >> 24, total & _MASK, heads[head + 3]
     if ties == 0:
         if count == 1 and number < bound:
             return number  # type: ignore[no-any-return]
         return NOBODY if count == 0 and bound == NO_BOUND else UNSURE
     best = NO_BOUND
     known = count == 0
-    for k in range(first, last):
-        at = 6 * local[k]
-        ax, ay, bx, by = edges[at], edges[at + 1], edges[at + 2], edges[at + 3]
+    for at in range(first, last, 6):
+        ax, ay, bx, by = local[at], local[at + 1], local[at + 2], local[at + 3]
         if ay <= y <= by and min(ax, bx) <= x <= max(ax, bx) and (bx - ax) * (y - ay) == (x - ax) * (by - ay):
-            left, right = edges[at + 4], edges[at + 5]
+            left, right = local[at + 4], local[at + 5]
             if left >= 0:
                 best = min(best, left)
             if right >= 0:

@@ -13,7 +13,7 @@ _CHUNK = 1 << 16
 """Points handled at once: their intermediate arrays stay in the processor's cache."""
 
 
-def walk_many(pixels: Pixels, edges: Int32s, x: Int64s, y: Int64s) -> Int32s:
+def walk_many(pixels: Pixels, x: Int64s, y: Int64s) -> Int32s:
     """Find the cell of each point inside the extent.
 
     Returns
@@ -28,21 +28,21 @@ def walk_many(pixels: Pixels, edges: Int32s, x: Int64s, y: Int64s) -> Int32s:
         found = pixels.raster[(py >> pixels.shift_y) * pixels.columns + (px >> pixels.shift_x)]
         asked = np.flatnonzero(found < NOBODY)
         if len(asked):
-            found[asked] = _walk(pixels, edges, px[asked], py[asked], -2 - found[asked].astype(np.int64))
+            found[asked] = _walk(pixels, px[asked], py[asked], -2 - found[asked].astype(np.int64))
         answer[part] = found
     return answer
 
 
-def _walk(pixels: Pixels, edges: Int32s, x: Int64s, y: Int64s, mixed: Int64s) -> Int32s:
-    first = pixels.start[mixed].astype(np.int64)
-    size = pixels.start[mixed + 1] - first
+def _walk(pixels: Pixels, x: Int64s, y: Int64s, mixed: Int64s) -> Int32s:
+    head = pixels.heads[mixed].astype(np.int64)
+    first, size = head[:, 0], pixels.heads[mixed + 1, 0] - head[:, 0]
     point = np.repeat(np.arange(len(x)), size)
-    row = edges[pixels.local[np.arange(len(point)) + np.repeat(first - (np.cumsum(size) - size), size)]]
+    row = pixels.local[np.arange(len(point)) + np.repeat(first - (np.cumsum(size) - size), size)]
     added, is_tie = _crossings(pixels, row, x[point], y[point])
     # Sums of a few terms below 2**26 are exact in doubles.
-    total = pixels.base[mixed] + np.bincount(point, weights=added, minlength=len(x)).astype(np.int64)
+    total = head[:, 1] * COUNT_ONE + head[:, 2] + np.bincount(point, weights=added, minlength=len(x)).astype(np.int64)
     count, number = total >> 24, total & (COUNT_ONE - 1)
-    bound = pixels.bound[mixed]
+    bound = head[:, 3]
     answer = np.full(len(x), UNSURE, dtype=np.int32)
     one = (count == 1) & (number < bound)
     answer[one] = number[one]
@@ -78,7 +78,7 @@ def _crossings(pixels: Pixels, row: Int32s, px: Int64s, py: Int64s) -> tuple[Int
     return added, within & (side == 0)
 
 
-def _settle_ties(answer: Int32s, point: Int64s, row: Int32s, count: Int64s, number: Int64s, bound: Int32s) -> None:
+def _settle_ties(answer: Int32s, point: Int64s, row: Int32s, count: Int64s, number: Int64s, bound: Int64s) -> None:
     """Give points on edges to the smallest cell that touches them, if no other cell covers them unseen."""
     left, right = row[:, 4], row[:, 5]
     best = np.full(len(answer), NO_BOUND, dtype=np.int64)

@@ -59,9 +59,13 @@ class Faults:
         assert not left, "\n".join(left)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+    """Start Debian's Chromium, headless.
+
+    For this package only: the synchronous Playwright keeps an event loop running in the main thread, in which the
+    asynchronous tests of the other packages could not run theirs.
+    """
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is missing: apt-get install chromium"
     vendor.prepare()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
@@ -61,7 +62,9 @@ def build(url: str) -> District:
             " VALUES (%(city)s, '08:00', '12:00'), (%(city)s, '14:00', '18:00')",
             {"city": CITY},
         )
-    return District(key=asyncio.run(_key(url)))
+    # In a thread of its own: Playwright keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return District(key=pool.submit(lambda: asyncio.run(_key(url))).result())
 
 
 def _only(cursor: psycopg.Cursor[tuple[int]] | psycopg.Cursor) -> int:

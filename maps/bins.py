@@ -9,7 +9,7 @@ from typing import Final
 
 from maps.suppression import SMALL_COUNT
 
-__all__ = ["Bin", "HeatSpot", "merge_small_bins"]
+__all__ = ["Bin", "HeatSpot", "Lattice", "merge_small_bins"]
 
 #: A bin of 50 m may grow to 800 m; what is still small then is left out.
 _DOUBLINGS: Final = 4
@@ -34,6 +34,24 @@ class Bin:
     lon: float
     lat: float
     cases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lattice:
+    """Squares of one size in degrees, numbered from longitude 0 and latitude 0. SRID: 4326. Units: degrees."""
+
+    side_lon: float
+    side_lat: float
+
+    @classmethod
+    def at(cls, latitude: float, *, side_m: float) -> Lattice:
+        """Return squares of about ``side_m`` metres (to 0.5 %) around a latitude."""
+        return cls(side_lon=side_m / (111_320 * math.cos(math.radians(latitude))), side_lat=side_m / 111_132)
+
+    def bin(self, column: int, row: int, cases: int) -> Bin:
+        """Return a square with its middle."""
+        middle_lon, middle_lat = (column + 0.5) * self.side_lon, (row + 0.5) * self.side_lat
+        return Bin(column=column, row=row, lon=middle_lon, lat=middle_lat, cases=cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,8 @@ class LegendPart:
 
     Attributes
     ----------
-    text
-        The words; plain text.
+    text, text_dark
+        The words, and others for the dark page if they must differ (many is dark on light, and light on dark).
     sign
         What stands before them: ``class`` (with ``index``), ``hatch``, ``blank``, or nothing.
     index
@@ -55,6 +55,7 @@ class LegendPart:
     """
 
     text: str
+    text_dark: str = ""
     sign: str = ""
     index: int = 0
 
@@ -138,6 +139,7 @@ class _CellLayer(Layer):
     _template = Template(
         """
         {% macro script(this, kwargs) %}
+            gridward.prepare({{ this._parent.get_name() }});
             var {{ this.get_name() }} = gridward.cells({{ this.payload }});
         {% endmacro %}
         """
@@ -274,7 +276,7 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
             overlay=False,
             show=False,
             min_opacity=0.08,
-            # Not lower: Leaflet's layer switch refuses a layer beyond its `maxZoom`. The page's script sets `max` by zoom.
+            # Not lower: Leaflet's switch refuses a layer beyond its `maxZoom`. The page's script sets `max` by zoom.
             max_zoom=19,
             radius=20,
             blur=18,
@@ -300,7 +302,8 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
 def _finish_payload(content: FrameContent) -> dict[str, Any]:
     return {
         "legends": {
-            layer: [[part.sign, part.index, part.text] for part in parts] for layer, parts in content.legends.items()
+            layer: [[part.sign, part.index, part.text, part.text_dark] for part in parts]
+            for layer, parts in content.legends.items()
         },
         "surface": {"light": list(content.surface_palette_light), "dark": list(content.surface_palette_dark)},
         "pictureDark": data_url("image/png", content.surface.png_dark) if content.surface else "",

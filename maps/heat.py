@@ -168,6 +168,7 @@ def page_context(locale: Locale, view: HeatView, data: HeatData, *, root: str = 
     disclosures = decide_disclosure(data.counts)
     total = sum(data.counts.values())
     rows = _rows(data, disclosures, total)
+    small = [cell for cell in data.cells if disclosures[cell.code] is Disclosure.SMALL]
     other: Locale = "en" if locale == "zh-CN" else "zh-CN"
     return {
         "locale": locale,
@@ -190,9 +191,10 @@ def page_context(locale: Locale, view: HeatView, data: HeatData, *, root: str = 
         "rows": rows if view.all_rows else rows[:_ROWS],
         "more_rows": 0 if view.all_rows else max(0, len(rows) - _ROWS),
         "more_query": view.query(rows="all", lang=locale),
+        "small_cells": len(small),
+        "small_names": [cell.name for cell in small[:_ROWS]],
         "blank": sum(disclosure is Disclosure.NONE for disclosure in disclosures.values()),
         "cells": len(data.cells),
-        "has_withheld": Disclosure.WITHHELD in disclosures.values(),
         "small": SMALL_COUNT,
         "bandwidth": int(BANDWIDTH_M),
         "grid_name": data.grid_name,
@@ -220,11 +222,12 @@ def _summary(locale: Locale, view: HeatView, data: HeatData, total: int) -> str:
     counted = translate(
         locale,
         "planner.summary",
-        total=format_count(total),
+        total=_rough(total),
         cells=format_count(len(data.cells)),
         level=translate(locale, f"planner.level.{view.level}.{'one' if len(data.cells) == 1 else 'many'}"),
     )
-    if data.before is None:
+    # A change in percent and one exact number would give the other number away.
+    if data.before is None or 0 < data.before < SMALL_COUNT or 0 < total < SMALL_COUNT:
         return counted
     now = total + data.out_of_grid + data.no_position + data.above_level + data.other_version
     days, before = format_count(view.period.days), format_count(data.before)
@@ -250,7 +253,7 @@ def _left_out(locale: Locale, data: HeatData) -> str:
 
 
 def _rough(count: int) -> str:
-    return format_count(count) if count >= SMALL_COUNT else f"<{SMALL_COUNT}"
+    return f"<{SMALL_COUNT}" if 0 < count < SMALL_COUNT else format_count(count)
 
 
 def _as_of(data: HeatData) -> str:
@@ -258,16 +261,10 @@ def _as_of(data: HeatData) -> str:
 
 
 def _rows(data: HeatData, disclosures: Mapping[str, Disclosure], total: int) -> list[dict[str, Any]]:
-    """Return the table, most cases first. What is not shown is ordered by code: its place must not give it away."""
-    order = {Disclosure.SHOWN: 0, Disclosure.WITHHELD: 1, Disclosure.SMALL: 2}
-    present = [cell for cell in data.cells if disclosures[cell.code] is not Disclosure.NONE]
-    present.sort(
-        key=lambda cell: (
-            order[disclosures[cell.code]],
-            -cell.cases if disclosures[cell.code] is Disclosure.SHOWN else 0,
-            cell.code,
-        )
-    )
+    """Return the table, most cases first. What is withheld comes last, by code: its place must not give it away."""
+    listed = (Disclosure.SHOWN, Disclosure.WITHHELD)
+    present = [cell for cell in data.cells if disclosures[cell.code] in listed]
+    present.sort(key=lambda cell: (-cell.cases if disclosures[cell.code] is Disclosure.SHOWN else 0, cell.code))
     most = max((cell.cases for cell in present), default=1)
     rows = []
     for rank, cell in enumerate(present, start=1):
@@ -367,11 +364,11 @@ def _spot_peak(spots: Sequence[HeatSpot]) -> float:
     for spot in spots:
         square = (int(spot.lon // 0.005), int(spot.lat // 0.0045))
         sums[square] = sums.get(square, 0) + spot.cases
-    return float(max(1.0, np.quantile(np.array(list(sums.values())), 0.98)))
+    return float(max(1.0, np.quantile(np.array(list(sums.values())), 0.95)))
 
 
 def _cells_legend(locale: Locale, breaks: ClassBreaks) -> list[LegendPart]:
-    parts = [LegendPart(text=translate(locale, "planner.legend.cells"))] if len(breaks) else []
+    parts = [_opening(locale, "planner.legend.cells")] if len(breaks) else []
     for index, (lower, upper) in enumerate(zip(breaks.lowers, breaks.uppers, strict=True)):
         first, last = format_count(int(lower)), format_count(int(upper))
         parts.append(LegendPart(sign="class", index=index, text=first if lower == upper else f"{first}–{last}"))
@@ -387,7 +384,7 @@ def _cells_legend(locale: Locale, breaks: ClassBreaks) -> list[LegendPart]:
 def _density_legend(locale: Locale, bands: Sequence[float]) -> list[LegendPart]:
     if not bands:
         return []
-    parts = [LegendPart(text=translate(locale, "planner.legend.density"))]
+    parts = [_opening(locale, "planner.legend.density")]
     for index, lower in enumerate(bands):
         parts.append(LegendPart(sign="class", index=index, text=f"≥{lower:,g}"))
     parts.append(LegendPart(text=translate(locale, "planner.legend.density.unit", bandwidth=int(BANDWIDTH_M))))
@@ -395,7 +392,12 @@ def _density_legend(locale: Locale, bands: Sequence[float]) -> list[LegendPart]:
 
 
 def _heat_legend(locale: Locale, left_out: int) -> list[LegendPart]:
-    words = translate(locale, "planner.legend.heat", small=SMALL_COUNT)
+    words = translate(locale, "planner.legend.heat.rough", small=SMALL_COUNT)
     if left_out:
         words += translate(locale, "planner.legend.heat.left_out", count=_rough(left_out))
-    return [LegendPart(text=words)]
+    return [_opening(locale, "planner.legend.heat"), LegendPart(text=words)]
+
+
+def _opening(locale: Locale, key: str) -> LegendPart:
+    """Return the first words of a legend: "the darker" on a light page, "the lighter" on a dark one."""
+    return LegendPart(text=translate(locale, key), text_dark=translate(locale, f"{key}.dark"))

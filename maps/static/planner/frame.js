@@ -34,8 +34,8 @@
     let isLon = true;
     let lon = 0;
     let lat = 0;
-    for (let at = 0; at < text.length; at += 1) {
-      const value = ALPHABET.indexOf(text[at]);
+    for (const sign of text) {
+      const value = ALPHABET.indexOf(sign);
       total += (value % HALF) * factor;
       factor *= HALF;
       if (value >= HALF) continue;
@@ -61,7 +61,7 @@
   /** @param {string[]} coded Each text: how much it shares with the one before (base 36), and the rest. */
   function readTexts(coded) {
     let before = "";
-    return coded.map((text) => (before = before.slice(0, parseInt(text[0], 36)) + text.slice(1)));
+    return coded.map((text) => (before = before.slice(0, parseInt(text.charAt(0), 36)) + text.slice(1)));
   }
 
   // A canvas that can hatch: one for all layers, for 20,000 SVG paths would be too many.
@@ -85,7 +85,8 @@
 
   /** @param {CanvasRenderingContext2D} context */
   function hatch(context) {
-    if (!hatches[theme]) {
+    let pattern = hatches[theme];
+    if (!pattern) {
       const tile = document.createElement("canvas");
       tile.width = tile.height = 7;
       const brush = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
@@ -99,13 +100,17 @@
       brush.moveTo(6, 8);
       brush.lineTo(8, 6);
       brush.stroke();
-      hatches[theme] = context.createPattern(tile, "repeat") || token("--hairline");
+      pattern = context.createPattern(tile, "repeat") || token("--hairline");
+      hatches[theme] = pattern;
     }
-    return hatches[theme];
+    return pattern;
   }
 
   /** @type {Leaflet} */
   let canvas = null;
+  // Edges lie over every view, also over pictures, and let the pointer through.
+  const EDGES = "gw-edges";
+  const edgeCanvas = L.canvas({ pane: EDGES, padding: 0.3 });
   /** @type {Leaflet[]} */
   const groups = [];
 
@@ -124,7 +129,8 @@
     packed.shapes.forEach((shape, at) => {
       if (!shape) return;
       const polygon = L.polygon(readShape(shape), {
-        renderer: canvas,
+        renderer: packed.edges ? edgeCanvas : canvas,
+        pane: packed.edges ? EDGES : "overlayPane",
         interactive: !packed.edges,
         smoothFactor: packed.shapes.length > 2000 ? 1 : 0.5,
         bubblingMouseEvents: false,
@@ -143,9 +149,9 @@
       const plain = packed.edges || tone === "-" || tone === "h";
       return {
         stroke: true,
-        color: packed.edges ? token("--map-edge-1") : plain ? token("--map-edge-3") : token("--paper"),
-        weight: packed.edges ? WIDTHS[level] || 1 : packed.shapes.length > 60 ? 0.75 : 1,
-        opacity: packed.edges ? 0.8 : 1,
+        color: packed.edges ? token(group.gwFaint ? "--map-edge-2" : "--map-edge-1") : plain ? token("--map-edge-3") : token("--paper"),
+        weight: packed.edges ? (group.gwFaint ? 0.75 : WIDTHS[level] || 1) : packed.shapes.length > 60 ? 0.75 : 1,
+        opacity: packed.edges ? (group.gwFaint ? 0.6 : 0.8) : 1,
         fill: !packed.edges,
         hatch: tone === "h",
         fillColor: plain ? token("--paper") : (theme === "dark" ? packed.dark : packed.light)?.[Number(tone)],
@@ -176,7 +182,7 @@
    *
    * @param {Leaflet} map
    * @param {Record<string, Leaflet>} layers
-   * @param {{legends: Record<string, [string, number, string][]>, surface: {light: string[], dark: string[]},
+   * @param {{legends: Record<string, [string, number, string, string][]>, surface: {light: string[], dark: string[]},
    *   pictureDark: string, spotPeak: number, texts: Record<string, string>, credit: string}} content
    */
   function finish(map, layers, content) {
@@ -205,7 +211,7 @@
     function drawLegend() {
       const palette = shown === "cells" ? packed[theme] : content.surface[theme];
       legend.replaceChildren(
-        ...(content.legends[shown] || []).map(([sign, index, text]) => {
+        ...(content.legends[shown] || []).map(([sign, index, text, textDark]) => {
           const part = make("span", "", sign ? "" : "gw-words");
           if (sign) {
             const mark = make("i");
@@ -215,7 +221,7 @@
             }
             part.append(mark);
           }
-          part.append(text);
+          part.append(theme === "dark" && textDark ? textDark : text);
           if (part.className) return part;
           // One sign and its words never part at the end of a line; between two of them the line may break.
           const pair = document.createDocumentFragment();
@@ -230,13 +236,27 @@
 
     /** @param {Leaflet} polygon @param {boolean} isMarked */
     function mark(polygon, isMarked) {
-      const plain = shown === "cells" ? {} : { stroke: false, fillOpacity: 0, hatch: false };
       polygon.setStyle(
-        isMarked
-          ? { stroke: true, color: token("--accent"), weight: 3, opacity: 1 }
-          : { ...layers.cells.gwStyle(polygon), ...plain },
+        isMarked ? { color: token("--accent"), weight: 3, opacity: 1 } : layers.cells.gwStyle(polygon),
       );
       if (isMarked) polygon.bringToFront();
+    }
+
+    // In the other views the cells themselves are gone; their edges stay for orientation. Made when first needed.
+    /** @type {Leaflet} */
+    let edges = null;
+
+    function showEdges() {
+      if (shown === "cells") {
+        if (edges) edges.remove();
+        return;
+      }
+      if (!edges) {
+        edges = cells({ shapes: packed.shapes, names: [], level: packed.level, edges: true });
+        edges.gwFaint = true;
+      }
+      restyle(edges);
+      edges.addTo(map);
     }
 
     /** @param {string | null} code */
@@ -244,9 +264,6 @@
       if (marked) mark(marked, false);
       marked = code ? byCode.get(code) || null : null;
       if (marked) mark(marked, true);
-      Object.keys(layers)
-        .filter((name) => name.startsWith("level"))
-        .forEach((name) => layers[name].bringToFront());
     }
 
     /** @type {Map<string, Leaflet>} */
@@ -273,6 +290,7 @@
       shown = Object.keys(layers).find((name) => layers[name] === event.layer) || "cells";
       drawLegend();
       drawLabels();
+      showEdges();
       tell({ type: "layer", layer: shown });
     });
 
@@ -317,14 +335,26 @@
       map.invalidateSize({ animate: false });
       if (extent.isValid()) map.fitBounds(extent, { padding: [12, 12], animate: false });
     };
-    // Paper has another shape, and it is always light.
+    // Paper has another shape, is always light, and is filled before the canvases would draw again: it gets outlines of its own,
+    // which are sharp at any resolution, too.
     window.matchMedia("print").addEventListener("change", (event) => {
+      map.getContainer().querySelector(".gw-paper")?.remove();
       const before = theme;
-      theme = "light";
-      if (event.matches) fit();
-      applyTheme();
-      theme = before;
-      if (!event.matches) applyTheme();
+      if (event.matches) {
+        theme = "light";
+        fit();
+        applyTheme();
+        drawLabels();
+        map.getPane(EDGES).append(onPaper(groups.filter((group) => map.hasLayer(group))));
+        theme = before;
+      } else {
+        // The frame still has the shape of the paper at this moment.
+        window.setTimeout(() => {
+          fit();
+          applyTheme();
+          drawLabels();
+        }, 60);
+      }
     });
 
     // The plugin fades by zoom with `maxZoom`, but a lower `maxZoom` makes Leaflet's switch refuse the layer at once. So the
@@ -344,6 +374,32 @@
     tuneHeat();
     drawLabels();
     tell({ type: "ready" });
+  }
+
+  /** Draw layers as SVG, in the coordinates of Leaflet's panes. @param {Leaflet[]} shownGroups */
+  function onPaper(shownGroups) {
+    const space = "http://www.w3.org/2000/svg";
+    /** @param {string} tag @param {Record<string, string | number>} attributes */
+    const draw = (tag, attributes) => {
+      const element = document.createElementNS(space, tag);
+      Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, String(value)));
+      return element;
+    };
+    const svg = draw("svg", { class: "gw-paper", width: 1, height: 1, style: "position:absolute;overflow:visible" });
+    const pattern = draw("pattern", { id: "gw-hatch", width: 5, height: 5, patternUnits: "userSpaceOnUse" });
+    pattern.append(draw("path", { d: "M-1 6 6-1M-1 1 1-1M4 6 6 4", stroke: token("--edge"), "stroke-width": 0.8 }));
+    svg.append(pattern);
+    for (const group of shownGroups) {
+      group.eachLayer((/** @type {Leaflet} */ polygon) => {
+        const { fillColor, fillOpacity, color, weight, hatch: isHatched } = polygon.options;
+        const d = polygon._rings
+          .map((/** @type {Leaflet[]} */ ring) => `M${ring.map((at) => `${at.x.toFixed(1)} ${at.y.toFixed(1)}`).join("L")}Z`)
+          .join("");
+        const fill = isHatched ? "url(#gw-hatch)" : group.gw.edges || !fillOpacity ? "none" : fillColor;
+        svg.append(draw("path", { d, fill, stroke: color, "stroke-width": weight, "stroke-linejoin": "round", "fill-rule": "evenodd" }));
+      });
+    }
+    return svg;
   }
 
   /** @param {object} message */
@@ -393,29 +449,50 @@
     return tone >= "0" && tone <= "9" && Number(tone) > (classes - 1) * 0.45;
   }
 
-  /** The area's centre of the largest ring. @param {Leaflet} polygon */
+  /**
+   * A place for the name: on the line through the area's centre of the largest ring, the middle of the widest stretch that
+   * is inside. (The centre itself may lie outside a bent cell.)
+   *
+   * @param {Leaflet} polygon
+   */
   function middle(polygon) {
     let best = 0;
     let at = polygon.getBounds().getCenter();
     for (const [ring] of polygon.getLatLngs()) {
-      let area = 0;
-      let lat = 0;
-      let lng = 0;
       const origin = ring[0];
-      for (let i = 0; i < ring.length; i += 1) {
-        const a = ring[i];
-        const b = ring[(i + 1) % ring.length];
+      let area = 0;
+      let moment = 0;
+      eachEdge(ring, (a, b) => {
         const cross = (a.lng - origin.lng) * (b.lat - origin.lat) - (b.lng - origin.lng) * (a.lat - origin.lat);
         area += cross;
-        lat += (a.lat + b.lat - 2 * origin.lat) * cross;
-        lng += (a.lng + b.lng - 2 * origin.lng) * cross;
-      }
-      if (Math.abs(area) > best) {
-        best = Math.abs(area);
-        at = L.latLng(origin.lat + lat / (3 * area), origin.lng + lng / (3 * area));
-      }
+        moment += (a.lat + b.lat - 2 * origin.lat) * cross;
+      });
+      if (Math.abs(area) <= best) continue;
+      best = Math.abs(area);
+      const lat = origin.lat + moment / (3 * area);
+      /** @type {number[]} */
+      const crossings = [];
+      eachEdge(ring, (a, b) => {
+        if (a.lat > lat !== b.lat > lat) crossings.push(a.lng + ((lat - a.lat) / (b.lat - a.lat)) * (b.lng - a.lng));
+      });
+      crossings.sort((a, b) => a - b);
+      let widest = -1;
+      let entry = NaN;
+      crossings.forEach((lng, i) => {
+        if (i % 2 === 0) {
+          entry = lng;
+        } else if (lng - entry > widest) {
+          widest = lng - entry;
+          at = L.latLng(lat, (entry + lng) / 2);
+        }
+      });
     }
     return at;
+  }
+
+  /** @param {Leaflet[]} ring @param {(a: Leaflet, b: Leaflet) => void} use */
+  function eachEdge(ring, use) {
+    ring.forEach((a, at) => use(a, ring[(at + 1) % ring.length]));
   }
 
   /**
@@ -455,5 +532,13 @@
     pane.replaceChildren(...drawn);
   }
 
-  /** @type {any} */ (window).gridward = { cells, finish };
+  /** The pane must exist before the first layer that lies in it. @param {Leaflet} map */
+  function prepare(map) {
+    if (map.getPane(EDGES)) return;
+    const pane = map.createPane(EDGES);
+    pane.style.zIndex = "450";
+    pane.style.pointerEvents = "none";
+  }
+
+  /** @type {any} */ (window).gridward = { prepare, cells, finish };
 })();

@@ -4,10 +4,15 @@
 const frame = /** @type {HTMLIFrameElement} */ (document.getElementById("map"));
 const form = /** @type {HTMLFormElement} */ (document.getElementById("filter"));
 const apply = /** @type {HTMLButtonElement} */ (document.getElementById("apply"));
-const print = /** @type {HTMLButtonElement} */ (document.getElementById("print"));
+const toPaper = /** @type {HTMLButtonElement} */ (document.getElementById("print"));
 const table = document.getElementById("table");
 
-/** The frame has no origin, so it cannot be addressed by one; what is sent is a theme or the code of a cell. @param {string} type @param {string | null} value */
+/**
+ * The frame has no origin, so it cannot be addressed by one; what is sent is a theme or the code of a cell.
+ *
+ * @param {string} type
+ * @param {string | null} value
+ */
 function tell(type, value) {
   frame.contentWindow?.postMessage({ type, value }, "*");
 }
@@ -74,5 +79,5 @@ window.addEventListener("pageshow", () => {
   if (category instanceof HTMLSelectElement) category.disabled = false;
 });
 
-print.hidden = false;
-print.addEventListener("click", () => window.print());
+toPaper.hidden = false;
+toPaper.addEventListener("click", () => window.print());

@@ -7,7 +7,7 @@ value(left)``; addition does not care for order, and integers do not round.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,6 @@ COUNT_ONE = 1 << 24
 
 WIDEST = 1 << 30
 """Largest extent in grid units (107°). Within it every product of two differences fits 62 bits."""
-
-_CELLS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +83,11 @@ class Edges:
         """One table of six columns: all of one edge lies in one or two cache lines."""
         return np.column_stack([self.ax, self.ay, self.bx, self.by, self.left, self.right])
 
+    def renumbered(self, numbers: Int32s) -> Edges:
+        """Give every cell another number."""
+        chain = np.append(numbers, np.int32(NOBODY))  # so that number -1 stays what it is
+        return Edges(ax=self.ax, ay=self.ay, bx=self.bx, by=self.by, left=chain[self.left], right=chain[self.right])
+
     def owner(self) -> Int32s:
         """The one cell of each edge, before `merge_sides`."""
         return np.maximum(self.left, self.right)
@@ -106,8 +109,11 @@ def value_of(cell: Int32s) -> Int64s:
     return np.where(wide < 0, 0, wide + COUNT_ONE)
 
 
-def read_edges(boundaries: Sequence[Any]) -> tuple[Extent, Edges, int]:
-    """Take the boundaries apart into upward edges, each with its cell on the side where its inside is.
+def read_edges(batches: Iterable[Sequence[Any]]) -> tuple[Extent, Edges, int]:
+    """Take boundaries apart into upward edges, each with its cell (numbered as they come) on the side of its inside.
+
+    They are read in batches, because Shapely hands out parts and rings as copies, and so that nobody has to hold the
+    boundaries of a whole city at once.
 
     Returns
     -------
@@ -122,9 +128,10 @@ def read_edges(boundaries: Sequence[Any]) -> tuple[Extent, Edges, int]:
     grids: list[Int32s] = []
     rings: list[_Rings] = []
     off_grid = 0
-    # In pieces, because Shapely hands out parts and rings as copies.
-    for low in range(0, len(boundaries), _CELLS_AT_ONCE):
-        pairs, found = _read_rings(boundaries[low : low + _CELLS_AT_ONCE], low)
+    count = 0
+    for boundaries in batches:
+        pairs, found = _read_rings(boundaries, count)
+        count += len(boundaries)
         grid = to_grid(pairs)
         off_grid += int(np.count_nonzero((grid / GRID_PER_DEGREE != pairs).any(axis=1)))
         grids.append(grid.astype(np.int32))  # 180° fits

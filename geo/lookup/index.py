@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +21,16 @@ from geo.lookup.pixels import Pixels, build_pixels
 from geo.lookup.single import UNSURE, walk_one
 from geo.lookup.walk import walk_many
 
-_FEWEST_PIXELS, _MOST_PIXELS, _PIXELS_PER_CELL = 1 << 14, 1 << 23, 128
+_FEWEST_PIXELS, _MOST_PIXELS, _PIXELS_PER_CELL = 1 << 14, 1 << 22, 128
+
+_CELLS_AT_ONCE = 5_000
+
+
+class _Row(NamedTuple):
+    cell_id: int
+    level: int
+    code: str
+    parent_id: int | None
 
 
 class Kernel(StrEnum):
@@ -68,7 +80,7 @@ class CellIndex:
         self,
         *,
         version_id: int,
-        cells: list[CellBoundary],
+        rows: Sequence[_Row],
         parents: Int32s,
         frame: tuple[int, int, int, int],
         edges: Int32s,
@@ -76,9 +88,9 @@ class CellIndex:
         off_grid_vertices: int,
     ) -> None:
         self.version_id = version_id
-        self.cell_ids: list[int] = [cell.cell_id for cell in cells]
-        self.codes: list[str] = [cell.code for cell in cells]
-        self.levels: list[int] = [cell.level for cell in cells]
+        self.cell_ids: list[int] = [row.cell_id for row in rows]
+        self.codes: list[str] = [row.code for row in rows]
+        self.levels: list[int] = [row.level for row in rows]
         self.parents: list[int] = parents.tolist()
         self.off_grid_vertices = off_grid_vertices
         self._numbers = {cell_id: number for number, cell_id in enumerate(self.cell_ids)}
@@ -96,38 +108,43 @@ class CellIndex:
     def build(cls, version_id: int, cells: Iterable[CellBoundary]) -> CellIndex:
         """Build the index from the cells of one version, in any order.
 
+        The cells are taken in batches and their boundaries let go of, so a generator over a database cursor keeps the
+        memory low.
+
         Raises
         ------
         BadInputError
             ``geo.extent_too_wide`` when the cells span more than 107°.
         """
-        ordered = sorted(cells, key=lambda cell: (-cell.level, cell.code))
-        number = {cell.cell_id: index for index, cell in enumerate(ordered)}
-        parents = np.array(
-            [number.get(cell.parent_id, NOBODY) if cell.parent_id is not None else NOBODY for cell in ordered],
-            dtype=np.int32,
-        )
-        extent, single_sided, off_grid = read_edges([cell.boundary for cell in ordered])
+        found: list[_Row] = []
+        extent, edges, off_grid = read_edges(_boundaries(cells, found))
+        order = sorted(range(len(found)), key=lambda place: (-found[place].level, found[place].code))
+        ordered = [found[place] for place in order]
+        number = np.empty(len(order), dtype=np.int32)
+        number[order] = np.arange(len(order), dtype=np.int32)
+        edges = edges.renumbered(number)
+        parents = _parents(ordered)
         is_leaf = np.ones(len(ordered), dtype=bool)
         is_leaf[parents[parents >= 0]] = False
-        levels = np.array([cell.level for cell in ordered], dtype=np.int64)
-        owner = single_sided.owner()
-        leaves = merge_sides(single_sided.take(is_leaf[owner]))
         # Inner cells that their leaves tile exactly can never be the answer: drop them here, their chain is enough.
-        is_gappy = ~is_tiled_by_leaves(single_sided, parents)
-        inner = [single_sided.take(is_gappy[owner] & (levels[owner] == level)) for level in np.unique(levels[is_gappy])]
-        del single_sided, owner
+        is_gappy = ~is_tiled_by_leaves(edges, parents)
+        levels = np.array([row.level for row in ordered], dtype=np.int64)
+        owner = edges.owner()
+        leaves = merge_sides(edges.take(is_leaf[owner]))
+        inner = [edges.take(is_gappy[owner] & (levels[owner] == level)) for level in np.unique(levels[is_gappy])]
+        del edges, owner
         wanted = min(max(_PIXELS_PER_CELL * int(is_leaf.sum()), _FEWEST_PIXELS), _MOST_PIXELS)
-        pixels = build_pixels(extent, leaves, inner, pixels_wanted=wanted)
-        return cls(
+        built = cls(
             version_id=version_id,
-            cells=ordered,
+            rows=ordered,
             parents=parents,
             frame=(extent.west, extent.south, extent.columns, extent.rows),
             edges=np.concatenate([part.as_rows() for part in (leaves, *inner)]),
-            pixels=pixels,
+            pixels=build_pixels(extent, leaves, inner, pixels_wanted=wanted),
             off_grid_vertices=off_grid,
         )
+        _give_memory_back()
+        return built
 
     def __len__(self) -> int:
         return len(self.cell_ids)
@@ -239,3 +256,24 @@ def default_kernel() -> Kernel:
 
 
 _HAS_NUMBA = importlib.util.find_spec("numba") is not None
+
+
+def _boundaries(cells: Iterable[CellBoundary], found: list[_Row]) -> Iterator[list[Any]]:
+    """Hand out the boundaries batch by batch and keep the rest of each cell in ``found``."""
+    rest = iter(cells)
+    while batch := list(islice(rest, _CELLS_AT_ONCE)):
+        found += [_Row(cell.cell_id, cell.level, cell.code, cell.parent_id) for cell in batch]
+        yield [cell.boundary for cell in batch]
+
+
+def _parents(rows: Sequence[_Row]) -> Int32s:
+    number = {row.cell_id: place for place, row in enumerate(rows)}
+    return np.array([-1 if row.parent_id is None else number.get(row.parent_id, -1) for row in rows], dtype=np.int32)
+
+
+def _give_memory_back() -> None:
+    """Hand freed memory back to the system: glibc keeps up to 200 MB of the build's scratch for later otherwise."""
+    # Only glibc has the call; elsewhere there is nothing to do.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

@@ -33,7 +33,10 @@ _SYSTEMS = tuple(CoordSys)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A place where problems recur. `spot` indexes the district's spots, -1 for a stretch of street or a courtyard."""
+    """A place where problems recur. `spot` indexes the district's spots, -1 for a stretch of street or a courtyard.
+
+    `along` is the vector of a street's stretch: its cases line the kerb. Units: degrees.
+    """
 
     kind: str
     lon: float
@@ -41,6 +44,7 @@ class Site:
     street: int
     spot: int
     weight: float
+    along: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +132,9 @@ class Placer:
             share = weights * liking[kind_of] if not calm else np.where(kind_of == KINDS.index("home"), weights, 0)
             chosen[mine] = rng.choice(len(sites), size=mine.size, p=share / share.sum())
         spread = np.array([_SPREAD_M.get(s.kind, 15.0) for s in sites])[chosen]
-        lon = np.array([s.lon for s in sites])[chosen] + rng.normal(size=rows.size) * spread / _DEG_LON_M
-        lat = np.array([s.lat for s in sites])[chosen] + rng.normal(size=rows.size) * spread / _DEG_LAT_M
+        along = np.array([s.along for s in sites])[chosen] * rng.uniform(-0.5, 0.5, (rows.size, 1))
+        lon = np.array([s.lon for s in sites])[chosen] + along[:, 0] + rng.normal(size=rows.size) * spread / _DEG_LON_M
+        lat = np.array([s.lat for s in sites])[chosen] + along[:, 1] + rng.normal(size=rows.size) * spread / _DEG_LAT_M
         out.street[rows] = np.array([s.street for s in sites])[chosen]
         out.spot[rows] = np.array([s.spot for s in sites])[chosen]
         for k, system in enumerate(_SYSTEMS):
@@ -158,10 +163,10 @@ class Placer:
         # Zipf over stretches of street, lifted on large streets: few stretches have most of the trouble.
         for rank, which in enumerate(order):
             street, a, b = edges[which]
-            t = float(rng.uniform(0.1, 0.9))
-            at = ((a[0] + (b[0] - a[0]) * t) / SCALE, (a[1] + (b[1] - a[1]) * t) / SCALE)
+            at = ((a[0] + b[0]) / 2 / SCALE, (a[1] + b[1]) / 2 / SCALE)
             weight = (4 - street.level) * 14.0 / (rank + 6) ** 0.8
-            sites.append(self._site("street", at, street.id, -1, weight))
+            along = ((b[0] - a[0]) / SCALE, (b[1] - a[1]) / SCALE)
+            sites.append(self._site("street", at, street.id, -1, weight, along))
         near = {a: s.id for s in district.streets for a in s.line}
         homes = [c for c in self.leaves if c.code.startswith(spec.code)]
         for cell in homes:
@@ -176,5 +181,12 @@ class Placer:
         return sites
 
     @staticmethod
-    def _site(kind: str, at: tuple[float, float], street: int, spot: int, weight: float) -> Site:
-        return Site(kind=kind, lon=at[0], lat=at[1], street=street, spot=spot, weight=weight)
+    def _site(
+        kind: str,
+        at: tuple[float, float],
+        street: int,
+        spot: int,
+        weight: float,
+        along: tuple[float, float] = (0.0, 0.0),
+    ) -> Site:
+        return Site(kind=kind, lon=at[0], lat=at[1], street=street, spot=spot, weight=weight, along=along)

@@ -51,11 +51,15 @@ class Broadcaster:
         """Begin to listen."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
 
-    async def stop(self) -> None:
-        """End all streams and stop listening."""
+    async def end_streams(self) -> None:
+        """Let every stream end; their readers reconnect with their cursor, to another process or the next one."""
         self.closing.set()
         async with self._moved:
             self._moved.notify_all()
+
+    async def stop(self) -> None:
+        """End all streams and stop listening."""
+        await self.end_streams()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -75,9 +79,6 @@ class Broadcaster:
 
     async def _read(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
-                await asyncio.sleep(_GATHER_S)
             self._woken.clear()
             try:
                 while await self._advance():
@@ -85,7 +86,9 @@ class Broadcaster:
             except Exception as error:
                 # The database is away or slow; streams go on with heartbeats and catch up when it is back.
                 log.warning("feed_unread", error=type(error).__name__)
-                await asyncio.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+                await asyncio.sleep(_GATHER_S)
 
     async def _advance(self) -> bool:
         """Read one page; return whether there is more."""
@@ -108,17 +111,15 @@ class Broadcaster:
                 self._moved.notify_all()
         return more
 
-    async def follow(self, after: Cursor | None) -> AsyncIterator[FeedEvent | None]:
-        """Events after a cursor, for ever; None is a heartbeat.
-
-        Parameters
-        ----------
-        after
-            Where the reader stopped (``Last-Event-ID``); None begins with what comes next.
-        """
+    async def present(self) -> Cursor:
+        """The present end of the feed; a reader who starts here sees everything that is reported from now on."""
         async with self._moved:
             await self._moved.wait_for(lambda: self._end is not None or self.closing.is_set())
-        position = after if after is not None else self._end or Cursor(0, 0)
+        return self._end or Cursor(0, 0)
+
+    async def follow(self, after: Cursor) -> AsyncIterator[FeedEvent | None]:
+        """Events after a cursor until the process stops; None is a heartbeat."""
+        position = after
         while not self.closing.is_set():
             events = await self._after(position)
             for event in events:

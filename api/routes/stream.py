@@ -37,14 +37,15 @@ async def read_stream(
     last_event_id: Annotated[SoundText | None, Header(max_length=60, description="Cursor to go on from")] = None,
 ) -> StreamingResponse:
     """Follow the events. Each carries its cursor as `id` and the case as it stands; `Last-Event-ID` resumes."""
-    after = parse_cursor(last_event_id) if last_event_id else None
+    # Before the answer begins: from the moment the page knows it is connected, it must miss nothing.
+    after = parse_cursor(last_event_id) if last_event_id else await container.broadcaster.present()
     events = _events(container, after, caller.sees_channel, locale_of(request))
     # X-Accel-Buffering: a reverse proxy that buffers would hold events back until its buffer is full.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _events(container: Wired, after: Cursor | None, channel: str | None, locale: Locale) -> AsyncIterator[bytes]:
+async def _events(container: Wired, after: Cursor, channel: str | None, locale: Locale) -> AsyncIterator[bytes]:
     yield KEEPALIVE_COMMENT  # opens the stream at once, so the page knows it is connected
     async for event in container.broadcaster.follow(after):
         if event is None:

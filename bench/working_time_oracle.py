@@ -1,6 +1,6 @@
 """Working time the slow and obvious way: list every minute, ask the clock on the wall, count.
 
-The independent half of the deadline tests and of ``gridward bench deadlines``. It shares no arithmetic with
+The independent half of the deadline tests and of ``bench/deadlines.py``. It shares no arithmetic with
 ``dispatch``: the wall clock comes from ``zoneinfo``, the kind of a day from the rows, and a deadline is found by
 counting listed minutes. Starts, limits and pauses are whole minutes here.
 """

@@ -1,6 +1,6 @@
 """Deadlines against the minute-by-minute oracle, and the laws they obey on any calendar.
 
-``gridward bench deadlines --full`` runs the same comparison on a million cases.
+``bench/deadlines.py`` runs the same comparison on a million cases.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.deadlines import count_differences
 from bench.working_time_oracle import MinuteOracle, random_calendar
 from dispatch.calendars import WorkingCalendar
 from dispatch.deadlines import Limit, LimitUnit, Pause, add, add_many, elapsed
@@ -56,6 +57,10 @@ def test_twenty_thousand_random_deadlines_equal_the_oracle() -> None:
             ):
                 wrong.append((seed, start, -amount))
     assert wrong == []
+
+
+def test_the_benchmark_compares_for_real() -> None:
+    assert count_differences(2_000, seed=3) == 0
 
 
 def test_pauses_equal_the_oracle() -> None:

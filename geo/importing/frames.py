@@ -12,7 +12,8 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from geo.coordinates import SRID_WGS84, CoordSys, to_wgs84
-from geo.importing.faults import FaultCode, Note, NoteCode, refuse
+from geo.errors import BadInputError
+from geo.importing.faults import FaultCode, FileRefusedError, Note, NoteCode, refuse
 from geo.importing.features import RawFile
 
 Pairs = npt.NDArray[np.float64]
@@ -117,3 +118,24 @@ def _same_code(first: CRS, second: CRS) -> bool:
     # A Shapefile's .prj holds ESRI's wording of the same system; comparing codes sees through it.
     codes = (first.to_epsg(), second.to_epsg())
     return codes[0] is not None and codes[0] == codes[1]
+
+
+def declared_frame(coord_sys: CoordSys | None, crs: str | None) -> Frame:
+    """Frame of a file that cannot carry a CRS of its own (CSV): exactly one declaration is required.
+
+    Raises
+    ------
+    BadInputError
+        ``import.crs_missing``, ``import.option_conflict``, ``import.crs_unknown``.
+    """
+    if coord_sys is not None and crs is not None:
+        raise BadInputError(FaultCode.OPTION_CONFLICT.value, first="--coord-sys", second="--crs")
+    if coord_sys is not None:
+        return named_frame(coord_sys)
+    if crs is None:
+        raise BadInputError(FaultCode.CRS_MISSING.value)
+    try:
+        known = parse_crs(crs)
+    except FileRefusedError as refused:
+        raise BadInputError(FaultCode.CRS_UNKNOWN.value, crs=crs[:80]) from refused
+    return projected_frame(known, known.to_string()[:80])

@@ -1,0 +1,1 @@
+"""Historic reports in: read a CSV, check every row by name, store batch by batch."""

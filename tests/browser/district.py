@@ -44,7 +44,7 @@ def build(url: str) -> District:
         for first in range(2):
             top = f"{CITY}{first + 1:03d}"
             west = WEST + first * 4 * STEP
-            name = f"测试{'东西'[first]}街道"
+            name = f"测试{'西东'[first]}街道"
             one = _cell(cursor, version, (top,), name, None, (west, SOUTH, west + 4 * STEP, SOUTH + 2 * STEP))
             for second in range(2):
                 middle = f"{top}{second + 1:03d}"

@@ -32,7 +32,7 @@ def report(
 ) -> dict[str, Any]:
     """POST one report, as a hotline does."""
     x, y = (lon, lat) if lon else site.district.inside
-    body = {"ticket": ticket, "text": text, "category": "E0110", "lon": x, "lat": y, "coord_sys": "wgs84", **more}
+    body = {"ticket": ticket, "text": text, "category": "E0101", "lon": x, "lat": y, "coord_sys": "wgs84", **more}
     return post(site, "/v1/reports", body)
 
 

@@ -4,11 +4,12 @@ import { Cells, latLngOf } from "./cells.js";
 import { announce, byId, make, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
+import { makeMap } from "./map.js";
 import { Panel } from "./panel.js";
 import { Points } from "./points.js";
 import { Queue } from "./queue.js";
 import { listCells, listOpenCases, ServiceError } from "./service.js";
-import { known, LIGHTS, outline, sign } from "./shapes.js";
+import { known, LIGHTS, sign } from "./shapes.js";
 import { bindSplitter } from "./splitter.js";
 import { INBOXES, Store } from "./store.js";
 import { clock, context, number, placeOf, t, timeLeft } from "./texts.js";
@@ -18,29 +19,7 @@ import { Who } from "./who.js";
 /** @typedef {import("./types.js").Inbox} Inbox */
 
 const store = new Store();
-const map = L.map("map", {
-  attributionControl: false, zoomControl: false, preferCanvas: true, zoomSnap: 0.5, zoomDelta: 0.5, wheelPxPerZoomLevel: 100,
-  zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false, inertia: false, keyboard: false, minZoom: 4, maxZoom: 20,
-});
-map.setView(latLngOf(context.config.centre ?? [105, 35]), context.config.centre ? 13 : 4);
-const north = new L.Control({ position: "bottomright" });
-north.onAdd = () => make("span", "north", t("console.map.north"));
-north.addTo(map);
-L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
-const whole = new L.Control({ position: "topright" });
-whole.onAdd = () => {
-  const button = make("button", "whole leaflet-bar");
-  button.type = "button";
-  button.append(outline());
-  button.title = t("console.map.all");
-  button.setAttribute("aria-label", t("console.map.all"));
-  L.DomEvent.disableClickPropagation(button);
-  button.addEventListener("click", showWhole);
-  return button;
-};
-L.control.zoom({ position: "topright", zoomInTitle: t("console.map.zoom_in"), zoomOutTitle: t("console.map.zoom_out") }).addTo(map);
-whole.addTo(map);
-
+const map = makeMap(() => showWhole());
 const cells = new Cells(map);
 const points = new Points(map, store, (ref) => select(ref, true));
 const who = new Who(map, (code) => cells.light(code ?? leafOf(store.get(store.selected))));
@@ -194,6 +173,7 @@ async function fill() {
   loadFault = null;
   showListState();
   const skeleton = setTimeout(() => byId("list").classList.toggle("is-loading", !isLoaded), 300);
+  const before = store.versions();
   try {
     const open = new Set();
     let cursor = null;
@@ -206,7 +186,7 @@ async function fill() {
       store.apply(page.cases);
       cursor = page.next;
     } while (cursor);
-    store.keepOnly(open);
+    store.keepOnly(open, before);
   } catch (fault) {
     const reason = fault instanceof ServiceError ? fault.message : String(fault);
     loadFault = store.size ? t("console.queue.error_kept", { reason }) : reason;
@@ -244,6 +224,19 @@ store.subscribe((changes) => {
   showLegend();
 });
 
+/**
+ * Called by whoever begins to read the first list: the stream when it opens, or the clock when it does not.
+ * @type {(filling: Promise<void>|null) => void}
+ */
+let firstTry = () => undefined;
+/** Settles when the first list has been read. @type {Promise<void>} */
+const filled = new Promise((resolve) => {
+  firstTry = (filling) => {
+    firstTry = () => undefined;
+    void (filling ?? fill()).then(resolve);
+  };
+});
+
 /** Events of one frame are shown together: a burst costs one update. @type {Map<string, Case>} */
 let burst = new Map();
 const live = new Live({
@@ -265,9 +258,15 @@ const live = new Live({
   },
   up: (again) => {
     showLine();
-    if (again) void fill().then(() => announce(t("console.live.back")));
+    // The list is read after the stream has opened: what happens in between is in both, never in neither.
+    const filling = fill();
+    if (again) void filling.then(() => announce(t("console.live.back")));
+    else firstTry(filling);
   },
-  down: showLine,
+  down: () => {
+    showLine();
+    firstTry(null);
+  },
 });
 
 function showLine() {
@@ -365,7 +364,7 @@ setText(byId("live-word"), t("console.live.connecting"));
 setText(byId("clock"), clock(new Date()));
 queue.update();
 live.connect();
-const filled = fill();
+setTimeout(() => firstTry(null), 1500);
 
 async function showCells() {
   const state = byId("map-state");

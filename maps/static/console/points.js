@@ -97,7 +97,7 @@ export class Points {
   dim() {
     for (const [ref, marker] of this.#markers) {
       const one = this.#store.get(ref);
-      const isDim = one !== undefined && !this.#store.isShown(one);
+      const isDim = one !== undefined && ref !== this.#store.selected && !this.#store.isShown(one);
       if (isDim === marker.isDim) continue;
       marker.isDim = isDim;
       marker.redraw();

@@ -74,6 +74,11 @@ function lightAt(one, now) {
 export class Store {
   /** @type {Map<string, Case>} */
   #cases = new Map();
+  /**
+   * Last versions of cases that ended here: a list that was read before the end must not bring them back.
+   * @type {Map<string, number>}
+   */
+  #ended = new Map();
   /** @type {Set<(changes: Change[]) => void>} */
   #listeners = new Set();
   /** @type {Inbox} */
@@ -126,8 +131,9 @@ export class Store {
     const changes = [];
     for (const one of incoming) {
       const was = this.#cases.get(one.case) ?? null;
-      if (was && was.version >= one.version) continue;
+      if ((was?.version ?? this.#ended.get(one.case) ?? 0) >= one.version) continue;
       if (FINAL.has(one.status)) {
+        this.#ended.set(one.case, one.version);
         if (was && this.#cases.delete(one.case)) changes.push({ one, kind: "removed", was });
         continue;
       }
@@ -139,15 +145,22 @@ export class Store {
     return changes;
   }
 
+  /** @returns {Map<string, number>} what is known now, by version */
+  versions() {
+    return new Map([...this.#cases].map(([ref, one]) => [ref, one.version]));
+  }
+
   /**
-   * After a gap: cases that the service no longer lists as open are gone.
+   * After a gap: cases that the service no longer lists as open are gone. Those that arrived or changed while the list was
+   * being read are newer than the list, and stay.
    * @param {Set<string>} open
+   * @param {Map<string, number>} before what was known when the reading began
    */
-  keepOnly(open) {
+  keepOnly(open, before) {
     /** @type {Change[]} */
     const changes = [];
     for (const [ref, one] of this.#cases) {
-      if (open.has(ref)) continue;
+      if (open.has(ref) || before.get(ref) !== one.version) continue;
       this.#cases.delete(ref);
       changes.push({ one, kind: "removed", was: one });
     }

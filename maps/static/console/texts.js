@@ -102,7 +102,8 @@ export function timeLeft(one, now) {
  */
 export function waiting(one, now) {
   const since = Date.parse(one.handled_at ?? one.reported_at);
-  return t("console.time.waiting", { time: duration(Math.max(0, now.getTime() - since)) });
+  const passed = now.getTime() - since;
+  return passed < 60_000 ? t("console.time.just_now") : t("console.time.waiting", { time: duration(passed) });
 }
 
 /**

@@ -22,6 +22,7 @@ MIN_CLASSES: Final = 2
 MAX_CLASSES: Final = 7
 #: Above this many different values the exact Jenks search works on evenly chosen ones of them.
 _JENKS_VALUES: Final = 1500
+_JENKS_GAPS: Final = 300
 
 
 class ClassMethod(StrEnum):
@@ -141,8 +142,9 @@ def _jenks_ends(
 ) -> npt.NDArray[np.intp]:
     """Return the end positions with the least sum of squared deviations: dynamic programming, exact."""
     if distinct.size > _JENKS_VALUES:
-        # Thin out by rank. The breaks stay values of the data, and the loss is far below a tone's width.
-        keep = np.unique(np.linspace(0, distinct.size - 1, _JENKS_VALUES).round().astype(int))
+        # Thin out by rank, but keep both sides of the widest gaps, where breaks belong. The loss is below a tone's width.
+        evenly = np.linspace(0, distinct.size - 1, _JENKS_VALUES - _JENKS_GAPS).round().astype(int)
+        keep = np.unique(np.concatenate((evenly, np.argsort(np.diff(distinct))[-_JENKS_GAPS:])))
         groups = np.add.reduceat(weights, np.concatenate(([0], keep[:-1] + 1)))
         return keep[_jenks_ends(distinct[keep], groups, classes) - 1] + 1
     centred = distinct - np.average(distinct, weights=weights)

@@ -5,6 +5,8 @@ change the class for the whole process. So, here:
 
 * links are replaced on the *instances*, never through ``add_js_link`` (which edits the list of the class);
 * Bootstrap, jQuery, Font Awesome and awesome-markers are not loaded: nothing on these maps needs them;
+* no text goes through Folium's templates, for branca renders what it has rendered a second time: ``{{ }}`` in a name
+  would run on the server;
 * no text goes through Folium's HTML: names travel as JSON, and the page's script sets them as text;
 * element ids are fixed, so that equal input gives equal bytes;
 * `check_no_foreign` reads the finished page and raises when any foreign address is left.
@@ -37,6 +39,7 @@ __all__ = [
     "render_frame",
 ]
 
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _FIXED_ZOOM: Final = re.compile(r'content="width=device-width,\s*initial-scale=1\.0[^"]*"')
 
 
@@ -81,8 +84,10 @@ class FrameContent:
     locale, title
         Language tag and title of the document.
     outlines, codes, names, counts, tones
-        The cells, in one order. ``counts`` has the text to show (``"1,204"``, ``"<5"``); ``tones`` one sign per cell:
-        the digit of its class, ``h`` hatched, ``-`` blank.
+        The cells, in one order. ``counts``: cases, or -1 for "fewer than five" and -2 for "withheld"; ``tones``: one
+        sign per cell, the digit of its class, ``h`` hatched, ``-`` blank.
+    total
+        What shares are shares of; 0 when it must not be known.
     levels
         Level of the cells; decides how strong their edges are.
     parents, parent_names
@@ -106,8 +111,9 @@ class FrameContent:
     outlines: EncodedOutlines
     codes: Sequence[str]
     names: Sequence[str]
-    counts: Sequence[str]
+    counts: Sequence[int]
     tones: str
+    total: int
     level: int
     parents: Sequence[tuple[int, EncodedOutlines, Sequence[str]]]
     spots: Sequence[HeatSpot]
@@ -246,6 +252,7 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
             "names": _front_code(content.names),
             "counts": list(content.counts),
             "tones": content.tones,
+            "total": content.total,
             "level": content.level,
             "light": list(content.palette_light),
             "dark": list(content.palette_dark),
@@ -352,6 +359,8 @@ def _script_json(value: object) -> str:
     '"\\u003c/script\\u003e"'
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # branca compiles what an element has rendered as a template once more: "{{ … }}" in a name would run on the server.
+    text = _STRING.sub(lambda match: match.group(0).replace("{", "\\u007b").replace("}", "\\u007d"), text)
     for sign, code in (("<", "003c"), (">", "003e"), ("&", "0026"), ("\u2028", "2028"), ("\u2029", "2029")):
         text = text.replace(sign, "\\u" + code)
     return text.replace("//", "/\\u002f")

@@ -139,7 +139,8 @@ def frame_html(
             outlines=data.outlines,
             codes=[cell.code for cell in data.cells],
             names=[cell.name for cell in data.cells],
-            counts=[_count_words(locale, cell.cases, disclosures[cell.code], total) for cell in data.cells],
+            counts=[_public_count(cell.cases, disclosures[cell.code]) for cell in data.cells],
+            total=total if total >= SMALL_COUNT else 0,
             tones="".join(_tone(cell.cases, disclosures[cell.code], breaks) for cell in data.cells),
             level=view.level,
             parents=data.parents,
@@ -316,17 +317,9 @@ def _tone(cases: int, disclosure: Disclosure, breaks: ClassBreaks) -> str:
             return "h"
 
 
-def _count_words(locale: Locale, cases: int, disclosure: Disclosure, total: int) -> str:
-    match disclosure:
-        case Disclosure.NONE:
-            return translate(locale, "planner.tip.none")
-        case Disclosure.SMALL:
-            return translate(locale, "planner.tip.small", small=SMALL_COUNT)
-        case Disclosure.WITHHELD:
-            return translate(locale, "planner.tip.withheld")
-        case Disclosure.SHOWN:
-            share = format_ratio(cases, total, scale=100)
-            return translate(locale, "planner.tip.cases", cases=format_count(cases), share=share)
+def _public_count(cases: int, disclosure: Disclosure) -> int:
+    """Return what may leave the server: the count, or a sign that stands for no number."""
+    return {Disclosure.SMALL: -1, Disclosure.WITHHELD: -2}.get(disclosure, cases)
 
 
 def _surface(data: HeatData) -> tuple[SurfaceLayer | None, tuple[float, ...]]:

@@ -117,7 +117,7 @@
   /**
    * Build the layer of one level.
    *
-   * @param {{shapes: string[], codes?: string[], names: string[], counts?: string[], tones?: string, level: number,
+   * @param {{shapes: string[], codes?: string[], names: string[], counts?: number[], tones?: string, total?: number, level: number,
    *   edges?: boolean, light?: string[], dark?: string[]}} packed
    */
   function cells(packed) {
@@ -138,7 +138,7 @@
       polygon.gw = {
         code: codes[at] || "",
         name: names[at] || "",
-        count: packed.counts ? packed.counts[at] : "",
+        count: packed.counts ? packed.counts[at] : 0,
         tone: packed.tones ? packed.tones[at] : "-",
         level: packed.level,
       };
@@ -266,6 +266,16 @@
       if (marked) mark(marked, true);
     }
 
+    /** @param {number} count Cases; -1 fewer than five, -2 withheld. */
+    function countWords(count) {
+      if (count <= 0) return texts[count === 0 ? "tip.none" : count === -1 ? "tip.small" : "tip.withheld"] || "";
+      // Hundredths of a per cent, rounded half up in whole numbers.
+      const share = Math.floor((20000 * count + packed.total) / (2 * packed.total)) / 100;
+      return (texts["tip.cases"] || "")
+        .replace("{cases}", count.toLocaleString("en-US"))
+        .replace("{share}", share.toFixed(2));
+    }
+
     /** @type {Map<string, Leaflet>} */
     const byCode = new Map();
     const tooltip = L.tooltip({ sticky: true, direction: "top", offset: [0, -8], opacity: 1 });
@@ -273,7 +283,7 @@
     layers.cells.on("mouseover", (/** @type {Leaflet} */ event) => {
       const polygon = event.layer;
       const box = make("div");
-      box.append(make("b", polygon.gw.name), make("small", polygon.gw.code), make("span", polygon.gw.count));
+      box.append(make("b", polygon.gw.name), make("small", polygon.gw.code), make("span", countWords(polygon.gw.count)));
       tooltip.setContent(box).setLatLng(event.latlng).addTo(map);
       markCode(polygon.gw.code);
       tell({ type: "hover", code: polygon.gw.code });

@@ -1,0 +1,67 @@
+"""Small counts on planners' maps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maps.bins import Lattice, merge_small_bins
+from maps.suppression import Disclosure, decide_disclosure
+
+COUNTS = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(0, 30), max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"a": 9, "b": 0}, ["shown", "none"]),
+        # One alone would be the total minus the rest.
+        ({"a": 90, "b": 12, "c": 1}, ["shown", "withheld", "small"]),
+        # Two with one case each: the remainder 2 gives both away.
+        ({"a": 90, "b": 12, "c": 1, "d": 1}, ["shown", "withheld", "small", "small"]),
+        ({"a": 90, "b": 12, "c": 3, "d": 4}, ["shown", "shown", "small", "small"]),
+        ({"c": 1}, ["small"]),
+        ({"a": 4, "b": 5}, ["small", "withheld"]),
+    ],
+)
+def test_the_table(counts: dict[str, int], expected: list[str]) -> None:
+    assert [str(each) for each in decide_disclosure(counts).values()] == expected
+
+
+@given(counts=COUNTS)
+def test_the_remainder_never_gives_a_small_count_away(counts: dict[str, int]) -> None:
+    decided = decide_disclosure(counts)
+    assert list(decided) == list(counts)
+    hidden = [counts[code] for code, each in decided.items() if each in (Disclosure.SMALL, Disclosure.WITHHELD)]
+    assert all(counts[code] >= 5 for code, each in decided.items() if each is Disclosure.SHOWN)
+    if hidden and Disclosure.SHOWN in decided.values():
+        assert len(hidden) > 1
+        assert sum(hidden) >= 5
+
+
+SQUARES = st.dictionaries(st.tuples(st.integers(2_600, 2_660), st.integers(700, 740)), st.integers(1, 9), max_size=60)
+
+
+@given(squares=SQUARES)
+def test_no_spot_stands_for_fewer_than_five_and_no_case_is_lost(squares: dict[tuple[int, int], int]) -> None:
+    lattice = Lattice.at(34.7, side_m=50)
+    spots, left_out = merge_small_bins(lattice.bin(column, row, cases) for (column, row), cases in squares.items())
+    assert all(spot.cases >= 5 for spot in spots)
+    assert sum(spot.cases for spot in spots) + left_out == sum(squares.values())
+    for spot in spots:
+        assert 2_592 <= spot.lon / lattice.side_lon <= 2_672
+        assert 688 <= spot.lat / lattice.side_lat <= 752
+
+
+def test_a_large_square_has_its_own_middle() -> None:
+    lattice = Lattice.at(34.7, side_m=50)
+    spots, _ = merge_small_bins([lattice.bin(4, 8, 3), lattice.bin(5, 9, 3)])
+    (spot,) = spots
+    assert (spot.cases, round(spot.lon / lattice.side_lon, 6), round(spot.lat / lattice.side_lat, 6)) == (6, 5.0, 9.0)
+
+
+def test_a_lattice_square_is_fifty_metres() -> None:
+    lattice = Lattice.at(47.4, side_m=50)
+    assert lattice.side_lon * 111_320 * 0.6769 == pytest.approx(50, rel=2e-3)
+    assert lattice.side_lat * 111_132 == pytest.approx(50)

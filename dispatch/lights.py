@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from dispatch.states import HANDLING_STATES, CaseState, Light
 
-#: Units: seconds of the limit's own kind. Four working hours, DOMAIN's second threshold beside the quarter.
+#: Units: seconds of the limit's own kind. Four working hours, the second threshold beside the quarter.
 _FOUR_HOURS_S = 4 * 3600
 
 

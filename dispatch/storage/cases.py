@@ -40,10 +40,12 @@ def _in_states(states: frozenset[CaseState]) -> str:
 
 IS_OPEN = _in_states(OPEN_STATES)
 _INBOX = {
-    Inbox.ALL: IS_OPEN,
+    # A suspended case waits by approval for its date; it is open, but nobody at the desk has to look at it today.
+    Inbox.ALL: IS_OPEN + " AND c.state <> 'suspended'",
     Inbox.TO_DISPATCH: _in_states(TO_DISPATCH_STATES) + " AND c.located_how = 'covers'",
     Inbox.OUT_OF_GRID: _in_states(TO_DISPATCH_STATES) + " AND c.located_how <> 'covers'",
-    Inbox.DUE_SOON: _in_states(HANDLING_STATES) + " AND c.warn_at <= now() AND c.due_at >= now()",
+    # The overdue stay here: a case must not leave the inbox that somebody watches by getting worse.
+    Inbox.DUE_SOON: _in_states(HANDLING_STATES) + " AND c.warn_at <= now()",
     Inbox.RETURNED: "c.state = 'returned'",
 }
 
@@ -69,7 +71,7 @@ def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
     values |= dict(zip(("west", "south", "east", "north"), values.pop("box") or (), strict=False))
     if asked.only_open or asked.inbox is not None:
         clauses.append(IS_OPEN)
-    if asked.inbox is not None and asked.inbox is not Inbox.ALL:
+    if asked.inbox is not None:
         clauses.append(_INBOX[asked.inbox])
     return clauses, values
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from sqlalchemy import select
 
-from dispatch.calendars import CalendarDay, DayKind, HourRange, WorkingCalendar
+from dispatch.calendars import DEFAULT_HOURS, CalendarDay, DayKind, HourRange, working_calendar
 from dispatch.deadlines import Limit, LimitUnit
 from dispatch.reference import Category, Channel, Condition, Jurisdiction, Reference
 from dispatch.storage.tables import (
@@ -59,7 +59,7 @@ async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:
     for row in await connection.execute(select(WorkingHoursRow.__table__).order_by(WorkingHoursRow.starts)):
         hours[row.jurisdiction].append(HourRange(starts=row.starts, ends=row.ends))
     days: dict[str, list[CalendarDay]] = defaultdict(list)
-    for row in await connection.execute(select(CalendarDayRow.__table__)):
+    for row in await connection.execute(select(CalendarDayRow.__table__).order_by(CalendarDayRow.day)):
         days[row.jurisdiction].append(CalendarDay(day=row.day, kind=DayKind(row.kind), name=row.name))
     years: dict[str, set[int]] = defaultdict(set)
     for row in await connection.execute(select(CalendarYearRow.__table__)):
@@ -70,11 +70,12 @@ async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:
             name_zh=row.name_zh,
             name_en=row.name_en,
             time_zone=row.time_zone,
-            calendar=WorkingCalendar(
+            # Cached by value: an unchanged calendar is not compiled again at every reload.
+            calendar=working_calendar(
                 zone=row.time_zone,
-                days=days[row.code],
-                published=years[row.code],
-                **({"hours": tuple(hours[row.code])} if hours[row.code] else {}),
+                hours=tuple(hours[row.code]) or DEFAULT_HOURS,
+                days=tuple(days[row.code]),
+                published=frozenset(years[row.code]),
             ),
         )
         for row in await connection.execute(select(JurisdictionRow.__table__))

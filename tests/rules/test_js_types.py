@@ -17,7 +17,7 @@ def test_modules_pass_the_type_checker() -> None:
     vendor.prepare(with_tools=True)
     compiler = ROOT / "node_modules" / "typescript" / "bin" / "tsc"
     done = subprocess.run(
-        ["node", str(compiler), "-p", str(ROOT)], cwd=ROOT, capture_output=True, text=True, check=False
+        [vendor.find_node(), str(compiler), "-p", str(ROOT)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -12,7 +12,7 @@ import { listCells, listOpenCases, ServiceError } from "./service.js";
 import { known, LIGHTS, sign } from "./shapes.js";
 import { bindSplitter } from "./splitter.js";
 import { INBOXES, Store } from "./store.js";
-import { clock, context, number, placeOf, t, timeLeft } from "./texts.js";
+import { clock, number, placeOf, t, timeLeft } from "./texts.js";
 import { Who } from "./who.js";
 
 /** @typedef {import("./types.js").Case} Case */

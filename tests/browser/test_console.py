@@ -92,6 +92,12 @@ def test_a_new_case_appears_without_reload(site: Site, open_page: Any, keep: Any
     expect(page.locator(f"#row-{case}")).to_be_visible(timeout=2000)
     expect(page.locator("#announce")).to_contain_text("新案件")
     expect(page.locator(".arrival")).to_have_count(1)
+    ring, field = page.locator(".arrival").bounding_box(), page.locator("#map").bounding_box()
+    assert ring is not None
+    assert field is not None
+    (x, y) = sign_positions(page)[0]
+    assert abs(ring["x"] + ring["width"] / 2 - field["x"] - x) < 3, "the ring stands around its sign"
+    assert abs(ring["y"] + ring["height"] / 2 - field["y"] - y) < 3
     assert page.evaluate("window.isSamePage")
     keep(page, "console-arrival")
 

@@ -142,7 +142,7 @@ def _jenks_ends(
 ) -> npt.NDArray[np.intp]:
     """Return the end positions with the least sum of squared deviations: dynamic programming, exact."""
     if distinct.size > _JENKS_VALUES:
-        # Thin out by rank, but keep both sides of the widest gaps, where breaks belong. The loss is below a tone's width.
+        # Thin out by rank, but keep the ends of the widest gaps: breaks belong there. The loss is below a tone.
         evenly = np.linspace(0, distinct.size - 1, _JENKS_VALUES - _JENKS_GAPS).round().astype(int)
         keep = np.unique(np.concatenate((evenly, np.argsort(np.diff(distinct))[-_JENKS_GAPS:])))
         groups = np.add.reduceat(weights, np.concatenate(([0], keep[:-1] + 1)))

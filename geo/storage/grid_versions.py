@@ -151,12 +151,12 @@ async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | No
     ConflictError
         ``geo.version_not_draft``; ``geo.version_overlaps`` when the exclusion constraint finds another version there.
     """
-    jurisdiction = await unit.connection.scalar(
-        text("SELECT jurisdiction FROM geo.grid_version WHERE id = :id AND status = 'draft' FOR UPDATE"),
-        {"id": version},
+    found = await unit.connection.execute(
+        text("SELECT jurisdiction, number, status FROM geo.grid_version WHERE id = :id FOR UPDATE"), {"id": version}
     )
-    if jurisdiction is None:
-        raise ConflictError("geo.version_not_draft", version=version)
+    jurisdiction, number, status = found.one()
+    if status != VersionStatus.DRAFT:
+        raise ConflictError("geo.version_not_draft", number=number)
     await unit.connection.execute(
         text("SELECT FROM geo.jurisdiction WHERE code = :code FOR UPDATE"), {"code": jurisdiction}
     )
@@ -177,7 +177,7 @@ async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | No
         )
     except IntegrityError as clash:
         if _constraint(clash) in ("ex_grid_version_validity", "ck_grid_version_validity_order"):
-            raise ConflictError("geo.version_overlaps", version=version) from clash
+            raise ConflictError("geo.version_overlaps", number=number) from clash
         raise
     return _version(row.one())
 

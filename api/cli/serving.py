@@ -1,0 +1,71 @@
+"""`gridward serve` and `gridward worker`: one process each, as many of each as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.context import open_database
+from api.cli.logs import configure_logs
+from api.cli.speech import say, t
+from api.settings import Settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help=t("cli.option.host"))] = None,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help=t("cli.option.port"))] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help=t("cli.option.data_dir"))] = None,
+) -> None:
+    """Run the API and the pages in this process."""
+    import uvicorn
+
+    from api.app import create_app
+
+    settings = Settings()
+    configure_logs(settings)
+    with open_database(data_dir) as url:
+        chosen = settings.model_copy(update={"database_url": url})
+        config = uvicorn.Config(
+            create_app(chosen),
+            host=host or settings.host,
+            port=port or settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Live streams never end by themselves; waiting for them longer would only delay the stop.
+            timeout_graceful_shutdown=5,
+        )
+        # uvicorn raises the signal again once it has shut down; that is the wished end, and the cluster comes next.
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run()
+
+
+def worker(
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help=t("cli.option.data_dir"))] = None,
+) -> None:
+    """Run the deadline sweep and the outbox relay in this process."""
+    settings = Settings()
+    configure_logs(settings)
+    with open_database(data_dir) as url:
+        asyncio.run(_work(url, settings))
+    say(t("cli.worker.stopped"), to_error=True)
+
+
+async def _work(url: str, settings: Settings) -> None:
+    from dispatch.worker import Worker
+    from geo.storage.engine import create_engine
+
+    engine = create_engine(url, pool_size=settings.pool_size, statement_timeout_s=60.0, name="worker")
+    duties = Worker(engine, settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, duties.stop)
+    try:
+        await duties.run()
+    finally:
+        await engine.dispose()

@@ -1,0 +1,50 @@
+"""How the command line speaks: the language it has chosen, sentences of errors, one way to say and one to fail."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import NoReturn
+
+from babel.core import default_locale
+
+from api.settings import Settings
+from geo.errors import GridwardError
+from maps.i18n import DEFAULT_LOCALE, Locale, catalogue, translate
+
+
+@cache
+def language() -> Locale:
+    """Return the language: ``GRIDWARD_LANG``, else the machine's (``LANG`` and its relatives), else Chinese."""
+    wanted = Settings().lang or default_locale("LC_MESSAGES") or ""
+    # The "C" locale of containers and services is nobody's choice of a language.
+    if wanted.startswith("en") and not wanted.endswith("POSIX"):
+        return "en"
+    return DEFAULT_LOCALE
+
+
+def t(key: str, /, **params: object) -> str:
+    """Return one text of the command line."""
+    return translate(language(), key, **params)
+
+
+def sentence(error: GridwardError) -> str:
+    """Return an error's sentence; the bare code and facts when the catalogue has none."""
+    key = f"error.{error.code}"
+    if key not in catalogue(language()):
+        return str(error)
+    params = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in error.params.items()
+    }
+    return t(key, **params)
+
+
+def say(text: str, *, to_error: bool = False) -> None:
+    """Print one line at once, also into a pipe."""
+    print(text, file=sys.stderr if to_error else sys.stdout, flush=True)
+
+
+def fail(text: str, *, code: int = 1) -> NoReturn:
+    """Print one line on the error stream and leave."""
+    say(text, to_error=True)
+    raise SystemExit(code)

@@ -64,6 +64,16 @@
     return coded.map((text) => (before = before.slice(0, parseInt(text.charAt(0), 36)) + text.slice(1)));
   }
 
+  // The heat layer reads its canvas back with every drawing; told so beforehand, the browser keeps it in main memory.
+  const plainContext = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = /** @type {any} */ (
+    /** @this {HTMLCanvasElement} @param {string} kind @param {any} options */
+    function (kind, options) {
+      const isHeat = this.classList.contains("leaflet-heatmap-layer");
+      return plainContext.call(this, kind, isHeat ? { ...options, willReadFrequently: true } : options);
+    }
+  );
+
   // A canvas that can hatch: one for all layers, for 20,000 SVG paths would be too many.
   const Hatching = L.Canvas.extend({
     _fillStroke(/** @type {CanvasRenderingContext2D} */ context, /** @type {Leaflet} */ layer) {

@@ -78,7 +78,9 @@ def suspend(maker: Maker, table: CaseTable) -> None:
     """Park cases (挂账): approved before they were due, to a day still ahead and at most a year after."""
     clock, rng = maker.clock, maker.rng
     n = len(table)
-    table.reported[:] -= np.where(table.reported > clock.now - 12 * DAY_US, 14 * DAY_US, 0)
+    age = clock.now - table.reported
+    # At least some days old; and at most eight months, since nothing may be suspended for more than a year.
+    table.reported[:] += np.where(age > 245 * DAY_US, 140 * DAY_US, np.where(age < 12 * DAY_US, -14 * DAY_US, 0))
     _dispatch(clock, table)
     window = np.minimum(table.due, clock.now - 2 * HOUR_US) - table.dispatched
     at = table.dispatched + (window * rng.uniform(0.35, 0.85, n)).astype(np.int64)

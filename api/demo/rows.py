@@ -39,12 +39,7 @@ CASE_COLUMNS = (
 EVENT_COLUMNS = (
     "case_id, seq, type, moves, from_state, to_state, occurred_at, recorded_at, actor_kind, actor_id, payload"
 )
-_SAYINGS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "result": ("result", RESULTS),
-    "return": ("reason", RETURN_REASONS),
-    "rework": ("reason", REWORK_REASONS),
-    "suspend": ("reason", SUSPEND_REASONS),
-}
+_REASONS = {"return": RETURN_REASONS, "rework": REWORK_REASONS, "suspend": SUSPEND_REASONS}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,11 +68,13 @@ class Writer:
     now: datetime
     seed: int
     _ids: list[str] = field(init=False)
+    _letters: list[str] = field(init=False)
     _owner: Ints = field(init=False)
     _absent: NDArray[np.bool_] = field(init=False)
     _ladders: dict[tuple[int, int, bool, bool], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._letters = [c.code[0] for c in self.catalogue.categories if c.parent]
         self._ids = _uuid7(self.table.reported, self.seed)
         self._owner, self._absent = self._owners()
 
@@ -267,9 +264,11 @@ class Writer:
 
     def _payload(self, act: int, case: int, salt: int, seq: int) -> str:
         says = ACTS[act].says
+        if says == "result":
+            words = RESULTS[self._letters[self.table.category[case]]]
+            return f'{{"result": "{words[salt % len(words)]}"}}'
         if says:
-            name, words = _SAYINGS[says]
-            return f'{{"{name}": "{words[salt % len(words)]}"}}'
+            return f'{{"reason": "{_REASONS[says][salt % len(_REASONS[says])]}"}}'
         if ACTS[act] is ESCALATE:
             return self._escalation(case)
         return '{"how": "covers"}' if seq == 1 and self.table.cell[case] >= 0 else "{}"

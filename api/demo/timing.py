@@ -25,6 +25,7 @@ NEVER: Final = np.iinfo(np.int64).min
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 3_600_000_000
 DAYS: Final = 365
+_AHEAD = 120
 
 
 class Clockwork:
@@ -40,7 +41,9 @@ class Clockwork:
         self._warns = [limit.times(warn_share(limit.span.total_seconds())) for limit in limits]
         today = calendar.local_date(self.now)
         self._days = [today - timedelta(days=DAYS - 1 - k) for k in range(DAYS)]
-        self._midnights = np.array([calendar.midnight(d) for d in (*self._days, today + timedelta(days=1))])
+        self._midnights = np.array(
+            [calendar.midnight(today + timedelta(days=k)) for k in range(1 - DAYS, _AHEAD)], dtype=np.int64
+        )
 
     def reported(self, profiles: Sequence[Profile], which: Ints, *, min_age_us: int) -> Ints:
         """Draw report instants of the past year by the season, weekday and hour of each case's profile."""
@@ -69,7 +72,7 @@ class Clockwork:
     def clock_starts(self, dispatched: Ints, next_day: Bools) -> Ints:
         """Return when handling clocks begin: at dispatch, or at the next local midnight where the channel says so."""
         after = np.searchsorted(self._midnights, dispatched, side="right")
-        return np.where(next_day, self._midnights[np.minimum(after, DAYS)], dispatched)
+        return np.where(next_day, self._midnights[after], dispatched)
 
     def uniform(self, low: float, high: float, n: int) -> Ints:
         """Draw n whole milliseconds between two bounds. Units: microseconds."""
@@ -84,7 +87,7 @@ class Clockwork:
 
         Zone: local time of the jurisdiction; 07:00 to 21:00 counts as day.
         """
-        midnight = self._midnights[np.clip(np.searchsorted(self._midnights, at, side="right") - 1, 0, DAYS)]
+        midnight = self._midnights[np.searchsorted(self._midnights, at, side="right") - 1]
         into = at - midnight
         morning = midnight + np.where(into >= 21 * HOUR_US, DAY_US, 0) + 7 * HOUR_US
         morning += (self.rng.beta(1.3, 2.0, len(at)) * 10 * HOUR_US).astype(np.int64)

@@ -29,7 +29,7 @@ class Wording:
             cross=self._streets[(street * 7 + 3 + salt % 5) % len(self._streets)],
             side=SIDES[salt // 7 % len(SIDES)],
             number=salt // 35 % 168 + 1,
-            spot=self._spots[spot] if spot >= 0 else (estate if salt & 64 else name),
+            spot=self._spots[spot] if spot >= 0 else estate,
             estate=estate,
             category=self._names[category],
             condition=self._conditions[condition] if condition >= 0 else "待核实",

@@ -19,6 +19,8 @@ __all__ = ["Finding", "Pattern", "Period", "describe_period", "find_pattern", "w
 _HEADLINE_SHARE: Final = 0.4
 #: … if they are at most this share of all cells.
 _FEW: Final = 0.2
+#: Cases are evenly spread when no cell has more than so many times its share.
+_EVEN: Final = 2.0
 _MOST_NAMED: Final = 20
 
 
@@ -56,6 +58,7 @@ class Pattern(StrEnum):
 
     NOTHING = "nothing"
     CONCENTRATED = "concentrated"
+    LEADING = "leading"
     EVEN = "even"
 
 
@@ -84,7 +87,7 @@ def find_pattern(counts: Mapping[str, int], disclosures: Mapping[str, Disclosure
     -------
     Finding
         ``concentrated`` when at most a fifth of the cells hold at least 40 % of the cases: then the fewest cells that
-        do. Otherwise ``even``, with the cell that has the most.
+        do. Otherwise ``even`` when no cell has more than twice the mean, else ``leading``; both with the fullest cell.
     """
     total, cells = sum(counts.values()), len(counts)
     ranked = sorted(
@@ -100,7 +103,8 @@ def find_pattern(counts: Mapping[str, int], disclosures: Mapping[str, Disclosure
         if cases >= _HEADLINE_SHARE * total:
             return Finding(pattern=Pattern.CONCENTRATED, codes=tuple(chosen), cases=cases, total=total, cells=cells)
     first = ranked[0]
-    return Finding(pattern=Pattern.EVEN, codes=(first,), cases=counts[first], total=total, cells=cells)
+    pattern = Pattern.EVEN if cells > 1 and counts[first] * cells <= _EVEN * total else Pattern.LEADING
+    return Finding(pattern=pattern, codes=(first,), cases=counts[first], total=total, cells=cells)
 
 
 def describe_period(locale: Locale, period: Period, *, today: date) -> str:
@@ -141,6 +145,8 @@ def word_finding(
             key = "planner.finding.too_few"
         case Pattern.CONCENTRATED:
             key = "planner.finding.concentrated" if len(finding.codes) > 1 else "planner.finding.one"
+        case Pattern.LEADING:
+            key = "planner.finding.leading"
         case Pattern.EVEN:
             key = "planner.finding.even"
     return translate(

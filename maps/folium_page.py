@@ -205,7 +205,8 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
         zoom_control=False,
         font_size="13px",
         prefer_canvas=True,
-        # Fractional zoom lets the cells fill the frame.
+        # Fractional zoom lets the cells fill the frame. The page's script fits them: Folium's `fit_bounds` glides there and
+        # would still be on its way when the names are placed.
         zoomSnap=0.25,
         zoomDelta=0.5,
         minZoom=5,
@@ -215,18 +216,12 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
     page.default_js, page.default_css = [], []
     _fix_id(page, "heat")
     layers = _add_layers(page, content)
-    if not content.outlines.is_empty:
-        box = content.outlines
-        page.fit_bounds([[box.south, box.west], [box.north, box.east]], padding=(12, 12))
     control = LayerControl(position="topright", collapsed=False)
     finish = _Finish(layers, _finish_payload(content))
     page.add_child(control)
     page.add_child(finish)
     _fix_id(control, "switch")
     _fix_id(finish, "end")
-    for number, child in enumerate(page._children.values()):
-        if child._name == "FitBounds":
-            _fix_id(child, f"fit{number}")
     figure = page.get_root()
     assert isinstance(figure, Figure)
     _fix_id(figure, "page")

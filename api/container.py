@@ -45,8 +45,12 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         statement_timeout_s=settings.statement_timeout_s,
     )
 
+    # Keys, reference data and the feed are read while a request already holds a connection of the main pool. From the
+    # same pool that would be a deadlock as soon as every connection waits for one more; they have two of their own.
+    control = create_engine(settings.database_url, pool_size=2, name="control")
+
     async def load() -> Reference:
-        async with read_unit(engine, snapshot=True) as unit:
+        async with read_unit(control, snapshot=True) as unit:
             return await load_reference(unit)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
@@ -62,7 +66,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     intake = CollectingWriter(
         write, writers=settings.intake_writers, most=settings.intake_collect, backlog=settings.intake_backlog
     )
-    broadcaster = Broadcaster(engine, settings.database_url)
+    broadcaster = Broadcaster(control, settings.database_url)
     await intake.start()
     broadcaster.start()
     try:
@@ -70,7 +74,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             settings=settings,
             engine=engine,
             reference=ReferenceCache(load),
-            keys=KeyRing(engine),
+            keys=KeyRing(control),
             intake=intake,
             broadcaster=broadcaster,
         )
@@ -78,6 +82,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         await intake.stop()
         await broadcaster.stop()
         await engine.dispose()
+        await control.dispose()
 
 
 def container_of(request: Request) -> Container:

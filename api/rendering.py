@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatch.case_views import CaseView, EventView
 from dispatch.intake import Receipt
-from dispatch.posts import Head, Rung
+from dispatch.posts import Head, Rung, find_backup, parse_ladder
 from dispatch.workflow import allowed_moves
 from geo.cells import CellRef, LocatedHow, NearCell
 from maps.i18n import Locale, translate
@@ -147,9 +147,12 @@ def _actor(event: EventView, locale: Locale) -> str:
 
 
 def detail_json(case: CaseView, events: tuple[EventView, ...], locale: Locale) -> dict[str, Any]:
-    """A case with its history and the moves that its state allows."""
+    """A case with its history, the moves that its state allows, and who takes over from its head."""
+    head = case.head()
+    backup = find_backup(parse_ladder(case.ladder), head) if head else None
     return {
         **case_json(case, locale),
+        "backup": rung_json(backup, locale) if backup else None,
         "events": [event_json(event, locale) for event in events],
         "moves": [move.value for move in allowed_moves(case.state)],
     }

@@ -211,6 +211,7 @@ class EventOut(BaseModel):
 class CaseDetailOut(CaseOut):
     """A case with its history and what may be done now."""
 
+    backup: PostOut | None = Field(description="Who takes over when the head does not answer")
     events: list[EventOut]
     moves: list[str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,8 +35,6 @@ async def test_a_key_is_kept_as_a_digest_only(engine: AsyncEngine, district: Dis
 
 
 async def test_a_revoked_key_stops_within_a_second(client: Client, engine: AsyncEngine) -> None:
-    import asyncio
-
     assert (await client.get("/v1/cases")).status_code == 200
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE api.api_key SET revoked_at = now()"))
@@ -86,3 +85,18 @@ async def test_other_sites_forms_cannot_move_cases(guest: Ask, origin: str, stat
 
 async def test_even_this_machine_needs_a_key_to_report(guest: Ask) -> None:
     assert await guest("POST", "/v1/reports", peer="127.0.0.1", host="127.0.0.1") == 401
+
+
+async def test_more_moves_at_once_than_connections_do_not_wait_for_each_other(client: Client) -> None:
+    """Every request holds a connection while its key is looked up: from one pool that would be a deadlock."""
+    cases = [(await client.post("/v1/reports", json=report(ticket=f"T-{n}"))).json() for n in range(24)]
+    await asyncio.sleep(1.1)  # the remembered key is too old now, so the next look-ups go to the database
+    headers = {"If-Match": '"1"'}
+    async with asyncio.timeout(4):
+        answers = await asyncio.gather(
+            *(
+                client.post(f"{case['status_url']}/moves", json={"move": "acknowledge"}, headers=headers)
+                for case in cases
+            )
+        )
+    assert {answer.status_code for answer in answers} == {200}

@@ -1,7 +1,7 @@
 // The case panel: everything about one case, and the moves that may be made now.
 
 import { announce, byId, make } from "./dom.js";
-import { getCase, locate, makeMove, ServiceError } from "./service.js";
+import { getCase, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
 import { chainList, holderLine, nearestList } from "./who.js";
@@ -93,9 +93,6 @@ export class Panel {
     this.#abort = abort;
     try {
       const detail = await getCase(one.case, abort.signal);
-      if (detail.backup === undefined && detail.location && detail.chain.length) {
-        detail.backup = await locate(detail.location.lon, detail.location.lat, abort.signal).then((found) => found.backup, () => null);
-      }
       if (abort.signal.aborted) return;
       this.#detail = detail;
       this.#render(detail);

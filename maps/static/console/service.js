@@ -55,7 +55,7 @@ async function request(path, init = {}) {
  * @returns {Promise<{cases: Case[], next: string|null, as_of: string}>}
  */
 export async function listOpenCases(cursor, signal) {
-  const query = new URLSearchParams({ status: "open", limit: String(context.config.page_size) });
+  const query = new URLSearchParams({ inbox: "all", limit: String(context.config.page_size) });
   if (cursor) query.set("cursor", cursor);
   return (await request(`/v1/cases?${query}`, { signal: signal ?? null })).json();
 }

@@ -9,7 +9,8 @@ import { placeOf } from "./texts.js";
 
 export const INBOXES = /** @type {const} */ (["to_dispatch", "out_of_grid", "due_soon", "returned", "all"]);
 
-const FINAL = new Set(["closed", "declined", "merged", "voided"]);
+// Ended, or waiting by approval for a date: nobody at the desk has to look at these today.
+const OFF_DESK = new Set(["closed", "declined", "merged", "voided", "suspended"]);
 const BEFORE_DISPATCH = new Set(["reported", "accepted", "verifying", "filed"]);
 const CLOCK_RUNS = new Set(["dispatched", "returned", "handling"]);
 
@@ -132,7 +133,7 @@ export class Store {
     for (const one of incoming) {
       const was = this.#cases.get(one.case) ?? null;
       if ((was?.version ?? this.#ended.get(one.case) ?? 0) >= one.version) continue;
-      if (FINAL.has(one.status)) {
+      if (OFF_DESK.has(one.status)) {
         this.#ended.set(one.case, one.version);
         if (was && this.#cases.delete(one.case)) changes.push({ one, kind: "removed", was });
         continue;

@@ -205,8 +205,8 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
         zoom_control=False,
         font_size="13px",
         prefer_canvas=True,
-        # Fractional zoom lets the cells fill the frame. The page's script fits them: Folium's `fit_bounds` glides there and
-        # would still be on its way when the names are placed.
+        # Fractional zoom lets the cells fill the frame. The page's script fits them: Folium's `fit_bounds` glides there
+        # and would still be on its way when the names are placed.
         zoomSnap=0.25,
         zoomDelta=0.5,
         minZoom=5,

@@ -40,3 +40,4 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(level)
     # One line per request belongs to the reverse proxy; ours would cost more than the intake itself.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -135,14 +135,12 @@ class Partition:
         box = shapely.get_coordinates(shapely.minimum_rotated_rectangle(Polygon(corners))).tolist()
         sides = [(box[k + 1][0] - box[k][0], box[k + 1][1] - box[k][1]) for k in range(2)]
         for _ in range(48):
-            cut = self._candidate(corners, sides, share)
-            if cut is not None and (best is None or cut.score < best.score):
-                best = cut
+            best = self._candidate(corners, sides, share, best.score if best else math.inf) or best
         if best is None:
             raise RuntimeError(f"no street divides face {face} at {share:.2f}")
         return self._apply(face, best, level)
 
-    def _candidate(self, corners: list[Point], sides: list[Point], share: float) -> _Cut | None:
+    def _candidate(self, corners: list[Point], sides: list[Point], share: float, to_beat: float) -> _Cut | None:
         rng = self.rng
         area = shoelace(corners)
         lengths = [math.hypot(*s) for s in sides]
@@ -166,11 +164,14 @@ class Partition:
         corner = min(_sharpest(left), _sharpest(right))
         if error > 0.16 or corner < _MIN_CORNER_DEG:
             return None
-        parts = (Polygon(left), Polygon(right))
-        if not all(p.is_valid for p in parts) or abs(parts[0].area + parts[1].area - area) > 1:
+        thin = _thinness(left) + _thinness(right)
+        score = thin + error * 1.5 + max(0.0, 75 - corner) / 60
+        if score >= to_beat:
             return None
-        thin = sum(1 - 4 * math.pi * p.area / p.length**2 for p in parts)
-        return _Cut(entry=entry, leave=leave, bend=bend, score=thin + error * 1.5 + max(0.0, 75 - corner) / 60)
+        # Validity costs most and is almost always given, so it is looked at last.
+        if abs(shoelace(left) + shoelace(right) - area) > 1 or not (Polygon(left).is_valid and Polygon(right).is_valid):
+            return None
+        return _Cut(entry=entry, leave=leave, bend=bend, score=score)
 
     @staticmethod
     def _snap(corners: list[Point], where: tuple[int, float]) -> tuple[int, float]:
@@ -232,10 +233,16 @@ def shoelace(corners: list[Point]) -> float:
     return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, rest, strict=True)) / 2
 
 
+def _thinness(corners: list[Point]) -> float:
+    """Zero for a circle, towards one for a sliver."""
+    around = sum(math.dist(a, b) for a, b in zip(corners, corners[1:] + corners[:1], strict=True))
+    return 1 - 4 * math.pi * shoelace(corners) / around**2
+
+
 def _offset_for_area(corners: list[Point], normal: Point, wanted: float) -> float:
     reach = [p[0] * normal[0] + p[1] * normal[1] for p in corners]
     low, high = min(reach), max(reach)
-    for _ in range(24):
+    for _ in range(14):
         middle = (low + high) / 2
         if shoelace(_clip(corners, normal, middle)) < wanted:
             low = middle

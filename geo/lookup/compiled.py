@@ -69,11 +69,13 @@ def find_many(
     """Fill ``answer`` with cell, `NOBODY` or `UNSURE`; give back how many are unsure."""
     shape = (*frame, pixels.shift_x, pixels.shift_y, pixels.columns)
     tables: tuple[Any, ...] = (shape, pixels.raster, pixels.heads.reshape(-1), pixels.local.reshape(-1))
-    pieces = max(1, min(_threads(), len(lon) // _SMALLEST_PIECE))
+    threads = _threads()
+    # More pieces than threads: when the machine is busy, a piece that has to wait does not hold up the rest.
+    pieces = max(1, min(4 * threads, len(lon) // _SMALLEST_PIECE))
     if pieces == 1:
         return int(_find(lon, lat, answer, 0, len(lon), *tables)[0])
     marks = np.linspace(0, len(lon), pieces + 1).astype(np.int64).tolist()
-    with ThreadPoolExecutor(pieces) as pool:
+    with ThreadPoolExecutor(min(threads, pieces)) as pool:
         parts = [pool.submit(_find, lon, lat, answer, low, high, *tables) for low, high in pairwise(marks)]
         return sum(int(part.result()[0]) for part in parts)
 

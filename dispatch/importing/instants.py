@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+_FIRST_YEAR = 1900
+"""Databases write year 1 or 1753 for "unknown"; no grid has reports from then."""
+
 
 class AmbiguousTime(StrEnum):
     """What a local time means that occurred twice (autumn change): the first, the second, or a refusal."""
@@ -63,6 +66,8 @@ class Clock:
         parse: Callable[[str], datetime] = datetime.fromisoformat
         try:
             found = datetime.strptime(text, self.time_format) if self.time_format else parse(text)  # noqa: DTZ007
+            if found.year < _FIRST_YEAR:
+                return TimeFault.UNREADABLE
             if found.tzinfo is not None:
                 return found.astimezone(UTC)
             first = found.replace(tzinfo=self.zone, fold=0)

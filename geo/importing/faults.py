@@ -81,7 +81,6 @@ class NoteCode(StrEnum):
     NAME_FROM_CODE = "import.note.name_from_code"
     DISSOLVED = "import.note.dissolved"
     DISSOLVED_INEXACT = "import.note.dissolved_inexact"
-    FEATURES_IGNORED = "import.note.features_ignored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from geo.importing.features import RawFile
 
 Pairs = npt.NDArray[np.float64]
 
+_ROUND_TRIP_UNITS = 1.0
 _SHIFTED = (CoordSys.GCJ02, CoordSys.BD09)
 
 
@@ -53,15 +54,20 @@ def named_frame(coord_sys: CoordSys) -> Frame:
 def projected_frame(crs: Any, name: str) -> Frame:
     """Frame of any CRS that PROJ knows, axes always in ``(x, y)`` = ``(lon, lat)`` order."""
     transformer = Transformer.from_crs(crs, SRID_WGS84, always_xy=True)
+    is_geographic = bool(crs.is_geographic)
 
     def convert(pairs: Pairs) -> Pairs:
-        x, y = transformer.transform(pairs[:, 0], pairs[:, 1])
-        found = np.column_stack((x, y))
+        found = np.column_stack(transformer.transform(pairs[:, 0], pairs[:, 1]))
         # PROJ answers "cannot" with infinity; NaN is the one word for it here.
-        found[~np.isfinite(found).all(axis=1)] = np.nan
+        lost = ~np.isfinite(found).all(axis=1)
+        if not is_geographic:
+            # Far outside its area a projection answers with some place or other; only the way back shows it.
+            back = np.column_stack(transformer.transform(found[:, 0], found[:, 1], direction="INVERSE"))
+            lost |= ~(np.abs(back - pairs) <= _ROUND_TRIP_UNITS).all(axis=1)
+        found[lost] = np.nan
         return found
 
-    return Frame(name=name, is_geographic=bool(crs.is_geographic), to_wgs84=convert)
+    return Frame(name=name, is_geographic=is_geographic, to_wgs84=convert)
 
 
 def parse_crs(text: str) -> CRS:

@@ -154,13 +154,21 @@ def _validity(
         position = (float(found["x"]), float(found["y"])) if found and found["x"] else None
         faults.append(
             Fault(
-                code=code or _REASONS.get(reason, FaultCode.SHAPE_INVALID),
+                code=code or _named(reason, shapes[index]),
                 feature=int(numbers[index]),
                 position=position,
                 params={"reason": reason},
             )
         )
     return numbers[valid], shapes[valid]
+
+
+def _named(reason: str, shape: BaseGeometry) -> FaultCode:
+    # To GEOS a part that is there twice crosses itself, which sends the user looking for a crossing that is not there.
+    parts = [shapely.to_wkb(part) for part in shapely.get_parts(shapely.normalize(shape))]
+    if len(set(parts)) < len(parts):
+        return FaultCode.RING_REPEATED
+    return _REASONS.get(reason, FaultCode.SHAPE_INVALID)
 
 
 def _convert(

@@ -279,6 +279,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_appointment")),
         schema="dispatch",
     )
+    op.create_index("ix_appointment_post", "appointment", ["post_id"], unique=False, schema="dispatch")
     op.create_table(
         "leave",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -238,6 +238,8 @@ class AppointmentRow(Base):
             using="gist",
             name="ex_appointment_one_holder",
         ),
+        # The exclusion constraint's GiST index could answer, at several times the price; this is asked per report.
+        Index("ix_appointment_post", "post_id"),
         {"schema": SCHEMA},
     )
 

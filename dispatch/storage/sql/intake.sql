@@ -16,27 +16,30 @@ located AS MATERIALIZED (
     LEFT JOIN geo.grid_version AS v ON v.jurisdiction = i.jurisdiction AND v.status = 'active'
     LEFT JOIN LATERAL geo.covering_cell(v.id, i.location) AS c ON true
 ),
-decided AS MATERIALIZED (
-  SELECT l.*, chain.cells AS chain, head.ladder, head.post_ids[1] AS post_id, head.person_ids[1] AS person_id,
-         near.cells AS nearest,
-         l.is_certain AND l.how = 'covers' AND head.person_ids[1] IS NOT NULL AS is_dispatched
-    FROM located AS l
-    LEFT JOIN LATERAL (
+-- Each look-up stands in a CASE of its own, because a CASE is evaluated only when its condition holds: as a join
+-- condition the nearest cells would be searched for every report and thrown away for nearly all of them.
+looked_up AS MATERIALIZED (
+  SELECT l.*,
+         CASE WHEN l.how = 'covers' THEN (
            SELECT jsonb_agg(jsonb_build_object('level', c.level, 'code', c.code, 'name_zh', c.name_zh,
-                                               'name_en', c.name_en, 'kind', c.kind) ORDER BY c.level) AS cells
-             FROM geo.cell AS c WHERE c.version_id = l.version_id AND c.code = ANY (l.path)) AS chain ON true
-    LEFT JOIN LATERAL (
-           SELECT jsonb_agg(to_jsonb(s) ORDER BY s.step) AS ladder,
-                  array_agg(s.post_id ORDER BY s.step) FILTER (WHERE s.is_available) AS post_ids,
-                  array_agg(s.person_id ORDER BY s.step) FILTER (WHERE s.is_available) AS person_ids
-             FROM dispatch.responsible_ladder(l.jurisdiction, l.path, l.reported_at) AS s) AS head
-           ON l.how = 'covers'
-    LEFT JOIN LATERAL (
+                                               'name_en', c.name_en, 'kind', c.kind) ORDER BY c.level)
+             FROM unnest(l.path) AS step (code)
+             JOIN geo.cell AS c ON c.version_id = l.version_id AND c.code = step.code) END AS chain,
+         CASE WHEN l.how = 'covers' THEN (
+           SELECT jsonb_agg(to_jsonb(s) ORDER BY s.step)
+             FROM dispatch.responsible_ladder(l.jurisdiction, l.path, l.reported_at) AS s) END AS ladder,
+         CASE WHEN l.how = 'out_of_grid' THEN (
            SELECT jsonb_agg(jsonb_build_object('code', n.code, 'name_zh', n.name_zh, 'name_en', n.name_en,
                                                'distance_m', round(n.distance_m::numeric, 1))
-                            ORDER BY n.distance_m, n.code COLLATE "C") AS cells
-             FROM geo.nearest_cells(l.version_id, l.location, 3) AS n) AS near
-           ON l.how = 'out_of_grid'
+                            ORDER BY n.distance_m, n.code COLLATE "C")
+             FROM geo.nearest_cells(l.version_id, l.location, 3) AS n) END AS nearest
+    FROM located AS l
+),
+decided AS MATERIALIZED (
+  SELECT l.*, (head.rung ->> 'post_id')::bigint AS post_id, (head.rung ->> 'person_id')::uuid AS person_id,
+         l.is_certain AND l.how = 'covers' AND head.rung IS NOT NULL AS is_dispatched
+    FROM looked_up AS l
+    CROSS JOIN LATERAL jsonb_path_query_first(l.ladder, '$[*] ? (@.is_available == true)') AS head (rung)
 ),
 inserted AS (
   INSERT INTO dispatch.dispatch_case (

@@ -1,0 +1,162 @@
+"""A small HTTP load generator: keep-alive connections on loopback, one process, bounded in count and time.
+
+Run as a process of its own (``python -m bench._http_load``), so that its work is not the server's. It reads a plan as
+JSON from standard input and prints what happened as JSON. Requests are prepared before the clock starts.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import selectors
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+
+_PATIENCE_S = 30.0
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """What to send. ``rate_per_s`` 0 means each connection sends as soon as it has its answer (closed loop)."""
+
+    port: int
+    key: str
+    prefix: str
+    clients: int
+    seconds: float
+    seed: int
+    box: tuple[float, float, float, float]
+    categories: list[str]
+    rate_per_s: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What happened. Units: latencies in milliseconds, from the planned send to the last byte of the answer."""
+
+    acknowledged: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    latencies_ms: list[float] = field(default_factory=list)
+
+
+class _Client:
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.sent_at = 0.0
+        self.is_waiting = False
+
+    def send(self, request: bytes, planned_at: float) -> None:
+        self.buffer = b""
+        self.sent_at = planned_at
+        self.is_waiting = True
+        self.socket.sendall(request)
+
+    def receive(self) -> int | None:
+        """Read what is there; return the status when the answer is complete."""
+        piece = self.socket.recv(65536)
+        if not piece:
+            raise ConnectionError("the server hung up")
+        self.buffer += piece
+        head_end = self.buffer.find(b"\r\n\r\n")
+        if head_end < 0:
+            return None
+        head = self.buffer[:head_end].lower()
+        at = head.index(b"content-length:") + 15
+        length = int(head[at : head.index(b"\r\n", at) if b"\r\n" in head[at:] else len(head)])
+        if len(self.buffer) < head_end + 4 + length:
+            return None
+        self.is_waiting = False
+        return int(self.buffer[9:12])
+
+
+class _Run:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rng = random.Random(plan.seed)
+        self.outcome = Outcome()
+        self.clients = [_Client(plan.port) for _ in range(plan.clients)]
+        self.selector = selectors.DefaultSelector()
+        for client in self.clients:
+            self.selector.register(client.socket, selectors.EVENT_READ, client)
+        self.number = 0
+        self.begun = self.planned = time.perf_counter()
+        self.end = self.begun + plan.seconds
+
+    def request(self) -> bytes:
+        self.number += 1
+        return _request(self.plan, self.rng, self.number)
+
+    def send_planned(self, now: float) -> None:
+        while self.planned <= now and self.planned < self.end:
+            idle = next((client for client in self.clients if not client.is_waiting), None)
+            if idle is None:
+                return  # all are waiting: the delay counts, because latency runs from the planned instant
+            # In turn, so that none idles until the server hangs up on it.
+            self.clients.remove(idle)
+            self.clients.append(idle)
+            idle.send(self.request(), self.planned)
+            self.planned += 1 / self.plan.rate_per_s
+
+    def receive(self, client: _Client) -> None:
+        status = client.receive()
+        if status is None:
+            return
+        now = time.perf_counter()
+        self.outcome.latencies_ms.append((now - client.sent_at) * 1000)
+        if status == 201:
+            self.outcome.acknowledged += 1
+        else:
+            self.outcome.refused += 1
+        if not self.plan.rate_per_s and now < self.end:
+            client.send(self.request(), now)
+
+
+def run(plan: Plan) -> Outcome:
+    """Send reports until the time is over; every connection then gets its last answer."""
+    run = _Run(plan)
+    if not plan.rate_per_s:
+        for client in run.clients:
+            client.send(run.request(), time.perf_counter())
+    while True:
+        now = time.perf_counter()
+        if plan.rate_per_s:
+            run.send_planned(now)
+        if now >= run.end and not any(client.is_waiting for client in run.clients):
+            break
+        if now > run.end + _PATIENCE_S:
+            raise TimeoutError("answers are missing")
+        for key, _ in run.selector.select(0.001 if plan.rate_per_s else 1.0):
+            run.receive(key.data)
+    run.outcome.seconds = time.perf_counter() - run.begun
+    for client in run.clients:
+        client.socket.close()
+    return run.outcome
+
+
+def _request(plan: Plan, rng: random.Random, number: int) -> bytes:
+    west, south, east, north = plan.box
+    body = json.dumps(
+        {
+            "ticket": f"{plan.prefix}-{number}",
+            "text": "路口有一堆建筑垃圾，影响通行",
+            "category": rng.choice(plan.categories),
+            "lon": round(rng.uniform(west, east), 7),
+            "lat": round(rng.uniform(south, north), 7),
+            "coord_sys": "wgs84",
+        },
+        ensure_ascii=False,
+    ).encode()
+    head = (
+        f"POST /v1/reports HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {plan.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(run(Plan(**json.load(sys.stdin))))))

@@ -1,0 +1,253 @@
+"""Intake: acknowledged, durable POST/s with every check on, against pgbench on the same cluster in the same run.
+
+Two pgbench baselines: ``plain`` locates a point and inserts the case row alone; ``whole`` runs our own intake
+statement (case, first event, outbox row, head, nearest cells) for one report at a time. The promise is measured
+against ``plain``, the harder one. The ORM baseline is the same write in the usual style (``bench/_orm_intake.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psycopg
+
+from api.accounts.keys import create_key
+from api.demo.load import load_demo
+from api.migrations import upgrade
+from bench import benchmark
+from bench._http_load import Outcome, Plan
+from bench.profile import Profile
+from bench.report import Result
+from dispatch.storage.statements import statement
+from geo.storage.cluster import find_postgres
+from geo.storage.engine import create_engine, dsn
+from geo.storage.uow import write_unit
+
+_ROOT = Path(__file__).resolve().parents[1]
+_CLIENTS = (16, 64)
+
+_PLAIN = """\
+\\set lon random(:west, :east)
+\\set lat random(:south, :north)
+INSERT INTO dispatch.dispatch_case (id, jurisdiction, ref, channel_code, ticket, category_code, text, location, raw_x,
+  raw_y, coord_sys, grid_version_id, cell_id, cell_path, located_how, state, reported_at)
+SELECT gen_random_uuid(), '410100', 'B' || nextval('dispatch.case_number'), 'bench',
+       'P-' || nextval('dispatch.case_number'), 'E0101', 'x', p.location, :lon / 1e7, :lat / 1e7, 'wgs84', v.id, c.id,
+       coalesce(c.path, '{}'), CASE WHEN c.id IS NULL THEN 'out_of_grid' ELSE 'covers' END, 'reported', now()
+  FROM (SELECT ST_SetSRID(ST_MakePoint(:lon / 1e7, :lat / 1e7), 4326) AS location) AS p
+  JOIN geo.grid_version AS v ON v.status = 'active'
+  LEFT JOIN LATERAL geo.covering_cell(v.id, p.location) AS c ON true;
+"""
+_ROW = """jsonb_build_array(jsonb_build_object('id', gen_random_uuid(), 'jurisdiction', '410100',
+  'time_zone', 'Asia/Shanghai', 'channel', 'bench', 'ticket', 'W-' || nextval('dispatch.case_number'), 'digest', '00',
+  'category', 'E0101', 'condition', 1, 'body', 'x', 'address', '', 'ledgers', '[]'::jsonb, 'lon', :lon / 1e7,
+  'lat', :lat / 1e7, 'raw_x', :lon / 1e7, 'raw_y', :lat / 1e7, 'coord_sys', 'wgs84', 'reported_at', now(),
+  'is_certain', true, 'due_at', now() + interval '4 hours', 'due_provisional', false,
+  'warn_at', now() + interval '2 hours'))"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """What all sides share."""
+
+    url: str
+    key: str
+    box: tuple[float, float, float, float]
+    categories: list[str]
+    seconds: float
+    seed: int
+
+
+@benchmark
+def intake(profile: Profile) -> Iterator[Result]:
+    """Measure rate at 16 and 64 clients, and latency at a steady 100 POST/s."""
+    with profile.cluster(durable=True) as cluster:
+        cluster.create_database("bench")
+        url = cluster.url("bench")
+        stage = asyncio.run(_prepare(url, profile))
+        with psycopg.connect(dsn(url)) as connection:
+            profile.versions.update(_versions(connection))
+        with _serving("api.cli", url) as port, _serving("bench._orm_intake", url) as orm_port:
+            rates: dict[str, list[float]] = {}
+            for round_ in range(profile.rounds):
+                for clients in _CLIENTS:
+                    _add(rates, f"plain-{clients}", _pgbench(stage, "plain", clients))
+                    _add(rates, f"whole-{clients}", _pgbench(stage, "whole", clients))
+                    _add(rates, f"post-{clients}", _rate(_post(stage, port, f"r{round_}c{clients}", clients)))
+                _add(rates, "orm-16", _rate(_post(stage, orm_port, f"o{round_}", 16)))
+            steady = _post(stage, port, "steady", 16, rate_per_s=100.0, seconds=max(10.0, stage.seconds))
+        medians = {name: statistics.median(values) for name, values in rates.items()}
+        for clients in _CLIENTS:
+            post, whole = medians[f"post-{clients}"], medians[f"whole-{clients}"]
+            yield Result.times_baseline(
+                f"intake-{clients}-clients",
+                post,
+                "POST/s",
+                baseline=medians[f"plain-{clients}"],
+                at_least=1.0,
+                note=f"pgbench running the whole intake statement for one report: {whole:,.0f}/s,"
+                f" ratio {post / whole:.2f} ×",
+            )
+        yield Result.times_baseline(
+            "intake-orm", medians["post-16"], "POST/s", baseline=medians["orm-16"], at_least=15.0
+        )
+        p99 = statistics.quantiles(steady.latencies_ms, n=100)[98]
+        yield Result.at_most("intake-p99-at-100-per-s", p99, "ms", 50.0, note=f"{steady.acknowledged} reports")
+        yield _nothing_lost(stage.url)
+
+
+async def _prepare(url: str, profile: Profile) -> _Stage:
+    await asyncio.to_thread(upgrade, url)
+    engine = create_engine(url, statement_timeout_s=600)
+    await load_demo(engine, seed=profile.seed, scale=0.02)
+    async with write_unit(engine) as unit:
+        key = await create_key(unit, "bench")
+        driver = await unit.driver()
+        row = await (
+            await driver.execute(
+                "SELECT ST_XMin(e), ST_YMin(e), ST_XMax(e), ST_YMax(e) FROM"
+                " (SELECT ST_Extent(boundary) AS e FROM geo.cell WHERE code = '410102001') AS extent"
+            )
+        ).fetchone()
+        rows = await (
+            await driver.execute("SELECT DISTINCT category_code FROM dispatch.category_condition WHERE is_default")
+        ).fetchall()
+    await engine.dispose()
+    assert row is not None
+    return _Stage(
+        url=url,
+        key=key,
+        box=(row[0], row[1], row[2], row[3]),
+        categories=sorted(code for (code,) in rows),
+        seconds=10.0 if profile.full else 4.0,
+        seed=profile.seed,
+    )
+
+
+def _add(rates: dict[str, list[float]], name: str, value: float) -> None:
+    rates.setdefault(name, []).append(value)
+
+
+def _pgbench(stage: _Stage, side: str, clients: int) -> float:
+    script = _PLAIN if side == "plain" else _PLAIN.split("INSERT")[0] + _whole()
+    west, south, east, north = (round(value * 1e7) for value in stage.box)
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        command = [
+            str(find_postgres() / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2",
+            "-T", str(int(stage.seconds)), "-f", file.name,
+            "-D", f"west={west}", "-D", f"south={south}", "-D", f"east={east}", "-D", f"north={north}",
+            "--random-seed", str(stage.seed), dsn(stage.url),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=stage.seconds + 60)
+    found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+    if done.returncode or found is None or "number of failed transactions: 0" not in done.stdout:
+        raise RuntimeError(done.stdout + done.stderr)
+    return float(found.group(1))
+
+
+def _whole() -> str:
+    text = re.sub(r"--.*", "", statement("intake")).replace("%(rows)s::jsonb", _ROW)
+    return " ".join(text.split()) + ";\n"
+
+
+def _post(
+    stage: _Stage, port: int, prefix: str, clients: int, *, rate_per_s: float = 0.0, seconds: float | None = None
+) -> Outcome:
+    plan = Plan(
+        port=port,
+        key=stage.key,
+        prefix=prefix,
+        clients=clients,
+        seconds=seconds or stage.seconds,
+        seed=stage.seed,
+        box=stage.box,
+        categories=stage.categories,
+        rate_per_s=rate_per_s,
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "bench._http_load"],
+        input=json.dumps(asdict(plan)),
+        capture_output=True,
+        text=True,
+        cwd=_ROOT,
+        timeout=plan.seconds + 90,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    outcome = Outcome(**json.loads(done.stdout))
+    if outcome.refused:
+        raise RuntimeError(f"{outcome.refused} of {outcome.acknowledged + outcome.refused} reports were refused")
+    return outcome
+
+
+def _rate(outcome: Outcome) -> float:
+    return outcome.acknowledged / outcome.seconds
+
+
+def _nothing_lost(url: str) -> Result:
+    """Every case has its first event and its outbox row (no worker runs here)."""
+    with psycopg.connect(dsn(url)) as connection:
+        row = connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE o.id IS NULL) FROM dispatch.dispatch_case AS c"
+            " LEFT JOIN dispatch.case_event AS e ON e.case_id = c.id AND e.seq = 1"
+            " LEFT JOIN dispatch.outbox AS o ON o.event_id = e.id"
+            " WHERE c.channel_code = 'bench' AND c.ticket ~ '^[rso]'"
+        ).fetchone()
+    assert row is not None
+    return Result.none_of("intake-nothing-half-done", row[1], row[0])
+
+
+def _versions(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, str]:
+    row = connection.execute("SELECT current_setting('server_version'), postgis_lib_version()").fetchone()
+    assert row is not None
+    return {"postgresql": str(row[0]), "postgis": str(row[1])}
+
+
+@contextmanager
+def _serving(module: str, url: str) -> Iterator[int]:
+    """Serve in a process of its own on a free loopback port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "GRIDWARD_DATABASE_URL": url,
+        "GRIDWARD_PORT": str(port),
+        "GRIDWARD_LOG_LEVEL": "warning",
+    }
+    arguments = ["serve"] if module == "api.cli" else []
+    server = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=_ROOT, env=environment)
+    try:
+        _await_port(server, port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def _await_port(server: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).read()
+        except OSError:
+            if server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the server did not start") from None
+            time.sleep(0.1)
+        else:
+            return

@@ -336,10 +336,11 @@ def _surface(data: HeatData) -> tuple[SurfaceLayer | None, tuple[float, ...]]:
     if not bands:
         return None, ()
     picture = draw_bands(density, bands, srid=data.metric_srid)
+    light, dark = picture.to_pngs([make_ramp(len(bands)), make_ramp(len(bands), dark=True)], alpha=215)
     return (
         SurfaceLayer(
-            png_light=picture.to_png(make_ramp(len(bands)), alpha=215),
-            png_dark=picture.to_png(make_ramp(len(bands), dark=True), alpha=215),
+            png_light=light,
+            png_dark=dark,
             west=picture.west,
             south=picture.south,
             east=picture.east,

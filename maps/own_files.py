@@ -14,7 +14,14 @@ __all__ = ["ForeignAddressError", "asset_tags", "check_no_foreign", "content_sec
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
 _STYLES: Final = ("vendor/leaflet/leaflet.css", "tokens.css", "planner/frame.css")
-_SCRIPTS: Final = ("vendor/leaflet/leaflet.js", "vendor/leaflet.heat/leaflet-heat.js", "planner/frame.js")
+_SCRIPTS: Final = (
+    "vendor/leaflet/leaflet.js",
+    "vendor/leaflet.heat/leaflet-heat.js",
+    "planner/cells.js",
+    "planner/labels.js",
+    "planner/paper.js",
+    "planner/frame.js",
+)
 
 #: XML namespaces are names, not places: nothing is ever fetched from them.
 _NAMESPACES: Final = ("http://www.w3.org/",)

@@ -117,10 +117,9 @@ def test_the_picture_lies_where_the_cases_are() -> None:
 
 
 def test_the_picture_is_a_small_png_with_a_clear_ground() -> None:
-    density = estimate_density(np.zeros(3), np.zeros(3), bandwidth_m=200)
     x_m, y_m = project_points(np.array([113.62]), np.array([34.74]), srid=SRID)
     density = estimate_density(x_m, y_m, np.array([40.0]), bandwidth_m=200)
-    png = draw_bands(density, (20.0, 50.0, 100.0), srid=SRID).to_png(make_ramp(3), alpha=215)
+    (png,) = draw_bands(density, (20.0, 50.0, 100.0), srid=SRID).to_pngs([make_ramp(3)], alpha=215)
     assert len(png) < 20_000
     image = Image.open(io.BytesIO(png)).convert("RGBA")
     middle, corner = image.getpixel((image.width // 2, image.height // 2)), image.getpixel((0, 0))

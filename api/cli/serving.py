@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +14,9 @@ from api.cli.context import open_database
 from api.cli.logs import configure_logs
 from api.cli.speech import say, t
 from api.settings import Settings
+
+#: A duty that has given no sign for this long counts as stopped. Units: seconds.
+WORKER_PATIENCE_S: Final = 60.0
 
 
 def serve(
@@ -47,13 +50,30 @@ def serve(
 
 def worker(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help=t("cli.option.data_dir"))] = None,
+    check: Annotated[bool, typer.Option("--check", help=t("cli.option.check"))] = False,
 ) -> None:
     """Run the deadline sweep and the outbox relay in this process."""
     settings = Settings()
     configure_logs(settings)
     with open_database(data_dir) as url:
+        if check:
+            ages = asyncio.run(_ages(url))
+            raise typer.Exit(0 if ages and max(ages.values()) < WORKER_PATIENCE_S else 1)
         asyncio.run(_work(url, settings))
     say(t("cli.worker.stopped"), to_error=True)
+
+
+async def _ages(url: str) -> dict[str, float]:
+    from dispatch.queries import worker_age_s
+    from geo.storage.engine import create_engine
+    from geo.storage.uow import read_unit
+
+    engine = create_engine(url, pool_size=2, name="check")
+    try:
+        async with read_unit(engine) as unit:
+            return await worker_age_s(unit)
+    finally:
+        await engine.dispose()
 
 
 async def _work(url: str, settings: Settings) -> None:

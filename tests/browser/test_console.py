@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -264,12 +263,3 @@ def test_no_serious_accessibility_findings(site: Site, open_page: Any, scheme: s
         "async () => (await axe.run()).violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])"
     )
     assert [one for one in found if one[0] in {"serious", "critical"}] == []
-
-
-def test_first_use_is_quick(site: Site, open_page: Callable[..., Page]) -> None:
-    for number in range(20):
-        report(site, f"q{number}")
-    page = open_page("/")
-    ready(page)
-    took = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert took < 1500

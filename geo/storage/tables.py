@@ -61,9 +61,7 @@ class GridVersionRow(Base):
             using="gist",
             name="ex_grid_version_validity",
         ),
-        Index(
-            "ix_grid_version_one_active", "jurisdiction", unique=True, postgresql_where=text("status = 'active'")
-        ),
+        Index("ix_grid_version_one_active", "jurisdiction", unique=True, postgresql_where=text("status = 'active'")),
         {"schema": SCHEMA},
     )
 

@@ -27,17 +27,35 @@ _OPERATOR = Caller(
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def is_local(request: Request) -> bool:
-    """Whether a request comes from this machine, unforwarded, and is meant for it."""
+def is_local(request: Request, gateways: str = "") -> bool:
+    """Whether a request comes from this machine, unforwarded, and is meant for it.
+
+    Parameters
+    ----------
+    gateways
+        Networks that count as this machine besides loopback: inside a container, a port published on the host's
+        loopback is reached through the engine's bridge. Only set where nothing else can come from there.
+    """
     if request.client is None or any(name in request.headers for name in ("forwarded", "x-forwarded-for")):
         return False
-    if not _is_loopback(request.client.host) or not _is_loopback(request.url.hostname or ""):
+    peer = request.client.host
+    if not (_is_loopback(peer) or _is_within(peer, gateways)) or not _is_loopback(request.url.hostname or ""):
         return False
     origin = request.headers.get("origin")
     if request.method in _SAFE or origin is None:
         return True
     # Compared with the Host header as sent: same host *and* port, or it is somebody else's page.
     return urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _is_within(host: str, networks: str) -> bool:
+    if not networks.strip():
+        return False
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network.strip()) for network in networks.split(","))
 
 
 def _is_loopback(host: str) -> bool:
@@ -58,7 +76,11 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
             caller = await container.keys.find_caller(text.strip())
             if caller is None:
                 raise BadInputError("access.key_unknown")
-        elif container.settings.open_on_loopback and scope in _OPERATOR.scopes and is_local(request):
+        elif (
+            container.settings.open_on_loopback
+            and scope in _OPERATOR.scopes
+            and is_local(request, container.settings.local_gateways)
+        ):
             caller = _OPERATOR
         else:
             raise BadInputError("access.key_required")

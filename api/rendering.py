@@ -143,7 +143,8 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
 
 
 def _actor(event: EventView, locale: Locale) -> str:
-    return translate(locale, f"api.actor.{event.actor_kind}", id=event.actor_id)
+    name = event.actor_name_en if locale == "en" else event.actor_name_zh
+    return translate(locale, f"api.actor.{event.actor_kind}", id=name)
 
 
 def detail_json(case: CaseView, events: tuple[EventView, ...], locale: Locale) -> dict[str, Any]:

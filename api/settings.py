@@ -31,3 +31,8 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings):
     open_on_loopback: bool = Field(
         True, description="Requests from this very machine may use the pages and the reading API without a key"
     )
+    local_gateways: str = Field(
+        "",
+        description="Addresses that this machine's own requests come from when a container engine forwards a port "
+        "published on loopback, as networks separated by commas, such as 172.16.0.0/12; empty outside containers",
+    )

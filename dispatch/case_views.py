@@ -78,6 +78,8 @@ class EventView:
     occurred_at: datetime
     actor_kind: str
     actor_id: str
+    actor_name_zh: str
+    actor_name_en: str
     payload: Mapping[str, Any]
 
 

@@ -107,8 +107,13 @@ async def list_events(unit: Unit, case_id: UUID) -> list[EventView]:
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            "SELECT seq, type, moves, from_state, to_state, occurred_at, actor_kind, actor_id, payload"
-            " FROM dispatch.case_event WHERE case_id = %s ORDER BY seq",
+            "SELECT e.seq, e.type, e.moves, e.from_state, e.to_state, e.occurred_at, e.actor_kind, e.actor_id,"
+            " coalesce(p.name, c.name_zh, e.actor_id) AS actor_name_zh,"
+            " coalesce(p.name, c.name_en, e.actor_id) AS actor_name_en, e.payload"
+            " FROM dispatch.case_event AS e"
+            " LEFT JOIN dispatch.person AS p ON p.id = CASE WHEN e.actor_kind = 'person' THEN e.actor_id::uuid END"
+            " LEFT JOIN dispatch.channel AS c ON e.actor_kind = 'channel' AND c.code = e.actor_id"
+            " WHERE e.case_id = %s ORDER BY e.seq",
             (case_id,),
         )
         return [EventView(**{**row, "moves": tuple(row["moves"])}) for row in await cursor.fetchall()]

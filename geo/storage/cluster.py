@@ -38,6 +38,7 @@ PORT: Final = 5432  # only part of the socket's file name; nothing listens on th
 SUPERUSER: Final = "gridward"
 START_S: Final = 60
 STOP_S: Final = 60
+BURIAL_S: Final = 15
 NEEDED_MB: Final = 300  # what a fresh cluster takes with its first WAL segments
 # sun_path holds 108 bytes including the terminating zero; the server appends "/.s.PGSQL.5432".
 SOCKET_PATH_MAX: Final = 107 - len("/.s.PGSQL.5432")
@@ -253,15 +254,15 @@ class Cluster:
         raise ClusterStartError(reason=_last_words(self.log), log=self.log)
 
     def _await_burial(self) -> None:
-        """Wait while a killed server is a zombie: to the next server its number looks alive, until init takes it."""
-        deadline = time.monotonic() + START_S
+        """Wait while a killed server is dying or a zombie: to the next server its number still looks alive."""
+        deadline = time.monotonic() + BURIAL_S
         while time.monotonic() < deadline:
             try:
                 pid = int((self.data_dir / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-                state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+                # A process that has given back its memory, but not its number, has no command line any more.
+                if Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return
             except (OSError, ValueError, IndexError):
-                return
-            if state != "Z":
                 return
             time.sleep(0.05)
 

@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,36 @@ def database(cluster: Cluster, template: str) -> Iterator[str]:
     """Return the URL of a migrated database of the test's own."""
     name = f"flow_{os.getpid()}_{next(_numbers)}"
     cluster.create_database(name, template)
+    yield cluster.url(name)
+    cluster.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def demo_template(cluster: Cluster, template: str) -> str:
+    """Load the demo district with a fiftieth of its closed cases, once."""
+    from api.demo.load import load_demo
+
+    name = "gridward_demo_template"
+    cluster.create_database(name, template)
+
+    async def load() -> None:
+        engine = create_engine(cluster.url(name), pool_size=2, statement_timeout_s=0, name="test")
+        try:
+            await load_demo(engine, scale=0.02)
+        finally:
+            await engine.dispose()
+
+    # On a thread and a loop of its own: the session's loop is running when an async test asks for this.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, load()).result()
+    return name
+
+
+@pytest.fixture
+def demo_database(cluster: Cluster, demo_template: str) -> Iterator[str]:
+    """Return the URL of a database of the test's own with the demo district in it."""
+    name = f"demo_{os.getpid()}_{next(_numbers)}"
+    cluster.create_database(name, demo_template)
     yield cluster.url(name)
     cluster.drop_database(name)
 

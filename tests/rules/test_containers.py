@@ -146,6 +146,12 @@ def durable_url(scratch_dir: Path) -> Iterator[str]:
     cluster.stop()
 
 
+def test_only_the_gateway_of_our_own_network_counts_as_this_machine(services: dict[str, dict[str, Any]]) -> None:
+    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    gateway = document["networks"]["default"]["ipam"]["config"][0]["gateway"]
+    assert services["api"]["environment"]["GRIDWARD_LOCAL_GATEWAYS"] == f"{gateway}/32"
+
+
 def test_the_image_tree_is_enough_to_serve_and_migrate(scratch_dir: Path, durable_url: str) -> None:
     """The files that the last stage copies are enough: nothing of the work tree beside them is needed."""
     image = scratch_dir / "image"

@@ -98,6 +98,7 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         },
         "condition": case.condition,
         "channel": case.channel,
+        "channel_name": (case.channel_en if locale == "en" else case.channel_zh) or case.channel,
         "ticket": case.ticket,
         "text": case.text,
         "address": case.address,

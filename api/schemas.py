@@ -172,6 +172,7 @@ class CaseOut(BaseModel):
     category: CategoryOut
     condition: int | None
     channel: str
+    channel_name: str
     ticket: str
     text: str
     address: str

@@ -34,6 +34,8 @@ class CaseView:
     origin: str
     light: Light
     channel: str
+    channel_zh: str
+    channel_en: str
     ticket: str
     category: str
     category_zh: str

@@ -16,7 +16,8 @@ from geo.storage.uow import Unit, WriteUnit
 
 # One projection for every reader, so that list, stream and single case never show different things.
 _COLUMNS = """
-c.id, c.ref, c.version, c.state, c.origin, c.channel_code AS channel, c.ticket, c.category_code AS category,
+c.id, c.ref, c.version, c.state, c.origin, c.channel_code AS channel, n.name_zh AS channel_zh,
+n.name_en AS channel_en, c.ticket, c.category_code AS category,
 k.name_zh AS category_zh, k.name_en AS category_en, c.condition_number AS condition, c.text, c.address, c.ledgers,
 c.reported_at, c.dispatched_at, c.acknowledged_at, c.handled_at, c.closed_at, c.suspended_until, c.due_at,
 c.due_provisional, c.warn_at, c.is_on_time, ST_X(c.location) AS lon, ST_Y(c.location) AS lat, c.coord_sys,
@@ -26,6 +27,7 @@ coalesce(chain.cells, '[]') AS chain
 _SOURCES = """
   FROM dispatch.dispatch_case AS c
   JOIN dispatch.category AS k ON k.code = c.category_code
+  JOIN dispatch.channel AS n ON n.code = c.channel_code
   LEFT JOIN LATERAL (
          SELECT jsonb_agg(jsonb_build_object('level', g.level, 'code', g.code, 'name_zh', g.name_zh,
                                              'name_en', g.name_en, 'kind', g.kind) ORDER BY g.level) AS cells

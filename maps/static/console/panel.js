@@ -208,7 +208,7 @@ export class Panel {
     heading.append(make("span", "panel-code", one.category.code), make("span", "", one.category.name));
     const number = make("p", "panel-number");
     number.append(make("span", "", `#${one.case}`), make("span", "", t("console.panel.version", { version: one.version })));
-    number.append(make("bdi", "", t("console.panel.channel", { channel: one.channel, ticket: one.ticket })));
+    number.append(make("bdi", "", t("console.panel.channel", { channel: one.channel_name, ticket: one.ticket })));
     title.append(heading, number);
 
     const text = make("p", one.text ? "panel-text typed" : "panel-text quiet", one.text || t("console.panel.no_text"));

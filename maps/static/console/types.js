@@ -29,6 +29,7 @@
  * @property {{code: string, name: string}} category
  * @property {number|null} condition
  * @property {string} channel
+ * @property {string} channel_name
  * @property {string} ticket
  * @property {string} text
  * @property {string} address

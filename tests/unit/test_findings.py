@@ -56,7 +56,7 @@ def sentence(locale: Locale, counts: dict[str, int]) -> str:
         ({f"c{n}": 2 for n in range(10)}, "P，C：每个网格都少于 5 件"),
         ({f"c{n}": 10 for n in range(10)}, "P，C：分布较匀，最多的C0占 10%"),
         ({"a": 30, "b": 25} | {f"c{n}": 5 for n in range(13)}, "P，C：2 个网格占全部的 46%"),
-        ({"a": 100} | {f"c{n}": 6 for n in range(10)}, "P，C：A一个网格占全部的 63%"),
+        ({"a": 100} | {f"c{n}": 6 for n in range(10)}, "P，C：A一处占全部的 63%"),
         ({"a": 50, "b": 40}, "P，C：分布较匀，最多的A占 56%"),
         # Too few cells to speak of a concentration, and not even.
         ({"a": 50, "b": 6, "c": 9}, "P，C：A最多，50 件，占 77%"),

@@ -15,8 +15,8 @@ GEOJSON = "application/geo+json"
 def json_answer(
     body: Any, *, locale: Locale, status: int = 200, media_type: str = "application/json", **headers: str
 ) -> Response:
-    """Encode a body that is already made of plain values."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    """Encode a body that is already made of plain values; a header without a value is left out."""
+    named = {name.replace("_", "-"): value for name, value in headers.items() if value}
     return Response(
         orjson.dumps(body),
         status_code=status,

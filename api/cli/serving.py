@@ -25,27 +25,17 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help=t("cli.option.data_dir"))] = None,
 ) -> None:
     """Run the API and the pages in this process."""
-    import uvicorn
-
-    from api.app import create_app
+    from api.serving import make_server
 
     settings = Settings()
     configure_logs(settings)
     with open_database(data_dir) as url:
-        chosen = settings.model_copy(update={"database_url": url})
-        config = uvicorn.Config(
-            create_app(chosen),
-            host=host or settings.host,
-            port=port or settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # Live streams never end by themselves; waiting for them longer would only delay the stop.
-            timeout_graceful_shutdown=5,
+        chosen = settings.model_copy(
+            update={"database_url": url, "host": host or settings.host, "port": port or settings.port}
         )
         # uvicorn raises the signal again once it has shut down; that is the wished end, and the cluster comes next.
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            make_server(chosen).run()
 
 
 def worker(

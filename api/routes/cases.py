@@ -136,9 +136,9 @@ async def read_cases(
         asked = replace(asked, channel=caller.sees_channel)
     page = await list_cases(unit, asked, limit=limit, cursor=cursor)
     locale = locale_of(request)
-    headers = {}
+    link = ""
     if page.next is not None:
-        headers["Link"] = f'<{request.url.include_query_params(cursor=page.next)}>; rel="next"'
+        link = f'<{request.url.include_query_params(cursor=page.next)}>; rel="next"'
     if GEOJSON in request.headers.get("accept", ""):
         body = {
             "type": "FeatureCollection",
@@ -146,13 +146,13 @@ async def read_cases(
             "next": page.next,
             "as_of": instant(page.as_of),
         }
-        return json_answer(body, locale=locale, media_type=GEOJSON, **headers)
+        return json_answer(body, locale=locale, media_type=GEOJSON, Link=link)
     body = {
         "cases": [case_json(case, locale) for case in page.cases],
         "next": page.next,
         "as_of": instant(page.as_of),
     }
-    return json_answer(body, locale=locale, **headers)
+    return json_answer(body, locale=locale, Link=link)
 
 
 @router.get("/v1/inboxes", response_model=None, responses={200: {"model": InboxesOut}, **problems(401, 403, 503)})

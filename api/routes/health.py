@@ -42,8 +42,9 @@ async def read_readiness(container: Wired) -> Response:
         return Response(orjson.dumps(body), 503, media_type="application/json", headers={"Retry-After": "2"})
     seen = {duty: round(age, 1) for duty, age in ages.items()}
     worker = "ok" if ages and max(ages.values()) < _WORKER_PATIENCE_S else "absent"
-    body = {"status": "ok", "database": "ok", "worker": worker, "worker_seen_s": seen, "version": gridward_version()}
-    return Response(orjson.dumps(body), media_type="application/json")
+    ready: dict[str, object] = {"status": "ok", "database": "ok", "worker": worker}
+    ready |= {"worker_seen_s": seen, "version": gridward_version()}
+    return Response(orjson.dumps(ready), media_type="application/json")
 
 
 @router.get("/metrics", include_in_schema=False)

@@ -15,13 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from api.cli.context import engine_for_command
 from api.cli.importing_tables import describe, show_cells, show_faults, show_reports
 from api.cli.speech import t
+from api.settings import Settings
 from dispatch.importing.instants import AmbiguousTime
 from dispatch.importing.reports import DEFAULT_BATCH, ReportImport, ReportImportOptions, import_reports
+from geo.codes import get_code_system
 from geo.coordinates import CoordSys
 from geo.importing.attributes import LevelRule, parse_lengths, parse_mapping
 from geo.importing.cells import CellImport, ImportRejectedError, VersionTarget, import_cells
 from geo.importing.faults import FileRefusedError
-from geo.importing.plan import CellImportOptions, GridPlan, plan_cells
+from geo.importing.plan import CellImportOptions, GridPlan, RepairWish, plan_cells
 from geo.importing.tree import ParentRule
 
 app = typer.Typer(no_args_is_help=True)
@@ -56,8 +58,12 @@ def cells(
     time_zone: Annotated[str, typer.Option("--time-zone", help=t("imports.help.time_zone_new"))] = "Asia/Shanghai",
     dry_run: Annotated[bool, typer.Option("--dry-run", help=t("imports.help.dry_run"))] = False,
     activate: Annotated[bool, typer.Option("--activate", help=t("imports.help.activate"))] = False,
+    repair: Annotated[bool, typer.Option("--repair", help=t("imports.help.repair"))] = False,
+    accept_repairs: Annotated[bool, typer.Option("--accept-repairs", help=t("imports.help.accept_repairs"))] = False,
 ) -> None:
     """Import cells (GeoJSON, GeoPackage, Shapefile, KML) as a draft grid version: all of them, or none."""
+    settings = Settings()
+    wish = RepairWish.ACCEPT if accept_repairs else RepairWish.SHOW if repair else RepairWish.NONE
     try:
         options = CellImportOptions(
             mapping=parse_mapping(mapping),
@@ -70,6 +76,11 @@ def cells(
             dissolve=parse_lengths(dissolve) if dissolve else {},
             layer=layer,
             encoding=encoding,
+            code_system=get_code_system(code_system).name,
+            tolerance_m2=settings.coverage_tolerance_m2,
+            sliver_width_m=settings.coverage_sliver_width_m,
+            snap_m=settings.coverage_snap_m,
+            repairs=wish,
         )
     except FileRefusedError as refused:
         show_faults(file.name, [refused.fault])
@@ -77,13 +88,16 @@ def cells(
     target = VersionTarget(
         jurisdiction=jurisdiction,
         version_name=version_name,
-        code_system=code_system,
         time_zone=time_zone,
         activate=activate,
     )
     try:
         with _stages() as tell:
-            found = _dry(file, options, tell) if dry_run else asyncio.run(_cells(file, options, target, tell))
+            found = (
+                _dry(file, options, tell)
+                if dry_run or wish is RepairWish.SHOW
+                else asyncio.run(_cells(file, options, target, tell))
+            )
     except ImportRejectedError as rejected:
         show_faults(file.name, rejected.plan.faults)
         raise typer.Exit(1) from None

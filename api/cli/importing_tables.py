@@ -12,7 +12,7 @@ from rich.text import Text
 from api.cli.speech import t
 from dispatch.importing.reports import ReportImport
 from dispatch.importing.rows import Rejection
-from geo.coverage import CoverageReport
+from geo.coverage import CoverageReport, RepairProposal
 from geo.importing.cells import CellImport
 from geo.importing.faults import Fault
 
@@ -63,6 +63,26 @@ def show_cells(found: CellImport) -> None:
         for line in _coverage(plan.coverage):
             table.add_row(t("imports.coverage.title"), Text(line))
     console.print(table)
+    if plan.repairs is not None:
+        _show_repairs(console, plan.repairs, is_accepted=found.version is not None)
+
+
+def _show_repairs(console: Console, proposal: RepairProposal, *, is_accepted: bool) -> None:
+    table = _table(t("imports.repairs.title"))
+    for repair in proposal.repairs[:_MOST_LISTED]:
+        kind = t(f"imports.repairs.{repair.kind}")
+        point = repair.after.representative_point()
+        row = t("imports.repairs.row", kind=kind, code=repair.code, area=f"{repair.moved_m2:,.2f}")
+        table.add_row(Text(row), f"{point.x:.6f}, {point.y:.6f}")
+    if not proposal.repairs:
+        table.add_row(t("imports.repairs.none"), "")
+    if len(proposal.repairs) > _MOST_LISTED:
+        table.add_row(t("imports.repairs.more", count=len(proposal.repairs) - _MOST_LISTED), "")
+    before, after = (len(report.findings) + report.below_tolerance for report in (proposal.before, proposal.after))
+    table.add_row(t("imports.repairs.summary", before=before, after=after), "")
+    if proposal.repairs and not is_accepted:
+        table.add_row(t("imports.repairs.accept"), "")
+    console.print(table)
 
 
 def _coverage(report: CoverageReport) -> list[str]:
@@ -78,10 +98,11 @@ def _coverage(report: CoverageReport) -> list[str]:
     ]
     for finding in report.findings[:_MOST_LISTED]:
         point = finding.where.representative_point()
+        severity = t(f"coverage.severity.{finding.severity}")
         lines.append(
             t(
                 "imports.coverage.row",
-                kind=t(f"imports.coverage.{finding.kind}"),
+                kind=f"{severity}, {t(f'coverage.class.{finding.kind}')}",
                 area=f"{finding.area_m2:,.2f}",
                 cells=", ".join(finding.cells) or finding.parent or "–",
                 lon=f"{point.x:.6f}",

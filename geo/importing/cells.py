@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,9 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from geo.coordinates import SRID_WGS84
 from geo.errors import BadInputError
 from geo.importing.measures import metric_srid
-from geo.importing.plan import CellImportOptions, GridPlan, PlannedCell, plan_cells
-from geo.storage.grid_versions import CellRecord, GridVersion, activate, copy_cells, create_draft, ensure_jurisdiction
-from geo.storage.uow import write_unit
+from geo.importing.plan import CellImportOptions, GridPlan, PlannedCell, RepairWish, plan_cells
+from geo.importing.suspicion import suspect_datum
+from geo.storage.coverage_cells import read_cell_centres
+from geo.storage.grid_versions import (
+    CellRecord,
+    GridVersion,
+    activate,
+    copy_cells,
+    create_draft,
+    ensure_jurisdiction,
+    find_active,
+)
+from geo.storage.uow import read_unit, write_unit
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,7 +55,6 @@ class VersionTarget:
 
     jurisdiction: str
     version_name: str = ""
-    code_system: str = "free"
     time_zone: str = "Asia/Shanghai"
     activate: bool = False
     activate_at: datetime | None = None
@@ -79,7 +88,12 @@ async def import_cells(
     plan = await asyncio.to_thread(plan_cells, path, options, progress=progress)
     if plan.faults:
         raise ImportRejectedError(plan)
-    if dry_run:
+    async with read_unit(engine) as reading:
+        active = await find_active(reading, target.jurisdiction)
+        known = await read_cell_centres(reading, active.id) if active is not None else {}
+    if active is not None:
+        plan = replace(plan, notes=(*plan.notes, *suspect_datum(plan, options.coord_sys, known, active.number)))
+    if dry_run or options.repairs is RepairWish.SHOW:
         return CellImport(plan=plan, version=None)
     async with write_unit(engine) as unit:
         label = plan.cells[0].label_point
@@ -90,7 +104,7 @@ async def import_cells(
             unit,
             target.jurisdiction,
             name=target.version_name,
-            code_system=target.code_system,
+            code_system=options.code_system,
             source=f"{plan.file} ({plan.frame})",
         )
         await copy_cells(unit, version.id, _records(plan, progress), count=len(plan.cells))

@@ -56,6 +56,8 @@ class FaultCode(StrEnum):
     CODE_MISSING = "import.code_missing"
     CODE_UNUSABLE = "import.code_unusable"
     DUPLICATE_CODE = "import.duplicate_code"
+    CODE_SYSTEM = "import.code_system"
+    CODE_NOT_UNDER_PARENT = "import.code_not_under_parent"
     TEXT_UNUSABLE = "import.text_unusable"
     KIND_UNKNOWN = "import.kind_unknown"
     NUMBER_UNUSABLE = "import.number_unusable"
@@ -81,6 +83,9 @@ class NoteCode(StrEnum):
     NAME_FROM_CODE = "import.note.name_from_code"
     DISSOLVED = "import.note.dissolved"
     DISSOLVED_INEXACT = "import.note.dissolved_inexact"
+    REPAIRED = "import.note.repaired"
+    DATUM_SUSPECTED = "import.note.datum_suspected"
+    OUTSIDE_BOX = "import.note.outside_box"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

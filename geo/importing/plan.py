@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 import shapely
 from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
+from geo.codes import CODE_SYSTEMS, CodeProblem, CodeSystem, find_problem, problem_facts
 from geo.coordinates import CoordSys
-from geo.coverage import DEFAULT_TOLERANCE_M2, CoverageCell, CoverageReport, check_coverage
+from geo.coverage import (
+    DEFAULT_SLIVER_WIDTH_M,
+    DEFAULT_SNAP_M,
+    DEFAULT_TOLERANCE_M2,
+    CoverageCell,
+    CoverageReport,
+    RepairProposal,
+    check_coverage,
+    propose_repairs,
+)
 from geo.importing.attributes import CellAttributes, LevelRule, read_attributes
 from geo.importing.faults import Fault, FaultCode, FileRefusedError, Note, NoteCode, refuse
 from geo.importing.features import RawFile
@@ -20,6 +31,14 @@ from geo.importing.measures import area_m2, label_points
 from geo.importing.reading import read_features
 from geo.importing.shapes import check_shapes
 from geo.importing.tree import ParentRule, RootedCell, ShapedCell, dissolve, root
+
+
+class RepairWish(StrEnum):
+    """Whether repairs are left alone, shown, or made; never made without being shown."""
+
+    NONE = "none"
+    SHOW = "show"
+    ACCEPT = "accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +53,11 @@ class CellImportOptions:
     dissolve: Mapping[int, int] = field(default_factory=dict)
     layer: str | None = None
     encoding: str | None = None
+    code_system: str = "free"
     tolerance_m2: float = DEFAULT_TOLERANCE_M2
+    sliver_width_m: float = DEFAULT_SLIVER_WIDTH_M
+    snap_m: float = DEFAULT_SNAP_M
+    repairs: RepairWish = RepairWish.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +76,10 @@ class PlannedCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridPlan:
-    """The outcome of reading and checking: either ``cells`` (parents first) or ``faults``, never both."""
+    """The outcome of reading and checking: either ``cells`` (parents first) or ``faults``, never both.
+
+    ``repairs`` is what could be repaired, if that was asked; ``cells`` hold it only when it was accepted.
+    """
 
     file: str
     driver: str
@@ -65,6 +91,7 @@ class GridPlan:
     coverage: CoverageReport | None
     faults: Sequence[Fault]
     notes: Sequence[Note]
+    repairs: RepairProposal | None = None
 
 
 def plan_cells(
@@ -128,6 +155,7 @@ def _plan(
         notes += dissolve_notes
         rooted, tree_faults = root(cells, _parent_rule(options, cells), options.dissolve)
         faults += tree_faults
+        faults += _code_faults(rooted, CODE_SYSTEMS[options.code_system])
     if faults:
         faults.sort(key=lambda fault: (fault.feature or 0, fault.code))
         return replace(found, faults=tuple(faults), notes=tuple(notes))
@@ -136,7 +164,21 @@ def _plan(
         numbers = tuple(number for number in nameless if number is not None)
         notes.append(Note(code=NoteCode.NAME_FROM_CODE, count=len(nameless), features=numbers))
     coverage = _coverage(rooted, options, tell)
-    return replace(found, cells=_measure(rooted), coverage=coverage, notes=tuple(notes))
+    repairs = None
+    if options.repairs is not RepairWish.NONE:
+        repairs = propose_repairs(
+            _comparable(rooted),
+            area_m2,
+            snap_m=options.snap_m,
+            tolerance_m2=options.tolerance_m2,
+            sliver_width_m=options.sliver_width_m,
+            before=coverage,
+        )
+        if options.repairs is RepairWish.ACCEPT and repairs.repairs:
+            rooted = [replace(each, boundary=cell.boundary) for each, cell in zip(rooted, repairs.cells, strict=True)]
+            coverage = repairs.after
+            notes.append(Note(code=NoteCode.REPAIRED, count=len(repairs.repairs)))
+    return replace(found, cells=_measure(rooted), coverage=coverage, notes=tuple(notes), repairs=repairs)
 
 
 def _parent_rule(options: CellImportOptions, cells: Sequence[ShapedCell]) -> ParentRule:
@@ -163,16 +205,36 @@ def _repeated_shapes(cells: Sequence[ShapedCell]) -> list[Fault]:
     return faults
 
 
-def _coverage(
-    rooted: Sequence[RootedCell], options: CellImportOptions, tell: Callable[[str, int, int], None]
-) -> CoverageReport:
-    cells = [
+def _code_faults(rooted: Sequence[RootedCell], system: CodeSystem) -> list[Fault]:
+    faults = []
+    for each in rooted:
+        code, level = each.attributes.code, each.attributes.level
+        problem = find_problem(system, code, level, each.parent)
+        if problem is not None:
+            is_parent = problem is CodeProblem.NOT_UNDER_PARENT
+            name = FaultCode.CODE_NOT_UNDER_PARENT if is_parent else FaultCode.CODE_SYSTEM
+            params = problem_facts(system, code, level, each.parent)
+            faults.append(Fault(code=name, feature=each.attributes.number, params=params))
+    return faults
+
+
+def _comparable(rooted: Sequence[RootedCell]) -> list[CoverageCell]:
+    return [
         CoverageCell(code=each.attributes.code, level=each.attributes.level, parent=each.parent, boundary=each.boundary)
         for each in rooted
     ]
+
+
+def _coverage(
+    rooted: Sequence[RootedCell], options: CellImportOptions, tell: Callable[[str, int, int], None]
+) -> CoverageReport:
     families = len({each.parent for each in rooted})
     return check_coverage(
-        cells, area_m2, tolerance_m2=options.tolerance_m2, progress=lambda done: tell("coverage", done, families)
+        _comparable(rooted),
+        area_m2,
+        tolerance_m2=options.tolerance_m2,
+        sliver_width_m=options.sliver_width_m,
+        progress=lambda done: tell("coverage", done, families),
     )
 
 

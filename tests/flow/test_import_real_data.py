@@ -171,7 +171,7 @@ async def test_townships_become_a_two_level_nest_by_code(engine: AsyncEngine, na
         levels=LevelRule(constant=2),
         dissolve={6: 1},
     )
-    target = VersionTarget(jurisdiction=ZHENGZHOU, activate=True, code_system="gbt2260-9")
+    target = VersionTarget(jurisdiction=ZHENGZHOU, activate=True)
     found = await import_cells(engine, (OWN if is_own else REAL) / name, options, target)
     assert found.plan.coverage is not None
     assert found.plan.coverage.is_proven

@@ -49,7 +49,7 @@ SELECT gen_random_uuid(), '410100', 'B' || nextval('dispatch.case_number'), 'ben
        'P-' || nextval('dispatch.case_number'), 'E0101', 'x', p.location, :lon / 1e7, :lat / 1e7, 'wgs84', v.id, c.id,
        coalesce(c.path, '{}'), CASE WHEN c.id IS NULL THEN 'out_of_grid' ELSE 'covers' END, 'reported', now()
   FROM (SELECT ST_SetSRID(ST_MakePoint(:lon / 1e7, :lat / 1e7), 4326) AS location) AS p
-  JOIN geo.grid_version AS v ON v.status = 'active'
+  CROSS JOIN LATERAL geo.valid_version('410100', now()) AS v
   LEFT JOIN LATERAL geo.covering_cell(v.id, p.location) AS c ON true;
 """
 _ROW = """jsonb_build_array(jsonb_build_object('id', gen_random_uuid(), 'jurisdiction', '410100',

@@ -31,6 +31,8 @@ OPEN_STATES = frozenset(CaseState) - FINAL_STATES
 HANDLING_STATES = frozenset({CaseState.DISPATCHED, CaseState.RETURNED, CaseState.HANDLING})
 #: Somebody at the desk has to do the next step.
 TO_DISPATCH_STATES = frozenset({CaseState.REPORTED, CaseState.ACCEPTED, CaseState.VERIFYING, CaseState.FILED})
+#: A redraw of the grid hands these over. In the others the work is done: who did it stays the owner.
+HAND_OVER_STATES = OPEN_STATES - {CaseState.HANDLED, CaseState.CHECKED}
 
 
 class Origin(StrEnum):

@@ -27,9 +27,13 @@ class CellKind(StrEnum):
 
 
 class VersionStatus(StrEnum):
-    """Life of a grid version: a draft may change, an active one never, a retired one answers for its time."""
+    """Life of a grid version: a draft may change, an active one never, a retired one answers for its time.
+
+    Only draft or published is stored; the other three follow from the validity and the clock (decision 0019).
+    """
 
     DRAFT = "draft"
+    SCHEDULED = "scheduled"
     ACTIVE = "active"
     RETIRED = "retired"
 

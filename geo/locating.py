@@ -10,12 +10,7 @@ from psycopg.rows import dict_row
 from geo.cells import TIE_RULE, CellId, CellKind, CellRef, GridVersionId, LocatedHow, NearCell
 from geo.storage.uow import Unit
 
-_VERSION = """
-SELECT id, number, name FROM geo.grid_version
- WHERE jurisdiction = %(jurisdiction)s AND status <> 'draft'
-   AND valid_from <= coalesce(%(at)s::timestamptz, now())
-   AND (valid_until IS NULL OR valid_until > coalesce(%(at)s::timestamptz, now()))
-"""
+_VERSION = "SELECT id, number, name FROM geo.valid_version(%(jurisdiction)s, coalesce(%(at)s::timestamptz, now()))"
 _CHAIN = """
 SELECT c.id, c.level, c.code, c.name_zh, c.name_en, c.kind
   FROM geo.covering_cell(%(version)s, ST_SetSRID(ST_MakePoint(%(lon)s, %(lat)s), 4326)) AS found

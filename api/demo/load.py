@@ -98,7 +98,7 @@ async def _is_loaded(unit: WriteUnit) -> bool:
     if any(source.startswith(SOURCE) for _, source, _ in rows):
         return True
     for number, _, status in rows:
-        if status == "active":
+        if status == "published":
             raise ConflictError("demo.grid_in_use", jurisdiction=JURISDICTION, version=number)
     return False
 

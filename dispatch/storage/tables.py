@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -36,7 +37,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-from dispatch.states import OPEN_STATES, CaseState, Origin
+from dispatch.states import HAND_OVER_STATES, OPEN_STATES, CaseState, Origin
 from geo.storage.base import Base
 from geo.storage.tables import INSTANT
 
@@ -268,6 +269,7 @@ class LeaveRow(Base):
 
 
 _OPEN = _one_of("state", sorted(OPEN_STATES))
+_HAND_OVER = _one_of("state", sorted(HAND_OVER_STATES))
 
 
 class CaseRow(Base):
@@ -304,6 +306,17 @@ class CaseRow(Base):
         Index("ix_dispatch_case_rung", "next_rung_at", postgresql_where=sql("next_rung_at IS NOT NULL")),
         Index("ix_dispatch_case_path", "cell_path", postgresql_using="gin"),
         Index("ix_dispatch_case_category", "category_code", sql("reported_at DESC")),
+        Index("ix_dispatch_case_cell", "grid_version_id", "cell_id"),
+        # The worker finds what a redraw left behind by two range scans: everything below and above the valid version.
+        Index(
+            "ix_dispatch_case_owner_version",
+            "jurisdiction",
+            sql("COALESCE(owner_version_id, grid_version_id, 0)"),
+            postgresql_where=sql(_HAND_OVER),
+        ),
+        ForeignKeyConstraint(
+            ["grid_version_id", "cell_id"], ["geo.cell.version_id", "geo.cell.id"], name="fk_dispatch_case_cell"
+        ),
         {"schema": SCHEMA},
     )
 
@@ -326,7 +339,7 @@ class CaseRow(Base):
     raw_y: Mapped[float | None]
     coord_sys: Mapped[str | None] = mapped_column(Text)
     grid_version_id: Mapped[int | None] = mapped_column(ForeignKey("geo.grid_version.id"))
-    cell_id: Mapped[int | None] = mapped_column(ForeignKey("geo.cell.id"))
+    cell_id: Mapped[int | None] = mapped_column(BigInteger)
     cell_path: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     located_how: Mapped[str] = mapped_column(Text)
     tie_rule: Mapped[str] = mapped_column(Text, server_default="edge-1")
@@ -355,6 +368,9 @@ class CaseRow(Base):
     owner_post_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch.post.id"))
     owner_person_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.person.id"))
     owner_ladder: Mapped[Any | None] = mapped_column(JSONB)
+    # Who answers now may follow a later drawing than the one that placed the case; both stay empty until a redraw.
+    owner_version_id: Mapped[int | None] = mapped_column(Integer)
+    owner_path: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
 
 
 class CaseEventRow(Base):

@@ -1,4 +1,7 @@
-"""Grid versions in the database: make a draft, fill it, activate it, find the active one."""
+"""Grid versions in the database: make a draft, fill it, activate it, find the one valid at an instant (decision 0019).
+
+Lock order everywhere: the jurisdiction, then its version.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,14 @@ _COPY = (
     "COPY geo.cell (id, version_id, level, code, name_zh, name_en, kind, parent_id, path, population, households,"
     " area_m2, boundary, label_point) FROM STDIN"
 )
+# What a version is at this moment: only draft or published is stored, the rest is the clock's.
+_COLUMNS = """
+id, jurisdiction, number, name, code_system, source, valid_from, valid_until, created_at, revision, based_on,
+CASE WHEN status = 'draft' THEN 'draft' WHEN valid_from > now() THEN 'scheduled'
+     WHEN valid_until <= now() THEN 'retired' ELSE 'active' END AS status
+"""
+#: Tells every process that the version valid now, or the next one, has changed. Payload: the jurisdiction.
+GRID_CHANNEL = "gridward_grid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +43,11 @@ class GridVersion:
     status: VersionStatus
     valid_from: datetime | None
     valid_until: datetime | None
+    code_system: str = "free"
+    source: str = ""
+    created_at: datetime | None = None
+    revision: int = 0
+    based_on: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +86,15 @@ async def ensure_jurisdiction(unit: WriteUnit, code: str, *, time_zone: str, met
     return added.rowcount == 1
 
 
-async def create_draft(unit: WriteUnit, jurisdiction: str, *, name: str, code_system: str, source: str) -> GridVersion:
+async def create_draft(
+    unit: WriteUnit, jurisdiction: str, *, name: str, code_system: str, source: str, based_on: int | None = None
+) -> GridVersion:
     """Open the next draft version of a jurisdiction.
+
+    Parameters
+    ----------
+    based_on
+        Id of the version whose cells it will start from, if any.
 
     Raises
     ------
@@ -79,19 +102,20 @@ async def create_draft(unit: WriteUnit, jurisdiction: str, *, name: str, code_sy
         ``geo.jurisdiction_unknown``.
     """
     # Lock, then look: two imports at once would otherwise both take the same next number.
-    locked = await unit.connection.scalar(
-        text("SELECT code FROM geo.jurisdiction WHERE code = :code FOR UPDATE"), {"code": jurisdiction}
-    )
-    if locked is None:
-        raise NotFoundError("geo.jurisdiction_unknown", jurisdiction=jurisdiction)
+    await _lock_jurisdiction(unit, jurisdiction)
     row = await unit.connection.execute(
         text(
-            "INSERT INTO geo.grid_version (jurisdiction, number, name, code_system, source)"
-            " SELECT :jurisdiction, coalesce(max(number), 0) + 1, :name, :code_system, :source"
-            " FROM geo.grid_version WHERE jurisdiction = :jurisdiction"
-            " RETURNING id, jurisdiction, number, name, status, valid_from, valid_until"
+            "INSERT INTO geo.grid_version (jurisdiction, number, name, code_system, source, based_on)"  # noqa: S608
+            " SELECT :jurisdiction, coalesce(max(number), 0) + 1, :name, :code_system, :source, :based_on"
+            f" FROM geo.grid_version WHERE jurisdiction = :jurisdiction RETURNING {_COLUMNS}"
         ),
-        {"jurisdiction": jurisdiction, "name": name, "code_system": code_system, "source": source},
+        {
+            "jurisdiction": jurisdiction,
+            "name": name,
+            "code_system": code_system,
+            "source": source,
+            "based_on": based_on,
+        },
     )
     return _version(row.one())
 
@@ -139,60 +163,81 @@ async def copy_cells(unit: WriteUnit, version: GridVersionId, cells: Iterable[Ce
 
 
 async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | None = None) -> GridVersion:
-    """Make a draft the current version from an instant on and retire the one before it, without gap or overlap.
+    """Make a draft valid from an instant on, up to where the version it displaces would have ended.
+
+    The versions of a jurisdiction stay a row without gap or overlap: the one valid at that instant ends there, and a
+    version that was scheduled for later keeps its beginning. Readers are told on `GRID_CHANNEL` at commit.
 
     Parameters
     ----------
     at
-        From when; the transaction's own instant if left out.
+        From when; the database's present instant if left out. Whether a past instant may be named is the caller's rule.
 
     Raises
     ------
     ConflictError
-        ``geo.version_not_draft``; ``geo.version_overlaps`` when the exclusion constraint finds another version there.
+        ``geo.version_not_draft``; ``geo.version_overlaps`` when another version begins at that very instant.
     """
-    found = await unit.connection.execute(
-        text("SELECT jurisdiction, number, status FROM geo.grid_version WHERE id = :id FOR UPDATE"), {"id": version}
-    )
-    jurisdiction, number, status = found.one()
-    if status != VersionStatus.DRAFT:
-        raise ConflictError("geo.version_not_draft", number=number)
-    await unit.connection.execute(
-        text("SELECT FROM geo.jurisdiction WHERE code = :code FOR UPDATE"), {"code": jurisdiction}
-    )
+    jurisdiction, number = await _lock_version(unit, version)
+    # Not now(): a second activation waits for the lock, and its transaction began before the first one's instant.
+    since = at or await unit.connection.scalar(text("SELECT clock_timestamp()"))
     try:
-        await unit.connection.execute(
+        displaced = await unit.connection.execute(
             text(
-                "UPDATE geo.grid_version SET status = 'retired', valid_until = coalesce(:at, now())"
-                " WHERE jurisdiction = :jurisdiction AND status = 'active'"
+                "UPDATE geo.grid_version AS v SET valid_until = :since FROM geo.grid_version AS old"
+                " WHERE old.id = v.id AND v.jurisdiction = :jurisdiction AND v.status = 'published'"
+                " AND v.valid_from < :since AND (v.valid_until IS NULL OR v.valid_until > :since)"
+                " RETURNING old.valid_until"
             ),
-            {"at": at, "jurisdiction": jurisdiction},
+            {"since": since, "jurisdiction": jurisdiction},
         )
+        former = displaced.one_or_none()
         row = await unit.connection.execute(
             text(
-                "UPDATE geo.grid_version SET status = 'active', valid_from = coalesce(:at, now())"
-                " WHERE id = :id RETURNING id, jurisdiction, number, name, status, valid_from, valid_until"
+                "UPDATE geo.grid_version SET status = 'published', valid_from = :since,"  # noqa: S608 - constants only
+                " took_effect_at = CASE WHEN :since <= clock_timestamp() THEN clock_timestamp() END, valid_until ="
+                " CASE WHEN :displaced THEN CAST(:until AS timestamptz) ELSE (SELECT min(v.valid_from)"
+                " FROM geo.grid_version AS v WHERE v.jurisdiction = :jurisdiction AND v.status = 'published'"
+                f" AND v.valid_from > :since) END WHERE id = :id RETURNING {_COLUMNS}"
             ),
-            {"at": at, "id": version},
+            {
+                "since": since,
+                "id": version,
+                "jurisdiction": jurisdiction,
+                "displaced": former is not None,
+                "until": former[0] if former else None,
+            },
         )
     except IntegrityError as clash:
         if _constraint(clash) in ("ex_grid_version_validity", "ck_grid_version_validity_order"):
             raise ConflictError("geo.version_overlaps", number=number) from clash
         raise
+    await unit.connection.execute(
+        text("SELECT pg_notify(:channel, :jurisdiction)"), {"channel": GRID_CHANNEL, "jurisdiction": jurisdiction}
+    )
     return _version(row.one())
 
 
-async def find_active(unit: ReadUnit | WriteUnit, jurisdiction: str) -> GridVersion | None:
-    """Return the active version of a jurisdiction, or None."""
+async def find_active(unit: ReadUnit | WriteUnit, jurisdiction: str, at: datetime | None = None) -> GridVersion | None:
+    """Return the version of a jurisdiction valid at an instant (now if left out), or None."""
     row = await unit.connection.execute(
         text(
-            "SELECT id, jurisdiction, number, name, status, valid_from, valid_until FROM geo.grid_version"
-            " WHERE jurisdiction = :jurisdiction AND status = 'active'"
+            f"SELECT {_COLUMNS} FROM geo.grid_version WHERE id ="  # noqa: S608 - constants only
+            " (SELECT id FROM geo.valid_version(:jurisdiction, coalesce(CAST(:at AS timestamptz), now())))"
         ),
-        {"jurisdiction": jurisdiction},
+        {"jurisdiction": jurisdiction, "at": at},
     )
     found = row.one_or_none()
     return None if found is None else _version(found)
+
+
+async def list_versions(unit: ReadUnit | WriteUnit, jurisdiction: str) -> list[GridVersion]:
+    """Return all versions of a jurisdiction, newest number first."""
+    rows = await unit.connection.execute(
+        text(f"SELECT {_COLUMNS} FROM geo.grid_version WHERE jurisdiction = :code ORDER BY number DESC"),  # noqa: S608
+        {"code": jurisdiction},
+    )
+    return [_version(row) for row in rows]
 
 
 async def get_version(unit: ReadUnit | WriteUnit, jurisdiction: str, number: int) -> GridVersion:
@@ -205,7 +250,7 @@ async def get_version(unit: ReadUnit | WriteUnit, jurisdiction: str, number: int
     """
     row = await unit.connection.execute(
         text(
-            "SELECT id, jurisdiction, number, name, status, valid_from, valid_until FROM geo.grid_version"
+            f"SELECT {_COLUMNS} FROM geo.grid_version"  # noqa: S608 - constants only
             " WHERE jurisdiction = :jurisdiction AND number = :number"
         ),
         {"jurisdiction": jurisdiction, "number": number},
@@ -214,6 +259,29 @@ async def get_version(unit: ReadUnit | WriteUnit, jurisdiction: str, number: int
     if found is None:
         raise NotFoundError("geo.version_unknown", jurisdiction=jurisdiction, number=number)
     return _version(found)
+
+
+async def _lock_jurisdiction(unit: WriteUnit, code: str) -> None:
+    locked = await unit.connection.scalar(
+        text("SELECT code FROM geo.jurisdiction WHERE code = :code FOR UPDATE"), {"code": code}
+    )
+    if locked is None:
+        raise NotFoundError("geo.jurisdiction_unknown", jurisdiction=code)
+
+
+async def _lock_version(unit: WriteUnit, version: GridVersionId) -> tuple[str, int]:
+    """Lock a draft, after its jurisdiction; return jurisdiction and number."""
+    await _lock_jurisdiction(
+        unit,
+        await unit.connection.scalar(text("SELECT jurisdiction FROM geo.grid_version WHERE id = :id"), {"id": version}),
+    )
+    found = await unit.connection.execute(
+        text("SELECT jurisdiction, number, status FROM geo.grid_version WHERE id = :id FOR UPDATE"), {"id": version}
+    )
+    jurisdiction, number, status = found.one()
+    if status != VersionStatus.DRAFT:
+        raise ConflictError("geo.version_not_draft", number=number)
+    return jurisdiction, number
 
 
 def _version(row: Any) -> GridVersion:
@@ -225,6 +293,11 @@ def _version(row: Any) -> GridVersion:
         status=VersionStatus(row.status),
         valid_from=row.valid_from,
         valid_until=row.valid_until,
+        code_system=row.code_system,
+        source=row.source,
+        created_at=row.created_at,
+        revision=row.revision,
+        based_on=row.based_on,
     )
 
 

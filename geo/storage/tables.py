@@ -45,14 +45,17 @@ class JurisdictionRow(Base):
 
 
 class GridVersionRow(Base):
-    """One drawing of the grid. Non-draft versions of a jurisdiction never overlap in time."""
+    """One drawing of the grid. Published versions of a jurisdiction never overlap in time (decision 0019).
+
+    Scheduled, active and retired are not stored: they follow from ``valid_from``, ``valid_until`` and the clock.
+    ``revision`` counts the changes of a draft; ``took_effect_at`` is when the worker announced that it became valid.
+    """
 
     __tablename__ = "grid_version"
     __table_args__ = (
         UniqueConstraint("jurisdiction", "number"),
-        CheckConstraint("status IN ('draft', 'active', 'retired')", name="status"),
-        CheckConstraint("status = 'draft' OR valid_from IS NOT NULL", name="validity_when_active"),
-        CheckConstraint("status <> 'retired' OR valid_until IS NOT NULL", name="end_when_retired"),
+        CheckConstraint("status IN ('draft', 'published')", name="status"),
+        CheckConstraint("(status = 'published') = (valid_from IS NOT NULL)", name="validity_when_published"),
         CheckConstraint("valid_until > valid_from", name="validity_order"),
         ExcludeConstraint(
             (literal_column("jurisdiction"), "="),
@@ -61,7 +64,6 @@ class GridVersionRow(Base):
             using="gist",
             name="ex_grid_version_validity",
         ),
-        Index("ix_grid_version_one_active", "jurisdiction", unique=True, postgresql_where=text("status = 'active'")),
         {"schema": SCHEMA},
     )
 
@@ -75,6 +77,9 @@ class GridVersionRow(Base):
     valid_until: Mapped[datetime | None] = mapped_column(INSTANT)
     source: Mapped[str] = mapped_column(Text, server_default="")
     created_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
+    revision: Mapped[int] = mapped_column(Integer, server_default="0")
+    based_on: Mapped[int | None] = mapped_column(ForeignKey("geo.grid_version.id"))
+    took_effect_at: Mapped[datetime | None] = mapped_column(INSTANT)
 
 
 class CellRow(Base):
@@ -116,3 +121,40 @@ class CellRow(Base):
     area_m2: Mapped[float]
     boundary: Mapped[WKBElement] = mapped_column(Geometry("MULTIPOLYGON", srid=4326, spatial_index=False))
     label_point: Mapped[WKBElement] = mapped_column(Geometry("POINT", srid=4326, spatial_index=False))
+
+
+class CellLineageRow(Base):
+    """Which cell became which, by which change of a draft. ``share`` is the part of the old cell's area."""
+
+    __tablename__ = "cell_lineage"
+    __table_args__ = (
+        CheckConstraint("share > 0 AND share <= 1", name="share"),
+        CheckConstraint(
+            "kind IN ('add', 'edit', 'merge', 'move_boundary', 'reassign', 'retire', 'split')", name="kind"
+        ),
+        {"schema": SCHEMA},
+    )
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("geo.grid_version.id"), primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    from_code: Mapped[str] = mapped_column(Text, primary_key=True)
+    to_code: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    share: Mapped[float]
+    actor: Mapped[str] = mapped_column(Text, server_default="")
+    recorded_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
+
+
+class AcceptedFindingRow(Base):
+    """A class of coverage findings with which somebody activated a version all the same, and why."""
+
+    __tablename__ = "accepted_finding"
+    __table_args__ = (CheckConstraint("btrim(reason) <> ''", name="reason"), {"schema": SCHEMA})
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("geo.grid_version.id"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    findings: Mapped[int] = mapped_column(Integer)
+    area_m2: Mapped[float]
+    reason: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text, server_default="")
+    accepted_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())

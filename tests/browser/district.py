@@ -55,7 +55,7 @@ def build(url: str) -> District:
                     x, y = left + third % 2 * STEP, SOUTH + third // 2 * STEP
                     path = (top, middle, f"{middle}{third + 1:03d}")
                     _cell(cursor, version, path, f"{second + 1}-{third + 1:02d} 楼院", two, (x, y, x + STEP, y + STEP))
-        cursor.execute("UPDATE geo.grid_version SET status = 'active', valid_from = now() WHERE id = %s", (version,))
+        cursor.execute("UPDATE geo.grid_version SET status = 'published', valid_from = now() WHERE id = %s", (version,))
         _categories(cursor)
         cursor.execute(
             "INSERT INTO dispatch.working_hours (jurisdiction, starts, ends)"

@@ -138,7 +138,7 @@ async def test_somebody_elses_grid_is_not_touched(engine: AsyncEngine) -> None:
         await driver.execute("INSERT INTO geo.jurisdiction (code) VALUES ('410100')")
         await driver.execute(
             "INSERT INTO geo.grid_version (jurisdiction, number, status, valid_from)"
-            " VALUES ('410100', 1, 'active', now())"
+            " VALUES ('410100', 1, 'published', now())"
         )
     with pytest.raises(ConflictError, match="grid_in_use"):
         await load_demo(engine, now=NOW, scale=SCALE)

@@ -13,7 +13,7 @@ located AS MATERIALIZED (
   SELECT i.*, v.id AS version_id, v.number AS version_number, v.name AS version_name, c.id AS cell_id, c.path,
          CASE WHEN i.location IS NULL THEN 'no_position' WHEN c.id IS NULL THEN 'out_of_grid' ELSE 'covers' END AS how
     FROM input AS i
-    LEFT JOIN geo.grid_version AS v ON v.jurisdiction = i.jurisdiction AND v.status = 'active'
+    LEFT JOIN LATERAL geo.valid_version(i.jurisdiction, now()) AS v ON true
     LEFT JOIN LATERAL geo.covering_cell(v.id, i.location) AS c ON true
 ),
 -- Each look-up stands in a CASE of its own, because a CASE is evaluated only when its condition holds: as a join

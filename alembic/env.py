@@ -11,6 +11,7 @@ from sqlalchemy import NullPool, create_engine, text
 import api.accounts.tables
 import dispatch.storage.tables
 import geo.storage.tables
+import geo.storage.tile_tables
 from geo.storage.base import Base
 
 SCHEMAS = {"geo", "dispatch", "api"}
@@ -62,5 +63,10 @@ def run() -> None:
         connection.commit()
 
 
-_TABLES = (geo.storage.tables, dispatch.storage.tables, api.accounts.tables)  # imported for their metadata
+_TABLES = (  # imported for their metadata
+    geo.storage.tables,
+    geo.storage.tile_tables,
+    dispatch.storage.tables,
+    api.accounts.tables,
+)
 run()

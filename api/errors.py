@@ -6,9 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+import psycopg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.language import locale_of
@@ -184,7 +186,6 @@ def install(app: FastAPI) -> None:
             response.headers[name] = value
         return response
 
-    @app.exception_handler(Exception)
     async def _rest(request: Request, error: Exception) -> Response:
         locale = locale_of(request)
         away = unavailable(error)
@@ -193,3 +194,8 @@ def install(app: FastAPI) -> None:
             return error_response(away, locale)
         log.exception("unexpected", path=request.url.path, exc_info=error)
         return problem(500, "http.500", translate(locale, "http.500"), locale=locale)
+
+    # What a database that is away raises is named one by one: a handler for Exception alone answers as well, but the
+    # framework then raises the error again, and the server drops the connection of a caller who did nothing wrong.
+    for kind in (SQLAlchemyError, psycopg.Error, ConnectionError, TimeoutError, Exception):
+        app.add_exception_handler(kind, _rest)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from api import migrations
-from api.cli.context import open_database
+from api.cli.context import cluster_of, open_database
 from api.cli.data_dir import (
     NEEDED_FOR_DEMO,
     DataDirError,
@@ -31,8 +32,12 @@ from api.cli.data_dir import (
 from api.cli.speech import say, t
 from api.cli.supervising import Child, ProcessError, await_ready, base_url, check_port
 from api.settings import Settings
+from geo.storage.cluster import Cluster
 
-_RESTART_S: Final = 2.0
+_RESTART_S: Final = 0.5
+#: A child that ends this often within this many seconds will not get better by being started again.
+_MOST_ENDS: Final = 5
+_ENDS_WITHIN_S: Final = 30.0
 
 
 def up(
@@ -71,13 +76,13 @@ def _run(settings: Settings, place: Path, host: str, port: int, *, empty: bool, 
         logs.mkdir(exist_ok=True)
         api = Child("serve", ["--host", host, "--port", str(port)], environment, logs / "api.log")
         helper = Child("worker", [], environment, logs / "worker.log") if with_worker else None
-        stack.callback(_stop, [child for child in (api, helper) if child is not None])
-        for child in (api, helper):
-            if child is not None:
-                child.start()
+        children = [child for child in (api, helper) if child is not None]
+        stack.callback(_stop, children)
+        for child in children:
+            child.start()
         await_ready(api, host, port)
         say(t("cli.up.ready", url=base_url(host, port)))
-        _watch(api, helper)
+        _watch(children, None if settings.database_url else cluster_of(place))
 
 
 def _wanted_demo(settings: Settings, place: Path, *, empty: bool) -> Demo:
@@ -155,13 +160,27 @@ def _stop(children: list[Child]) -> None:
         child.stop()
 
 
-def _watch(api: Child, worker: Child | None) -> None:
-    """Stay until Ctrl-C; the API's end is ours, a worker that ended is started again."""
+def _watch(children: list[Child], cluster: Cluster | None) -> None:
+    """Stay until Ctrl-C. What ends by itself is started again: the office must not need somebody who notices.
+
+    Raises
+    ------
+    ProcessError
+        ``process.ended`` when a child ends again and again: then starting it once more would only hide the reason.
+    """
+    ends: dict[str, deque[float]] = {child.name: deque(maxlen=_MOST_ENDS) for child in children}
     while True:
         time.sleep(0.25)
-        if api.has_ended:
-            raise ProcessError("process.ended", name=api.name, log=str(api.log), words=api.last_words())
-        if worker is not None and worker.has_ended:
-            say(t("cli.up.worker_again", log=worker.log), to_error=True)
+        if cluster is not None and not cluster.is_running:
+            say(t("cli.up.database_again", log=cluster.log), to_error=True)
+            cluster.start()
+        for child in children:
+            if not child.has_ended:
+                continue
+            times = ends[child.name]
+            times.append(time.monotonic())
+            if len(times) == _MOST_ENDS and times[-1] - times[0] < _ENDS_WITHIN_S:
+                raise ProcessError("process.ended", name=child.name, log=str(child.log), words=child.last_words())
+            say(t("cli.up.process_again", name=child.name, log=child.log), to_error=True)
             time.sleep(_RESTART_S)
-            worker.start()
+            child.start()

@@ -171,3 +171,32 @@ def test_interrupted_demo_begins_again_with_the_next_start(scratch_dir: Path) ->
             assert process.wait(60) == 0
         assert not Cluster(directory / "postgres").is_running
         assert json.loads((directory / "gridward.json").read_text())["demo"] == "loading"
+
+
+def _ready_again(port: int) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=3) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("not ready again")
+
+
+def test_what_is_killed_is_started_again(data_dir: Path) -> None:
+    """kill -9 of the database and then of the API: both come back without anybody's help."""
+    port = _free_port()
+    with _up("--empty", "--no-worker", "--data-dir", str(data_dir), "--port", str(port)) as process:
+        _read_until(process, "ready at")
+        os.kill(int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+        _read_until(process, "The database ended unexpectedly")
+        _ready_again(port)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        serving = [pid for pid in children if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(int(serving[0]), signal.SIGKILL)
+        _read_until(process, "The process serve ended unexpectedly")
+        _ready_again(port)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0

@@ -78,7 +78,8 @@ class Broadcaster:
                 await asyncio.sleep(1.0)
 
     async def _read(self) -> None:
-        while True:
+        # Not "while True": before Python 3.12 wait_for() swallows a cancellation that meets the wake-up.
+        while not self.closing.is_set():
             self._woken.clear()
             try:
                 while await self._advance():

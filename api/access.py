@@ -22,7 +22,9 @@ _OPERATOR = Caller(
     kind="operator",
     id="loopback",
     channel=None,
-    scopes=frozenset({Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.CASES_MOVE, Scope.LOCATE}),
+    scopes=frozenset(
+        {Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.CASES_MOVE, Scope.LOCATE, Scope.GRID_READ, Scope.GRID_WRITE}
+    ),
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

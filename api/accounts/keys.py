@@ -35,6 +35,8 @@ class Scope(StrEnum):
     CASES_READ_ALL = "cases:read_all"
     CASES_MOVE = "cases:move"
     LOCATE = "locate"
+    GRID_READ = "grid:read"
+    GRID_WRITE = "grid:write"
 
 
 DEFAULT_SCOPES = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)

@@ -52,7 +52,16 @@ def named_frame(coord_sys: CoordSys) -> Frame:
 
 
 def projected_frame(crs: Any, name: str) -> Frame:
-    """Frame of any CRS that PROJ knows, axes always in ``(x, y)`` = ``(lon, lat)`` order."""
+    """Frame of any geographic or projected CRS that PROJ knows, axes always in ``(x, y)`` = ``(lon, lat)`` order.
+
+    Raises
+    ------
+    FileRefusedError
+        ``import.crs_unknown``: the CRS has no horizontal axes in degrees or metres.
+    """
+    if not (crs.is_geographic or crs.is_projected):
+        # Heights, geocentric and engineering systems are known to PROJ and no place for a map.
+        raise refuse(FaultCode.CRS_UNKNOWN, crs=name[:80])
     transformer = Transformer.from_crs(crs, SRID_WGS84, always_xy=True)
     is_geographic = bool(crs.is_geographic)
 

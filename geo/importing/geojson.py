@@ -8,7 +8,6 @@ pyogrio (`geo.importing.ogr`).
 from __future__ import annotations
 
 import gzip
-import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geo.importing.faults import Fault, FaultCode, FileRefusedError, Note, NoteCode, refuse
-from geo.importing.features import MAX_FILE_BYTES, RawFeature, RawFile
+from geo.importing.features import MAX_GEOJSON_BYTES, RawFeature, RawFile
 
 _NEST = {"Polygon": 2, "MultiPolygon": 3}
 _OTHER_TYPES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", "GeometryCollection"})
@@ -35,6 +34,7 @@ def read_geojson(path: Path, *, encoding: str | None = None) -> RawFile:
     """
     text, used, notes = _decode(_read_bytes(path), encoding)
     document = _parse(text)
+    del text
     if not isinstance(document, dict):
         raise refuse(FaultCode.FORMAT_UNKNOWN, found=type(document).__name__)
     match document.get("type"):
@@ -50,6 +50,8 @@ def read_geojson(path: Path, *, encoding: str | None = None) -> RawFile:
     features: list[RawFeature] = []
     columns: dict[str, None] = {}
     for number, member in enumerate(members, 1):
+        # What has become a geometry is let go at once: lists of numbers take eight times its room.
+        members[number - 1] = None
         feature, fault = _feature(number, member)
         if fault is not None:
             faults.append(fault)
@@ -78,11 +80,11 @@ def _read_bytes(path: Path) -> bytes:
     try:
         with gzip.open(path) as stream:
             # One byte more than allowed tells "too large" from "just fits" without unpacking a bomb.
-            data = stream.read(MAX_FILE_BYTES + 1)
+            data = stream.read(MAX_GEOJSON_BYTES + 1)
     except (EOFError, OSError, zlib.error) as broken:
         raise refuse(FaultCode.FILE_UNREADABLE, reason=str(broken)) from broken
-    if len(data) > MAX_FILE_BYTES:
-        raise refuse(FaultCode.FILE_TOO_LARGE, limit=MAX_FILE_BYTES)
+    if len(data) > MAX_GEOJSON_BYTES:
+        raise refuse(FaultCode.FILE_TOO_LARGE, limit=MAX_GEOJSON_BYTES)
     return data
 
 
@@ -155,26 +157,29 @@ def _geometry(number: int, value: Any) -> BaseGeometry:
     if kind in _OTHER_TYPES:
         raise FileRefusedError(Fault(code=FaultCode.NOT_POLYGON, feature=number, params={"found": kind}))
     if kind not in _NEST:
-        raise _malformed(number)
+        raise _malformed(number, "type")
     coordinates = value.get("coordinates")
     if not isinstance(coordinates, list):
-        raise _malformed(number)
+        raise _malformed(number, "coordinates")
     parts = [coordinates] if kind == "Polygon" else coordinates
     if not parts or not any(parts):
         raise FileRefusedError(Fault(code=FaultCode.EMPTY_GEOMETRY, feature=number))
     polygons = []
-    for part in parts:
+    for place, part in enumerate(parts):
+        where = "coordinates" if kind == "Polygon" else f"coordinates/{place}"
         if not isinstance(part, list) or not part:
-            raise _malformed(number)
-        rings = [_ring(number, ring) for ring in part]
+            raise _malformed(number, where)
+        rings = [_ring(number, ring, f"{where}/{index}") for index, ring in enumerate(part)]
         polygons.append(shapely.Polygon(rings[0], rings[1:]))
     return polygons[0] if kind == "Polygon" else shapely.MultiPolygon(polygons)
 
 
-def _ring(number: int, ring: Any) -> list[tuple[float, ...]]:
+def _ring(number: int, ring: Any, where: str) -> list[tuple[float, ...]]:
     if not isinstance(ring, list):
-        raise _malformed(number)
-    vertices = [_vertex(number, vertex) for vertex in ring]
+        raise _malformed(number, where)
+    vertices = [found for vertex in ring if (found := _vertex(vertex)) is not None]
+    if len(vertices) < len(ring):
+        raise _malformed(number, f"{where}/{next(i for i, vertex in enumerate(ring) if _vertex(vertex) is None)}")
     if vertices and vertices[0][:2] != vertices[-1][:2]:
         raise FileRefusedError(
             Fault(code=FaultCode.RING_UNCLOSED, feature=number, position=(vertices[-1][0], vertices[-1][1]))
@@ -188,19 +193,17 @@ def _ring(number: int, ring: Any) -> list[tuple[float, ...]]:
     return vertices if len(width) == 1 else [vertex[:2] for vertex in vertices]
 
 
-def _vertex(number: int, value: Any) -> tuple[float, ...]:
+def _vertex(value: Any) -> tuple[float, ...] | None:
+    """Read a position; None when it is none. The parser refuses infinity and what no double can hold."""
     if not isinstance(value, list) or len(value) < 2:
-        raise _malformed(number)
-    vertex = []
+        return None
     for ordinate in value[:3]:
         # bool is an int in Python, and a position is no place for it.
         if isinstance(ordinate, bool) or not isinstance(ordinate, int | float):
-            raise _malformed(number)
-        if not math.isfinite(ordinate):
-            raise FileRefusedError(Fault(code=FaultCode.COORDINATE_NOT_FINITE, feature=number))
-        vertex.append(float(ordinate))
-    return tuple(vertex)
+            return None
+    return tuple(map(float, value[:3]))
 
 
-def _malformed(number: int) -> FileRefusedError:
-    return FileRefusedError(Fault(code=FaultCode.GEOMETRY_MALFORMED, feature=number))
+def _malformed(number: int, where: str) -> FileRefusedError:
+    """Say where in the geometry, as a JSON pointer without its first slash: what is no number has no position."""
+    return FileRefusedError(Fault(code=FaultCode.GEOMETRY_MALFORMED, feature=number, params={"where": where}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from shapely.geometry.base import BaseGeometry
 
 from geo.importing.faults import Fault, FaultCode, Note, NoteCode, refuse
-from geo.importing.features import RawFeature, RawFile
+from geo.importing.features import MAX_FILE_BYTES, RawFeature, RawFile
 
 DRIVERS = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".zip": "ESRI Shapefile", ".kml": "KML", ".kmz": "KML"}
 _OGR_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError)
@@ -31,6 +32,13 @@ def read_ogr(path: Path, *, layer: str | None = None, encoding: str | None = Non
     FileRefusedError
         The file, the layer or the encoding is no good.
     """
+    # GDAL's remarks on odd files come as Python warnings; the faults below say what matters.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _read(path, layer, encoding)
+
+
+def _read(path: Path, layer: str | None, encoding: str | None) -> RawFile:
     driver = DRIVERS[path.suffix.lower()]
     source = _inside_zip(path) if path.suffix.lower() == ".zip" else str(path)
     chosen = _layer(source, layer)
@@ -71,10 +79,13 @@ def _inside_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.lower().endswith(".shp")]
+            unpacked = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile as broken:
         raise refuse(FaultCode.FILE_UNREADABLE, reason=str(broken)) from broken
     if len(members) != 1:
         raise refuse(FaultCode.LAYER_CHOICE, layers=", ".join(members) or "–")
+    if unpacked > MAX_FILE_BYTES:
+        raise refuse(FaultCode.FILE_TOO_LARGE, limit=MAX_FILE_BYTES)
     return f"/vsizip/{path.resolve()}/{members[0]}"
 
 
@@ -94,8 +105,10 @@ def _layer(source: str, wanted: str | None) -> str:
         if wanted not in layers:
             raise refuse(FaultCode.LAYER_UNKNOWN, layer=wanted, layers=", ".join(layers))
         return wanted
+    if not layers:
+        raise refuse(FaultCode.NO_FEATURES)
     if len(layers) != 1:
-        raise refuse(FaultCode.LAYER_CHOICE, layers=", ".join(layers) or "–")
+        raise refuse(FaultCode.LAYER_CHOICE, layers=", ".join(layers))
     return layers[0]
 
 
@@ -127,5 +140,6 @@ def _geometry(number: int, blob: bytes | None) -> tuple[BaseGeometry | None, Fau
         return geometry, None
     # GEOS refuses rings that do not close or are too short; closing them by force only serves to tell the two apart.
     closed: BaseGeometry | None = shapely.from_wkb(blob, on_invalid="fix")
-    code = FaultCode.RING_UNCLOSED if closed is not None else FaultCode.GEOMETRY_MALFORMED
-    return None, Fault(code=code, feature=number)
+    if closed is not None:
+        return None, Fault(code=FaultCode.RING_UNCLOSED, feature=number)
+    return None, Fault(code=FaultCode.GEOMETRY_MALFORMED, feature=number, params={"where": "geometry"})

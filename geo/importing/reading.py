@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from geo.importing.faults import FaultCode, refuse
-from geo.importing.features import MAX_FILE_BYTES, RawFile
+from geo.importing.features import MAX_FILE_BYTES, MAX_GEOJSON_BYTES, RawFile
 from geo.importing.geojson import read_geojson
 from geo.importing.ogr import DRIVERS, read_ogr
 
@@ -26,6 +26,8 @@ def read_features(path: Path, *, layer: str | None = None, encoding: str | None 
         raise refuse(FaultCode.FILE_TOO_LARGE, limit=MAX_FILE_BYTES)
     name = path.name.lower()
     if name.endswith(_GEOJSON):
+        if path.stat().st_size > MAX_GEOJSON_BYTES:
+            raise refuse(FaultCode.FILE_TOO_LARGE, limit=MAX_GEOJSON_BYTES)
         found = read_geojson(path, encoding=encoding)
     elif path.suffix.lower() in DRIVERS:
         found = read_ogr(path, layer=layer, encoding=encoding)

@@ -1,4 +1,4 @@
-"""Every hand-made bad file gets its code and feature number; ``expected.json`` beside them says which."""
+"""Every hand-made bad file gets its code, feature number and position; ``expected.json`` beside them says which."""
 
 from __future__ import annotations
 
@@ -29,20 +29,28 @@ def options_of(given: dict[str, Any]) -> CellImportOptions:
             constant=given.get("level", 1), by_length=parse_lengths(given["by_length"]) if "by_length" in given else {}
         ),
         parents=ParentRule(given.get("parents", "none")),
+        code_system=given.get("code_system", "free"),
     )
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_bad_file_is_refused_by_name(name: str) -> None:
     plan = plan_cells(FILES / name, options_of(EXPECTED[name].get("options", {})))
-    assert [[fault.code.value, fault.feature] for fault in plan.faults] == EXPECTED[name]["expect"]
+    expected = EXPECTED[name]["expect"]
+    assert [[fault.code.value, fault.feature] for fault in plan.faults] == [each[:2] for each in expected]
+    for fault, (_, _, *position) in zip(plan.faults, expected, strict=True):
+        assert (fault.position is None) == (not position)
+        if fault.position is not None:
+            assert fault.position == pytest.approx(position[0], rel=1e-9)
     assert not plan.cells
+    assert plan.coverage is None
     for fault in plan.faults:
         for locale in LOCALES:
             assert translate(locale, f"error.{fault.code}", **fault.params)
 
 
 def test_every_bad_file_is_listed() -> None:
+    assert len(EXPECTED) >= 200
     assert {path.name for path in FILES.iterdir()} - {"expected.json"} == set(EXPECTED)
 
 

@@ -13,7 +13,7 @@ from geo.importing.faults import Fault, Note
 MAX_FILE_BYTES = 2 * 1024**3
 """Larger files are refused before they are opened, so that memory stays bounded. Units: bytes."""
 MAX_GEOJSON_BYTES = 128 * 1024**2
-"""GeoJSON, unpacked: it is read in one piece and takes about twelve times its size. Units: bytes."""
+"""GeoJSON, unpacked: it is read in one piece and takes up to eighteen times its size. Units: bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

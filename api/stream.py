@@ -118,6 +118,12 @@ class Broadcaster:
             await self._moved.wait_for(lambda: self._end is not None or self.closing.is_set())
         return self._end or Cursor(0, 0)
 
+    async def wait_beyond(self, position: Cursor, timeout_s: float) -> None:
+        """Wait until there may be events after a position, at most so long; holds no database connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(partial(self._is_worth_looking, position))
+
     async def follow(self, after: Cursor) -> AsyncIterator[FeedEvent | None]:
         """Events after a cursor until the process stops; None is a heartbeat."""
         position = after

@@ -1,0 +1,82 @@
+"""`GET /v1/events`: everything that happened, page by page, for programs that must miss nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import StringConstraints
+
+from api.access import require
+from api.accounts.keys import Caller, Scope
+from api.answers import json_answer
+from api.container import Wired
+from api.event_json import EXAMPLE_EVENT, EventsOut, feed_event
+from api.language import locale_of
+from api.schemas import SoundText, problems
+from dispatch.feed import Cursor, FeedPage, feed_end, parse_cursor, read_page
+from dispatch.queries import database_now
+from geo.storage.uow import read_unit
+
+router = APIRouter(tags=["events"])
+
+MOST_PER_PAGE = 1000
+MOST_TYPES = 50
+EventType = Annotated[str, StringConstraints(pattern=r"^case\.[a-z_]{1,60}\.v[0-9]{1,3}$")]
+
+
+@router.get(
+    "/v1/events",
+    response_model=None,
+    responses={
+        200: {
+            "model": EventsOut,
+            "content": {"application/json": {"example": {"events": [EXAMPLE_EVENT], "next": EXAMPLE_EVENT["id"]}}},
+        },
+        **problems(400, 401, 403, 422, 503),
+    },
+)
+async def read_events(
+    request: Request,
+    container: Wired,
+    caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
+    after: Annotated[
+        SoundText | None,
+        Query(max_length=60, description="`next` of the page before; absent: from the beginning; `now`: from the end"),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Events per page at most")] = 100,
+    kinds: Annotated[
+        list[EventType] | None,
+        Query(alias="type", max_length=MOST_TYPES, description="Only this type; repeat for several"),
+    ] = None,
+    wait: Annotated[int, Query(ge=0, le=30, description="Seconds to wait for an event when there is none")] = 0,
+) -> Response:
+    """Read the feed. A transaction that commits late is never skipped, so a reader who follows `next` sees all.
+
+    A key without `cases:read_all` sees the events of its own channel's cases. An empty page is not the end of all
+    events but the present end of the feed: keep `next` and ask again, or let `wait` hold the request until something
+    happens.
+    """
+    deadline = time.monotonic() + wait
+    position = parse_cursor(after) if after is not None and after != "now" else Cursor(0, 0)
+    if after == "now":
+        async with read_unit(container.engine) as unit:
+            position = await feed_end(unit)
+    # No connection is held while waiting: it is a long time, and the pool is small.
+    while True:
+        page = await _look(container, position, limit, caller.sees_channel, kinds or [])
+        moved, position = page.next != position, page.next
+        left_s = deadline - time.monotonic()
+        if page.events or left_s <= 0 or container.broadcaster.closing.is_set():
+            break
+        if not moved:
+            await container.broadcaster.wait_beyond(position, left_s)
+    body = {"events": [feed_event(event) for event in page.events], "next": str(position)}
+    return json_answer(body, locale=locale_of(request), Cache_Control="no-store")
+
+
+async def _look(container: Wired, after: Cursor, limit: int, channel: str | None, kinds: list[str]) -> FeedPage:
+    async with read_unit(container.engine) as unit:
+        as_of = await database_now(unit)
+        return await read_page(unit, after, limit=limit, as_of=as_of, channel=channel, types=kinds)

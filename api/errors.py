@@ -46,6 +46,7 @@ STATUS_OF_CODE = {
     "dispatch.version_conflict": 412,
     "dispatch.version_required": 428,
     "dispatch.ticket_reused": 422,
+    "ogc.bad_query": 400,
     "request.too_large": 413,
 }
 RETRY_AFTER_S = 2

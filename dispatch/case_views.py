@@ -87,7 +87,10 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFilter:
-    """What a list asks for; None means "any". Boundary: ``[reported_from, reported_until)``."""
+    """What a list asks for; None means "any". Boundary: ``[reported_from, reported_until)``.
+
+    ``box`` is (west, south, east, north); where west lies east of east it crosses the antimeridian. SRID: 4326.
+    """
 
     inbox: Inbox | None = None
     states: tuple[CaseState, ...] = ()

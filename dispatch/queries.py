@@ -14,13 +14,14 @@ from psycopg.rows import dict_row
 from dispatch.case_views import CaseFilter, CasePage, CaseView, EventView
 from dispatch.posts import Rung, parse_ladder
 from dispatch.storage import cases
-from dispatch.storage.cases import count_inboxes
+from dispatch.storage.cases import count_cases, count_inboxes
 from dispatch.storage.reference import load_reference
 from geo.errors import BadInputError, NotFoundError
 from geo.storage.uow import ReadUnit, Unit
 
 __all__ = [
     "CaseDetail",
+    "count_cases",
     "count_inboxes",
     "database_now",
     "get_case",

@@ -66,8 +66,17 @@ _CONDITIONS = {
 }
 
 
+# A box whose west lies east of its east crosses the antimeridian (RFC 7946 §5.2).
+_ACROSS = (
+    "(c.location && ST_MakeEnvelope(%(west)s, %(south)s, 180, %(north)s, 4326)"
+    " OR c.location && ST_MakeEnvelope(-180, %(south)s, %(east)s, %(north)s, 4326))"
+)
+
+
 def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
     clauses = [clause for name, clause in _CONDITIONS.items() if getattr(asked, name)]
+    if asked.box is not None and asked.box[0] > asked.box[2]:
+        clauses[clauses.index(_CONDITIONS["box"])] = _ACROSS
     values: dict[str, Any] = {name: getattr(asked, name) for name in _CONDITIONS}
     values["states"] = [state.value for state in asked.states]
     values |= dict(zip(("west", "south", "east", "north"), values.pop("box") or (), strict=False))
@@ -89,6 +98,21 @@ async def list_cases(
     where = " AND ".join(clauses) or "true"
     query = f"SELECT {_COLUMNS} {_SOURCES} WHERE {where} ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"
     return await _views(unit, query, values | {"limit": limit}, as_of)
+
+
+async def count_cases(unit: Unit, asked: CaseFilter, *, most: int) -> int | None:
+    """How many cases match; None when there are more than ``most``, for counting millions helps nobody who pages."""
+    clauses, values = _conditions(asked)
+    where = " AND ".join(clauses) or "true"
+    driver = await unit.driver()
+    found = await driver.execute(
+        "SELECT count(*) FROM (SELECT FROM dispatch.dispatch_case AS c"  # noqa: S608 - constants only
+        f" JOIN dispatch.category AS k ON k.code = c.category_code WHERE {where} LIMIT %(most)s) AS counted",
+        values | {"most": most + 1},
+    )
+    row = await found.fetchone()
+    assert row is not None
+    return None if row[0] > most else int(row[0])
 
 
 async def find_case(unit: Unit, ref: str, *, as_of: datetime) -> CaseView | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from dispatch.case_views import CaseView, EventView
 from dispatch.intake import Receipt
 from dispatch.posts import Head, Rung, find_backup, parse_ladder
-from dispatch.workflow import allowed_moves
+from dispatch.workflow import Move
 from geo.cells import CellRef, LocatedHow, NearCell
 from maps.i18n import Locale, translate
 
@@ -120,6 +120,16 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "out_of_grid": case.how == LocatedHow.OUT_OF_GRID,
         "nearest": [near_json(cell, locale) for cell in case.nearest],
         "origin": case.origin,
+        "clock_epoch": case.clock_epoch,
+        "asked": case.asked,
+        "extensions": case.extension_count,
+        "returns": case.return_count,
+        "supervised_until": instant(case.supervised_until),
+        "follow_up": case.follow_up,
+        "is_exempt": case.is_exempt,
+        "stage": {"clock": case.stage_clock, "due_at": instant(case.stage_due_at)} if case.stage_clock else None,
+        "follows": case.follows,
+        "followers": list(case.followers),
         "status_url": f"/v1/cases/{case.ref}",
     }
 
@@ -129,8 +139,9 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
     payload = event.payload
     told = payload.get("told_en" if locale == "en" else "told_zh")
     said = [str(payload[name]) for name in ("reason", "result") if payload.get(name)]
-    if event.type == "case.escalated.v1":
-        key = "api.escalated" if told else "api.escalated_nobody"
+    if event.type == "case.escalated.v1" or event.type in _TELLING:
+        key = "api.escalated" if event.type == "case.escalated.v1" else "api.told"
+        key = key if told else f"{key}_nobody"
         said.append(translate(locale, key, told=told or ""))
     return {
         "seq": event.seq,
@@ -143,20 +154,26 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
     }
 
 
+#: Acts that tell somebody higher up, or find nobody there.
+_TELLING = frozenset({"case.escalated_at_once.v1", "case.not_acknowledged.v1", "case.settled.v1"})
+
+
 def _actor(event: EventView, locale: Locale) -> str:
     name = event.actor_name_en if locale == "en" else event.actor_name_zh
     return translate(locale, f"api.actor.{event.actor_kind}", id=name)
 
 
-def detail_json(case: CaseView, events: tuple[EventView, ...], locale: Locale) -> dict[str, Any]:
-    """A case with its history, the moves that its state allows, and who takes over from its head."""
+def detail_json(
+    case: CaseView, events: tuple[EventView, ...], locale: Locale, moves: Sequence[Move] = ()
+) -> dict[str, Any]:
+    """A case with its history, the moves that may be made now, and who takes over from its head."""
     head = case.head()
     backup = find_backup(parse_ladder(case.ladder), head) if head else None
     return {
         **case_json(case, locale),
         "backup": rung_json(backup, locale) if backup else None,
         "events": [event_json(event, locale) for event in events],
-        "moves": [move.value for move in allowed_moves(case.state)],
+        "moves": [move.value for move in moves],
     }
 
 

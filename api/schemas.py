@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from geo.coordinates import CoordSys
@@ -64,9 +64,11 @@ class MoveIn(BaseModel):
     )
 
     move: Code = Field(description="Name of the move, one of the case's `moves`")
-    reason: Short = Field("", description="Needed by decline, refuse_file, void, return and check_fail")
+    reason: Short = Field("", description="Needed by moves such as decline, void, return and request_extension")
     result: Body = Field("", description="What was done; for report_back")
     condition: int | None = Field(None, ge=1, le=32767, strict=True, description="Filing condition, for dispatch")
+    until: AwareDatetime | None = Field(None, description="End of a suspension, at most a year away")
+    into: Code | None = Field(None, description="Number of the case that a merged case follows")
 
 
 class CellOut(BaseModel):
@@ -162,6 +164,13 @@ class CategoryOut(BaseModel):
     name: str
 
 
+class StageOut(BaseModel):
+    """The clock of the step that the case waits for."""
+
+    clock: str
+    due_at: datetime
+
+
 class CaseOut(BaseModel):
     """A case."""
 
@@ -194,6 +203,16 @@ class CaseOut(BaseModel):
     out_of_grid: bool
     nearest: list[NearOut]
     origin: str
+    clock_epoch: int = Field(description="1, and one more for every reopening")
+    asked: str | None = Field(description="A request nobody has decided: extension, suspension or appeal")
+    extensions: int = Field(description="Approved extensions")
+    returns: int = Field(description="How often it was returned")
+    supervised_until: datetime | None = Field(description="Reply to the supervision is expected by")
+    follow_up: str | None = Field(description="satisfied, unreachable or dissatisfied")
+    is_exempt: bool = Field(description="Left out of statistics after an appeal")
+    stage: StageOut | None
+    follows: str | None = Field(description="Case that this one was merged into")
+    followers: list[str] = Field(description="Cases merged into this one")
     status_url: str
 
 

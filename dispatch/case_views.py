@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from dispatch.guards import Facts, Request
 from dispatch.posts import Head, find_head, parse_ladder
 from dispatch.states import CaseState, Light
 
@@ -62,6 +63,37 @@ class CaseView:
     nearest: tuple[Mapping[str, Any], ...]
     owner_post_id: int | None
     ladder: tuple[Mapping[str, Any], ...]
+    clock_epoch: int = 1
+    return_count: int = 0
+    rework_count: int = 0
+    extension_count: int = 0
+    suspend_count: int = 0
+    asked: str | None = None
+    is_exempt: bool = False
+    follow_up: str | None = None
+    received_by: str | None = None
+    supervised_until: datetime | None = None
+    stage_clock: str | None = None
+    stage_due_at: datetime | None = None
+    follows: str | None = None
+    followers: tuple[str, ...] = ()
+
+    def facts(self, as_of: datetime) -> Facts:
+        """What the guards of the workflow look at."""
+        return Facts(
+            state=self.state,
+            return_count=self.return_count,
+            rework_count=self.rework_count,
+            extension_count=self.extension_count,
+            suspend_count=self.suspend_count,
+            clock_epoch=self.clock_epoch,
+            asked=Request(self.asked) if self.asked else None,
+            received_by=self.received_by or "",
+            is_overdue=self.due_at is not None and as_of > self.due_at,
+            is_late=self.is_on_time is False,
+            is_exempt=self.is_exempt,
+            is_supervised=self.supervised_until is not None,
+        )
 
     def head(self) -> Head | None:
         """The responsible person as decided when the case was dispatched; later leave does not rewrite it."""

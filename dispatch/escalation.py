@@ -16,6 +16,8 @@ class EscalationRung(StrEnum):
     """Steps of the ladder, lowest first."""
 
     DUE = "due"
+    NOW = "now"
+    """Told at once, by hand, past all levels."""
 
 
 def is_still_due(state: CaseState) -> bool:

@@ -30,7 +30,14 @@ def warn_share(limit_s: float) -> Decimal:
     return Decimal(1) - Decimal(left) / Decimal(limit_s)
 
 
-def light(state: CaseState, *, due_at: datetime | None, warn_at: datetime | None, as_of: datetime) -> Light:
+def light(
+    state: CaseState,
+    *,
+    due_at: datetime | None,
+    warn_at: datetime | None,
+    as_of: datetime,
+    is_supervised: bool = False,
+) -> Light:
     """Which light a case shows.
 
     Boundary: at the due instant itself the case is still on time (red begins after it).
@@ -41,4 +48,6 @@ def light(state: CaseState, *, due_at: datetime | None, warn_at: datetime | None
         return Light.NONE
     if as_of > due_at:
         return Light.RED
+    if is_supervised:
+        return Light.SUPERVISED
     return Light.YELLOW if warn_at is not None and as_of >= warn_at else Light.GREEN

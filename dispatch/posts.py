@@ -8,7 +8,7 @@ are the reason that is told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -21,12 +21,17 @@ class Why(StrEnum):
     PRIMARY_ON_DUTY = "primary_on_duty"
     PRIMARY_ON_LEAVE = "primary_on_leave"
     PRIMARY_VACANT = "primary_vacant"
+    PRIMARY_NO_ACK = "primary_no_ack"
     PARENT_HEAD = "parent_head"
+    FALLBACK_OWNER = "fallback_owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """One post on the ladder, with its holder (if any) at the instant asked about."""
+    """One post on the ladder, with its holder (if any) at the instant asked about.
+
+    ``passed`` is why a case went past somebody who was there: ``no_ack`` or ``settled``.
+    """
 
     level: int
     cell_code: str
@@ -38,6 +43,7 @@ class Rung:
     person_name: str | None
     leave_until: datetime | None
     is_available: bool
+    passed: str = ""
 
     def title(self, locale: str) -> str:
         """Title of the post in the caller's language."""
@@ -67,6 +73,7 @@ def parse_ladder(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Rung, ...]:
             person_name=row["person_name"],
             leave_until=_instant(row["leave_until"]),
             is_available=row["is_available"],
+            passed=row.get("passed") or "",
         )
         for row in rows or ()
     )
@@ -98,6 +105,27 @@ def find_backup(ladder: Sequence[Rung], head: Head) -> Rung | None:
     return next((rung for rung in after if rung.is_available), None)
 
 
+def find_next(ladder: Sequence[Rung], post_id: int | None) -> Rung | None:
+    """Who is asked after a post that did not answer: the next rung that somebody can take, never one below."""
+    at = next((index for index, rung in enumerate(ladder) if rung.post_id == post_id), -1)
+    return next((rung for rung in ladder[at + 1 :] if rung.is_available), None)
+
+
+def find_top(ladder: Sequence[Rung]) -> Rung | None:
+    """The highest head there is: the territorial fallback owner (属地兜底), and who is told of a grave case."""
+    available = [rung for rung in ladder if rung.is_available]
+    return min(available, key=lambda rung: rung.level) if available else None
+
+
+def passed_over(ladder: Sequence[Rung], taken: Rung, why: str) -> tuple[Rung, ...]:
+    """The ladder with everybody before a rung marked as passed, so that the first available is the one taken."""
+    at = list(ladder).index(taken)
+    return tuple(
+        replace(rung, is_available=False, passed=why) if index < at and rung.is_available else rung
+        for index, rung in enumerate(ladder)
+    )
+
+
 def find_superior(ladder: Sequence[Rung], level: int) -> Rung | None:
     """The first person above a level who can be told; None is an empty rung, which is itself reported."""
     return next((rung for rung in ladder if rung.level < level and rung.is_available), None)
@@ -106,8 +134,12 @@ def find_superior(ladder: Sequence[Rung], level: int) -> Rung | None:
 def _why(first: Rung, taken: Rung) -> Why:
     if taken is first and taken.rank == "A":
         return Why.PRIMARY_ON_DUTY
+    if first.passed == "settled":
+        return Why.FALLBACK_OWNER
     if taken.cell_code != first.cell_code:
         return Why.PARENT_HEAD
+    if first.passed == "no_ack":
+        return Why.PRIMARY_NO_ACK
     return Why.PRIMARY_ON_LEAVE if first.rank == "A" and first.leave_until is not None else Why.PRIMARY_VACANT
 
 

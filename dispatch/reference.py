@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dispatch.calendars import WorkingCalendar
 from dispatch.deadlines import Limit
+from dispatch.profiles import Profile, find_profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,11 @@ class Reference:
     categories: Mapping[str, Category]
     channels: Mapping[str, Channel]
     jurisdictions: Mapping[str, Jurisdiction]
+    profiles: Mapping[tuple[str, str], Profile] = field(default_factory=dict)
+
+    def profile(self, jurisdiction: str, path: Sequence[str]) -> Profile:
+        """How the office of a cell (given by its path of codes) works."""
+        return find_profile(self.profiles, jurisdiction, path)
 
 
 class ReferenceCache:

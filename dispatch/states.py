@@ -20,6 +20,7 @@ class CaseState(StrEnum):
     HANDLED = "handled"
     CHECKED = "checked"
     CLOSED = "closed"
+    REOPENED = "reopened"
     DECLINED = "declined"
     MERGED = "merged"
     VOIDED = "voided"
@@ -28,7 +29,7 @@ class CaseState(StrEnum):
 FINAL_STATES = frozenset({CaseState.CLOSED, CaseState.DECLINED, CaseState.MERGED, CaseState.VOIDED})
 OPEN_STATES = frozenset(CaseState) - FINAL_STATES
 #: The handling clock H runs in these; it stops at the instant of `report_back`.
-HANDLING_STATES = frozenset({CaseState.DISPATCHED, CaseState.RETURNED, CaseState.HANDLING})
+HANDLING_STATES = frozenset({CaseState.DISPATCHED, CaseState.RETURNED, CaseState.HANDLING, CaseState.REOPENED})
 #: Somebody at the desk has to do the next step.
 TO_DISPATCH_STATES = frozenset({CaseState.REPORTED, CaseState.ACCEPTED, CaseState.VERIFYING, CaseState.FILED})
 #: A redraw of the grid hands these over. In the others the work is done: who did it stays the owner.

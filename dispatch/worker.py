@@ -27,6 +27,7 @@ from dispatch.queries import database_now, responsible_at
 from dispatch.settings import DispatchSettings
 from dispatch.states import CaseState
 from dispatch.storage.statements import statement
+from dispatch.workflow import Move, event_type
 from geo.storage.engine import unavailable
 from geo.storage.uow import WriteUnit, write_unit
 
@@ -166,16 +167,34 @@ async def _tell(unit: WriteUnit, row: dict[str, Any], notifiers: tuple[Notifier,
             await notifier.send(message)
 
 
+#: Acts that the owner must hear of, whoever that is by now.
+_OWNERS_NEWS = frozenset(
+    event_type(move)
+    for move in (
+        Move.RE_DISPATCH,
+        Move.SETTLE,
+        Move.CHECK_FAIL,
+        Move.APPROVE_EXTENSION,
+        Move.REFUSE_EXTENSION,
+        Move.APPROVE_SUSPEND,
+        Move.REFUSE_SUSPEND,
+        Move.RESUME,
+        Move.URGE,
+        Move.SUPERVISE,
+    )
+)
+
+
 def _concerned(row: dict[str, Any]) -> UUID | None:
     match row["type"]:
-        case "case.escalated.v1":
+        case "case.escalated.v1" | "case.escalated_at_once.v1" | "case.not_acknowledged.v1":
             told = row["payload"].get("told_person_id")
             return UUID(told) if told else None
         case "case.dispatched.v1":
             # The head named by the event itself: by now the case may belong to somebody else.
             head = find_head(parse_ladder(row["payload"].get("ladder")))
             return head.rung.person_id if head else row["owner_person_id"]
-        case "case.redispatched.v1" | "case.reworked.v1":
+        case _ if row["type"] in _OWNERS_NEWS:
             owner: UUID | None = row["owner_person_id"]
             return owner
     return None

@@ -1,8 +1,9 @@
-"""The life of a case as one table: which move leads where, what it needs, and what it does to the clocks.
+"""The life of a case as one table: which move leads where, who makes it, what it needs, and what it does to the clocks.
 
-Source: the state machine of grid management (docs/glossary.md explains the words). Two profiles share the table: the
-full line walks every step; the **short line** of a small office accepts, files and dispatches in one act, which is
-then recorded as one event with several moves.
+Source: the state machine of grid management (docs/glossary.md explains the words). docs/workflow.md is generated from
+this table. What a row needs beyond its state is named by its guards, which `dispatch/guards.py` decides. Two lines
+share the table: the **full line** walks every step; the **short line** of a small office accepts, files and dispatches
+in one act, recorded as one event with several moves, and closes without a separate check.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dispatch.states import CaseState
+from dispatch.states import OPEN_STATES, CaseState
 from geo.errors import BadInputError, ConflictError
 
 S = CaseState
@@ -21,75 +22,252 @@ class Move(StrEnum):
     """What somebody does to a case."""
 
     REPORT = "report"
+    SELF_HANDLE = "self_handle"
+    SAMPLE_OK = "sample_ok"
+    SAMPLE_BAD = "sample_bad"
     ACCEPT = "accept"
     DECLINE = "decline"
+    SEND_VERIFY = "send_verify"
+    VERIFY_DONE = "verify_done"
+    VERIFY_TIMEOUT = "verify_timeout"
     FILE = "file"
     REFUSE_FILE = "refuse_file"
+    VOID = "void"
     DISPATCH = "dispatch"
     ACKNOWLEDGE = "acknowledge"
+    NO_ACK = "no_ack"
     RETURN = "return"
     RE_DISPATCH = "re_dispatch"
+    SETTLE = "settle"
     REPORT_BACK = "report_back"
+    REQUEST_EXTENSION = "request_extension"
+    APPROVE_EXTENSION = "approve_extension"
+    REFUSE_EXTENSION = "refuse_extension"
+    REQUEST_SUSPEND = "request_suspend"
+    APPROVE_SUSPEND = "approve_suspend"
+    REFUSE_SUSPEND = "refuse_suspend"
+    RESUME = "resume"
     CHECK_PASS = "check_pass"  # noqa: S105 - a move, not a secret
     CHECK_FAIL = "check_fail"
     CLOSE = "close"
-    VOID = "void"
+    SATISFIED = "follow_up_satisfied"
+    UNREACHABLE = "follow_up_unreachable"
+    DISSATISFIED = "follow_up_dissatisfied"
+    APPEAL = "appeal"
+    UPHOLD_APPEAL = "uphold_appeal"
+    REFUSE_APPEAL = "refuse_appeal"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
+    URGE = "urge"
+    SUPERVISE = "supervise"
+    ANSWER_SUPERVISION = "answer_supervision"
+    ESCALATE_NOW = "escalate_now"
 
 
 class Clock(StrEnum):
     """What a move does to the handling clock H.
 
-    A return never buys time: RUNS_ON keeps the due instant as it was.
+    A return never buys time: RUNS_ON keeps the due instant as it was. Only EXTEND and PAUSE make it later, and both
+    are approvals that leave a record; RENEW begins another clock epoch and leaves the old one as it ended.
     """
 
     NONE = "none"
     START = "start"
     RUNS_ON = "runs_on"
+    EXTEND = "extend"
+    PAUSE = "pause"
+    GO_ON = "go_on"
+    RENEW = "renew"
     STOP = "stop"
+
+
+class Stage(StrEnum):
+    """Clocks of single steps; at most one runs at a time, and which one follows from the state."""
+
+    ACCEPT = "accept"
+    VERIFY = "verify"
+    DISPATCH = "dispatch"
+    ACKNOWLEDGE = "acknowledge"
+    CHECK = "check"
+
+
+#: The stage clock that runs while a case is in a state; entering the state starts it, leaving it stops it.
+STAGE_OF = {
+    S.REPORTED: Stage.ACCEPT,
+    S.VERIFYING: Stage.VERIFY,
+    S.FILED: Stage.DISPATCH,
+    S.DISPATCHED: Stage.ACKNOWLEDGE,
+    S.HANDLED: Stage.CHECK,
+}
+
+
+class Guard(StrEnum):
+    """What a move needs beyond its state; decided in `dispatch/guards.py`."""
+
+    BEFORE_DUE = "before_due"
+    EXTENSIONS_LEFT = "extensions_left"
+    NEVER_SUSPENDED = "never_suspended"
+    NOTHING_ASKED = "nothing_asked"
+    EXTENSION_ASKED = "extension_asked"
+    SUSPENSION_ASKED = "suspension_asked"
+    APPEAL_ASKED = "appeal_asked"
+    RETURNS_LEFT = "returns_left"
+    THIRD_RETURN = "third_return"
+    NOT_RECEIVER = "not_receiver"
+    CLOSED_LATE = "closed_late"
+    NOT_EXEMPT = "not_exempt"
+    SUPERVISED = "supervised"
+    NOT_SUPERVISED = "not_supervised"
+
+
+class Who(StrEnum):
+    """Who makes a move: kinds of posts, and the system itself."""
+
+    CHANNEL = "channel"
+    SYSTEM = "system"
+    GRID_HEAD = "grid_head"
+    HANDLER = "department_handler"
+    ASSISTANT = "assistant"
+    ACCEPTOR = "acceptor"
+    SHIFT_LEADER = "shift_leader"
+    DISPATCHER = "dispatcher"
+    EVALUATOR = "evaluator"
+    LEADER = "leader"
+
+
+class Line(StrEnum):
+    """Which steps an office walks separately."""
+
+    FULL = "full"
+    SHORT = "short"
+
+
+class Source(StrEnum):
+    """Where a row comes from: the trade's specification, or a decision of this project that completes it."""
+
+    SPECIFIED = "S"
+    DECIDED = "D"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One row of the table. ``stamp`` is the column of the case that keeps the instant of the move."""
+    """One row of the table.
+
+    ``target`` None leaves the state as it is; ``stamp`` is the column of the case that keeps the instant of the move.
+    """
 
     move: Move
     sources: frozenset[CaseState]
-    target: CaseState
+    target: CaseState | None
+    event: str
+    who: tuple[Who, ...]
     clock: Clock = Clock.NONE
     stamp: str | None = None
     needs_reason: bool = False
+    guards: tuple[Guard, ...] = ()
+    source: Source = Source.SPECIFIED
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether only the system makes this move."""
+        return self.who == (Who.SYSTEM,)
+
+    def leads_to(self, state: CaseState) -> CaseState:
+        """State after the move."""
+        return state if self.target is None else self.target
 
 
 def _row(
     move: Move,
-    sources: tuple[CaseState, ...],
-    target: CaseState,
+    sources: Iterable[CaseState],
+    target: CaseState | None,
+    event: str,
+    who: tuple[Who, ...],
     clock: Clock = Clock.NONE,
     stamp: str | None = None,
-    *,
-    needs_reason: bool = False,
+    *guards: Guard,
+    reason: bool = False,
+    source: Source = Source.SPECIFIED,
 ) -> Transition:
     return Transition(
-        move=move, sources=frozenset(sources), target=target, clock=clock, stamp=stamp, needs_reason=needs_reason
+        move=move,
+        sources=frozenset(sources),
+        target=target,
+        event=event,
+        who=who,
+        clock=clock,
+        stamp=stamp,
+        needs_reason=reason,
+        guards=guards,
+        source=source,
     )
 
 
+_C, _G, _M, _W = Clock, Guard, Move, Who
+_FIELD = (_W.GRID_HEAD, _W.HANDLER)
+_DESK = (_W.ACCEPTOR, _W.DISPATCHER)
+_HEADS = (_W.SHIFT_LEADER,)
+_APPROVERS = (_W.DISPATCHER, _W.LEADER)
+_CLERKS = (_W.ACCEPTOR,)
+_SYSTEM = (_W.SYSTEM,)
+_D = Source.DECIDED
+
+# fmt: off
 TRANSITIONS: tuple[Transition, ...] = (
-    _row(Move.REPORT, (), S.REPORTED, stamp="reported_at"),
-    _row(Move.ACCEPT, (S.REPORTED,), S.ACCEPTED, stamp="accepted_at"),
-    _row(Move.DECLINE, (S.REPORTED,), S.DECLINED, needs_reason=True),
-    _row(Move.FILE, (S.ACCEPTED,), S.FILED, stamp="filed_at"),
-    _row(Move.REFUSE_FILE, (S.ACCEPTED,), S.DECLINED, needs_reason=True),
-    _row(Move.VOID, (S.ACCEPTED, S.FILED), S.VOIDED, Clock.STOP, needs_reason=True),
-    _row(Move.DISPATCH, (S.FILED,), S.DISPATCHED, Clock.START, stamp="dispatched_at"),
-    _row(Move.ACKNOWLEDGE, (S.DISPATCHED,), S.HANDLING, Clock.RUNS_ON, stamp="acknowledged_at"),
-    _row(Move.RETURN, (S.DISPATCHED,), S.RETURNED, Clock.RUNS_ON, needs_reason=True),
-    _row(Move.RE_DISPATCH, (S.RETURNED,), S.DISPATCHED, Clock.RUNS_ON),
-    _row(Move.REPORT_BACK, (S.HANDLING,), S.HANDLED, Clock.STOP, stamp="handled_at"),
-    _row(Move.CHECK_PASS, (S.HANDLED,), S.CHECKED, stamp="checked_at"),
-    _row(Move.CHECK_FAIL, (S.HANDLED,), S.HANDLING, Clock.RUNS_ON, needs_reason=True),
-    _row(Move.CLOSE, (S.HANDLED, S.CHECKED), S.CLOSED, stamp="closed_at"),
+    _row(_M.REPORT, (), S.REPORTED, "reported", (_W.CHANNEL,), stamp="reported_at"),
+    _row(_M.SELF_HANDLE, (), S.SELF_HANDLED, "self_handled", (_W.GRID_HEAD, _W.ASSISTANT), stamp="reported_at"),
+    _row(_M.SAMPLE_OK, (S.SELF_HANDLED,), S.CLOSED, "sample_passed", _CLERKS, stamp="closed_at"),
+    _row(_M.SAMPLE_BAD, (S.SELF_HANDLED,), S.REPORTED, "sample_failed", _CLERKS, reason=True),
+    _row(_M.ACCEPT, (S.REPORTED,), S.ACCEPTED, "accepted", (_W.ACCEPTOR, _W.SYSTEM), stamp="accepted_at"),
+    _row(_M.DECLINE, (S.REPORTED,), S.DECLINED, "declined", _CLERKS, reason=True),
+    _row(_M.FILE, (S.ACCEPTED,), S.FILED, "filed", _HEADS, stamp="filed_at"),
+    _row(_M.SEND_VERIFY, (S.ACCEPTED,), S.VERIFYING, "verification_asked", _CLERKS),
+    _row(_M.VERIFY_DONE, (S.VERIFYING,), S.ACCEPTED, "verified", (_W.GRID_HEAD, _W.ASSISTANT)),
+    _row(_M.VERIFY_TIMEOUT, (S.VERIFYING,), S.ACCEPTED, "verification_missed", _SYSTEM),
+    _row(_M.REFUSE_FILE, (S.ACCEPTED,), S.DECLINED, "filing_refused", _HEADS, reason=True),
+    _row(_M.VOID, (S.ACCEPTED, S.FILED), S.VOIDED, "voided", _HEADS, _C.STOP, reason=True),
+    _row(_M.DISPATCH, (S.FILED,), S.DISPATCHED, "dispatched", (_W.DISPATCHER, _W.SYSTEM), _C.START, "dispatched_at"),
+    _row(_M.ACKNOWLEDGE, (S.DISPATCHED,), S.HANDLING, "acknowledged", _FIELD, _C.RUNS_ON, "acknowledged_at",
+         _G.NOT_RECEIVER),
+    _row(_M.NO_ACK, (S.DISPATCHED,), S.DISPATCHED, "not_acknowledged", _SYSTEM, _C.RUNS_ON),
+    _row(_M.RETURN, (S.DISPATCHED,), S.RETURNED, "returned", _FIELD, _C.RUNS_ON, None, _G.RETURNS_LEFT, reason=True),
+    _row(_M.RE_DISPATCH, (S.RETURNED, S.REOPENED), S.DISPATCHED, "redispatched", (_W.DISPATCHER,), _C.RUNS_ON, None,
+         _G.RETURNS_LEFT),
+    _row(_M.SETTLE, (S.RETURNED,), S.DISPATCHED, "settled", _HEADS, _C.RUNS_ON, None, _G.THIRD_RETURN, reason=True),
+    _row(_M.REPORT_BACK, (S.HANDLING,), S.HANDLED, "handled", _FIELD, _C.STOP, "handled_at"),
+    _row(_M.REQUEST_EXTENSION, (S.HANDLING,), None, "extension_asked", _FIELD, _C.RUNS_ON, None,
+         _G.NOTHING_ASKED, _G.EXTENSIONS_LEFT, _G.BEFORE_DUE, reason=True),
+    _row(_M.APPROVE_EXTENSION, (S.HANDLING,), None, "extended", (_W.DISPATCHER,), _C.EXTEND, None, _G.EXTENSION_ASKED),
+    _row(_M.REFUSE_EXTENSION, (S.HANDLING,), None, "extension_refused", (_W.DISPATCHER,), _C.RUNS_ON, None,
+         _G.EXTENSION_ASKED, reason=True),
+    _row(_M.REQUEST_SUSPEND, (S.HANDLING,), None, "suspension_asked", _FIELD, _C.RUNS_ON, None,
+         _G.NOTHING_ASKED, _G.NEVER_SUSPENDED, reason=True),
+    _row(_M.APPROVE_SUSPEND, (S.HANDLING,), S.SUSPENDED, "suspended", _APPROVERS, _C.PAUSE, None, _G.SUSPENSION_ASKED),
+    _row(_M.REFUSE_SUSPEND, (S.HANDLING,), None, "suspension_refused", _APPROVERS, _C.RUNS_ON, None,
+         _G.SUSPENSION_ASKED, reason=True),
+    _row(_M.RESUME, (S.SUSPENDED,), S.HANDLING, "resumed", (*_FIELD, _W.DISPATCHER, _W.SYSTEM), _C.GO_ON),
+    _row(_M.CHECK_PASS, (S.HANDLED,), S.CHECKED, "checked", (_W.ASSISTANT, _W.EVALUATOR), stamp="checked_at"),
+    _row(_M.CHECK_FAIL, (S.HANDLED,), S.HANDLING, "reworked", (_W.ASSISTANT, _W.EVALUATOR), _C.RUNS_ON, reason=True),
+    _row(_M.CLOSE, (S.HANDLED, S.CHECKED), S.CLOSED, "closed", (_W.SHIFT_LEADER, _W.ACCEPTOR, _W.SYSTEM), _C.NONE,
+         "closed_at", _G.NOT_RECEIVER),
+    _row(_M.SATISFIED, (S.CLOSED,), None, "satisfied", _CLERKS),
+    _row(_M.UNREACHABLE, (S.CLOSED,), None, "unreachable", _CLERKS),
+    _row(_M.DISSATISFIED, (S.CLOSED,), S.REOPENED, "reopened", _CLERKS, _C.RENEW, reason=True),
+    _row(_M.APPEAL, (S.CLOSED,), None, "appealed", (_W.HANDLER,), _C.NONE, None,
+         _G.CLOSED_LATE, _G.NOTHING_ASKED, _G.NOT_EXEMPT, reason=True),
+    _row(_M.UPHOLD_APPEAL, (S.CLOSED,), None, "appeal_upheld", (_W.EVALUATOR,), _C.NONE, None, _G.APPEAL_ASKED),
+    _row(_M.REFUSE_APPEAL, (S.CLOSED,), None, "appeal_refused", (_W.EVALUATOR,), _C.NONE, None, _G.APPEAL_ASKED,
+         reason=True),
+    _row(_M.MERGE, (S.REPORTED, S.ACCEPTED, S.FILED), S.MERGED, "merged", _DESK, _C.STOP),
+    _row(_M.UNMERGE, (S.MERGED,), S.REPORTED, "unmerged", _DESK, reason=True, source=_D),
+    _row(_M.URGE, OPEN_STATES, None, "urged", (*_DESK, _W.SHIFT_LEADER)),
+    _row(_M.SUPERVISE, OPEN_STATES, None, "supervised", (_W.SHIFT_LEADER, _W.LEADER), _C.NONE, None,
+         _G.NOT_SUPERVISED, reason=True),
+    _row(_M.ANSWER_SUPERVISION, OPEN_STATES, None, "supervision_answered", _FIELD, _C.NONE, None, _G.SUPERVISED,
+         reason=True, source=_D),
+    _row(_M.ESCALATE_NOW, OPEN_STATES, None, "escalated_at_once", (*_DESK, _W.SHIFT_LEADER), reason=True),
 )
+# fmt: on
 
 _BY_MOVE = {row.move: row for row in TRANSITIONS}
 
@@ -98,28 +276,15 @@ _SHORT_LINE: dict[tuple[CaseState, Move], tuple[Move, ...]] = {
     (S.REPORTED, Move.DISPATCH): (Move.ACCEPT, Move.FILE, Move.DISPATCH),
     (S.ACCEPTED, Move.DISPATCH): (Move.FILE, Move.DISPATCH),
 }
+#: Full line: what the short line may do and an office with separate checking may not.
+_SHORT_ONLY = frozenset({(S.HANDLED, Move.CLOSE)})
 
 AUTOMATIC_LINE = (Move.REPORT, Move.ACCEPT, Move.FILE, Move.DISPATCH)
 
-#: Facts of the history that lie over the states.
-OVERLAYS = frozenset({"escalate"})
+#: Facts of the history that lie over the states and that nobody asks for as a move.
+OVERLAYS = frozenset({"escalate", "hand_over", "follow"})
 
-EVENT_OF = {
-    Move.REPORT: "reported",
-    Move.ACCEPT: "accepted",
-    Move.DECLINE: "declined",
-    Move.FILE: "filed",
-    Move.REFUSE_FILE: "filing_refused",
-    Move.VOID: "voided",
-    Move.DISPATCH: "dispatched",
-    Move.ACKNOWLEDGE: "acknowledged",
-    Move.RETURN: "returned",
-    Move.RE_DISPATCH: "redispatched",
-    Move.REPORT_BACK: "handled",
-    Move.CHECK_PASS: "checked",
-    Move.CHECK_FAIL: "reworked",
-    Move.CLOSE: "closed",
-}
+EVENT_OF = {row.move: row.event for row in TRANSITIONS}
 
 
 def parse_move(name: str) -> Move:
@@ -138,18 +303,29 @@ def parse_move(name: str) -> Move:
         ) from None
 
 
+def row_of(move: Move) -> Transition:
+    """The row of a move."""
+    return _BY_MOVE[move]
+
+
 def event_type(move: Move) -> str:
     """Name of the event that a move leaves: past tense, with the version of its payload."""
     return f"case.{EVENT_OF[move]}.v1"
 
 
-def allowed_moves(state: CaseState) -> tuple[Move, ...]:
-    """Moves possible from a state, short line included, in the order of the table."""
-    direct = [row.move for row in TRANSITIONS if state in row.sources]
+def allowed_moves(state: CaseState, line: Line = Line.SHORT) -> tuple[Move, ...]:
+    """Moves possible from a state as far as the state decides, in the order of the table; guards come on top."""
+    direct = [
+        row.move
+        for row in TRANSITIONS
+        if state in row.sources and (line is Line.SHORT or (state, row.move) not in _SHORT_ONLY)
+    ]
+    if line is Line.FULL:
+        return tuple(direct)
     return (*direct, *(move for (source, move) in _SHORT_LINE if source == state and move not in direct))
 
 
-def plan(state: CaseState, move: Move) -> tuple[Transition, ...]:
+def plan(state: CaseState, move: Move, line: Line = Line.SHORT) -> tuple[Transition, ...]:
     """The transitions that one act consists of.
 
     Examples
@@ -164,17 +340,15 @@ def plan(state: CaseState, move: Move) -> tuple[Transition, ...]:
     ConflictError
         ``dispatch.illegal_transition`` with the moves that are possible instead.
     """
-    moves = _SHORT_LINE.get((state, move), (move,))
-    rows = tuple(_BY_MOVE[name] for name in moves)
-    if state not in rows[0].sources:
+    if move not in allowed_moves(state, line):
         raise ConflictError(
             "dispatch.illegal_transition",
             pointer="/move",
             move=move.value,
             state=state.value,
-            allowed=[name.value for name in allowed_moves(state)],
+            allowed=[name.value for name in allowed_moves(state, line)],
         )
-    return rows
+    return tuple(_BY_MOVE[name] for name in _SHORT_LINE.get((state, move), (move,)))
 
 
 def replay(acts: Iterable[Iterable[str]]) -> CaseState:
@@ -194,7 +368,7 @@ def replay(acts: Iterable[Iterable[str]]) -> CaseState:
             raise ConflictError(
                 "dispatch.illegal_transition", move=name, state=str(state), allowed=list(map(str, row.sources))
             )
-        state = row.target
+        state = row.target if state is None else row.leads_to(state)
     if state is None:
         raise BadInputError("dispatch.empty_history")
     return state

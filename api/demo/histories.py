@@ -38,9 +38,7 @@ DESK = _act((Move.ACCEPT, Move.FILE, Move.DISPATCH), CaseState.DISPATCHED, "oper
 RETURN = _act((Move.RETURN,), CaseState.RETURNED, "person", "return")
 RE_DISPATCH = _act((Move.RE_DISPATCH,), CaseState.DISPATCHED, "operator")
 ACKNOWLEDGE = _act((Move.ACKNOWLEDGE,), CaseState.HANDLING, "person")
-SUSPEND = Act(
-    type="case.suspended.v1", moves=("suspend",), target=CaseState.SUSPENDED, actor="operator", says="suspend"
-)
+SUSPEND = _act((Move.REQUEST_SUSPEND, Move.APPROVE_SUSPEND), CaseState.SUSPENDED, "operator", "suspend")
 REPORT_BACK = _act((Move.REPORT_BACK,), CaseState.HANDLED, "person", "result")
 CHECK_FAIL = _act((Move.CHECK_FAIL,), CaseState.HANDLING, "operator", "rework")
 CHECK_PASS = _act((Move.CHECK_PASS,), CaseState.CHECKED, "operator")

@@ -13,16 +13,18 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
-from api.container import Reading, Wired, Writing
+from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import case_json, detail_json, feature_json, instant
 from api.schemas import CaseDetailOut, CaseListOut, Code, InboxesOut, MoveIn, SoundText, problems
 from dispatch.case_views import CaseFilter, Inbox
+from dispatch.guards import possible_moves
 from dispatch.moves import Actor, MoveRequest, make_move
-from dispatch.queries import MOST_PER_PAGE, count_inboxes, database_now, get_case, list_cases
+from dispatch.queries import MOST_PER_PAGE, CaseDetail, count_inboxes, database_now, get_case, list_cases
 from dispatch.states import CaseState
 from dispatch.workflow import parse_move
 from geo.errors import BadInputError, Fault, InvalidRequestError
+from geo.storage.uow import Unit
 
 router = APIRouter(tags=["cases"])
 
@@ -180,12 +182,11 @@ async def read_case(
     request: Request,
     ref: Code,
     unit: Reading,
+    container: Wired,
     caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
 ) -> Response:
     """A case with its history and the moves possible now; the ETag is the version that a move must name."""
-    detail = await get_case(unit, ref, channel=caller.sees_channel)
-    locale = locale_of(request)
-    return json_answer(detail_json(detail.case, detail.events, locale), locale=locale, ETag=quoted(detail.case.version))
+    return await _detail(request, unit, container, await get_case(unit, ref, channel=caller.sees_channel))
 
 
 @router.post(
@@ -222,9 +223,19 @@ async def create_move(
             result=body.result,
             condition=body.condition,
             channel=caller.sees_channel,
+            until=body.until,
+            into=body.into,
         ),
         await container.reference.get(),
     )
-    detail = await get_case(unit, ref)
+    return await _detail(request, unit, container, await get_case(unit, ref))
+
+
+async def _detail(request: Request, unit: Unit, container: Container, detail: CaseDetail) -> Response:
     locale = locale_of(request)
-    return json_answer(detail_json(detail.case, detail.events, locale), locale=locale, ETag=quoted(detail.case.version))
+    case = detail.case
+    profile = (await container.reference.get()).profile(
+        container.settings.jurisdiction, [cell["code"] for cell in case.chain]
+    )
+    moves = possible_moves(case.facts(await database_now(unit)), profile.line)
+    return json_answer(detail_json(case, detail.events, locale, moves), locale=locale, ETag=quoted(case.version))

@@ -22,6 +22,10 @@ k.name_zh AS category_zh, k.name_en AS category_en, c.condition_number AS condit
 c.reported_at, c.dispatched_at, c.acknowledged_at, c.handled_at, c.closed_at, c.suspended_until, c.due_at,
 c.due_provisional, c.warn_at, c.is_on_time, ST_X(c.location) AS lon, ST_Y(c.location) AS lat, c.coord_sys,
 c.located_how AS how, coalesce(c.nearest, '[]') AS nearest, c.owner_post_id, coalesce(c.owner_ladder, '[]') AS ladder,
+c.clock_epoch, c.return_count, c.rework_count, c.extension_count, c.suspend_count, c.asked, c.is_exempt, c.follow_up,
+c.received_by, c.supervised_until, c.stage_clock, c.stage_due_at,
+(SELECT p.ref FROM dispatch.dispatch_case AS p WHERE p.id = c.parent_case_id) AS follows,
+ARRAY(SELECT f.ref FROM dispatch.dispatch_case AS f WHERE f.parent_case_id = c.id ORDER BY f.ref) AS followers,
 coalesce(chain.cells, '[]') AS chain
 """
 _SOURCES = """
@@ -48,7 +52,7 @@ _INBOX = {
     Inbox.OUT_OF_GRID: _in_states(TO_DISPATCH_STATES) + " AND c.located_how <> 'covers'",
     # The overdue stay here: a case must not leave the inbox that somebody watches by getting worse.
     Inbox.DUE_SOON: _in_states(HANDLING_STATES) + " AND c.warn_at <= now()",
-    Inbox.RETURNED: "c.state = 'returned'",
+    Inbox.RETURNED: "c.state IN ('returned', 'reopened')",
 }
 
 
@@ -64,8 +68,6 @@ _CONDITIONS = {
     "jurisdiction": "c.jurisdiction = %(jurisdiction)s",
     "box": "c.location && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)",
 }
-
-
 # A box whose west lies east of its east crosses the antimeridian (RFC 7946 §5.2).
 _ACROSS = (
     "(c.location && ST_MakeEnvelope(%(west)s, %(south)s, 180, %(north)s, 4326)"
@@ -168,6 +170,23 @@ async def lock_case(unit: WriteUnit, ref: str) -> dict[str, Any] | None:
         return await cursor.fetchone()
 
 
+async def lock_cases(unit: WriteUnit, refs: Sequence[str]) -> None:
+    """Lock several cases in one order, whoever asks."""
+    driver = await unit.driver()
+    await driver.execute(
+        "SELECT 1 FROM dispatch.dispatch_case WHERE ref = ANY (%s) ORDER BY ref FOR UPDATE", (list(refs),)
+    )
+
+
+async def find_followers(unit: Unit, case_id: UUID) -> list[UUID]:
+    """Cases merged into this one."""
+    driver = await unit.driver()
+    rows = await (
+        await driver.execute("SELECT id FROM dispatch.dispatch_case WHERE parent_case_id = %s ORDER BY ref", (case_id,))
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 async def _views(unit: Unit, query: str, values: dict[str, Any], as_of: datetime) -> list[CaseView]:
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
@@ -181,10 +200,17 @@ def _view(row: dict[str, Any], as_of: datetime) -> CaseView:
         **{
             **row,
             "state": state,
-            "light": light(state, due_at=row["due_at"], warn_at=row["warn_at"], as_of=as_of),
+            "light": light(
+                state,
+                due_at=row["due_at"],
+                warn_at=row["warn_at"],
+                as_of=as_of,
+                is_supervised=row["supervised_until"] is not None,
+            ),
             "ledgers": tuple(row["ledgers"]),
             "chain": tuple(row["chain"]),
             "nearest": tuple(row["nearest"]),
             "ladder": tuple(row["ladder"]),
+            "followers": tuple(row["followers"]),
         }
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 
 from sqlalchemy import select
 
 from dispatch.calendars import DEFAULT_HOURS, CalendarDay, DayKind, HourRange, working_calendar
 from dispatch.deadlines import Limit, LimitUnit
+from dispatch.profiles import Profile
 from dispatch.reference import Category, Channel, Condition, Jurisdiction, Reference
 from dispatch.storage.tables import (
     CalendarDayRow,
@@ -15,8 +17,10 @@ from dispatch.storage.tables import (
     CategoryConditionRow,
     CategoryRow,
     ChannelRow,
+    ProfileRow,
     WorkingHoursRow,
 )
+from dispatch.workflow import Line
 from geo.storage.tables import JurisdictionRow
 from geo.storage.uow import Unit
 
@@ -50,7 +54,28 @@ async def load_reference(unit: Unit) -> Reference:
         row.code: Channel(code=row.code, name_zh=row.name_zh, name_en=row.name_en, start_rule=row.start_rule)
         for row in await connection.execute(select(ChannelRow.__table__))
     }
-    return Reference(categories=categories, channels=channels, jurisdictions=await _load_jurisdictions(unit))
+    return Reference(
+        categories=categories,
+        channels=channels,
+        jurisdictions=await _load_jurisdictions(unit),
+        profiles=await _load_profiles(unit),
+    )
+
+
+async def _load_profiles(unit: Unit) -> dict[tuple[str, str], Profile]:
+    return {
+        (row.jurisdiction, row.cell_code): Profile(
+            line=Line(row.line),
+            dispatches_itself=row.dispatches_itself,
+            accept=timedelta(minutes=row.accept_minutes),
+            verify=timedelta(minutes=row.verify_minutes),
+            dispatch=timedelta(minutes=row.dispatch_minutes),
+            acknowledge=timedelta(minutes=row.acknowledge_minutes),
+            check=timedelta(minutes=row.check_minutes),
+            supervision=timedelta(minutes=row.supervision_minutes),
+        )
+        for row in await unit.connection.execute(select(ProfileRow.__table__))
+    }
 
 
 async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:

@@ -6,9 +6,7 @@ Codes, not row ids, tie posts and cases to cells: a cell's row belongs to one gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime, time
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,40 +20,68 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    Numeric,
     SmallInteger,
     Text,
     UniqueConstraint,
     func,
-    literal_column,
 )
 from sqlalchemy import (
     text as sql,
 )
-from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
+from dispatch.guards import Request
 from dispatch.states import HAND_OVER_STATES, OPEN_STATES, CaseState, Origin
+from dispatch.storage.ledger_tables import CaseEpochRow, CaseExtensionRow, CasePauseRow, CaseUndoRow
+from dispatch.storage.reference_tables import (
+    POST_KINDS,
+    SCHEMA,
+    AppointmentRow,
+    CalendarDayRow,
+    CalendarYearRow,
+    CategoryConditionRow,
+    CategoryRow,
+    ChannelRow,
+    DepartmentRow,
+    LeaveRow,
+    PersonRow,
+    PostRow,
+    ProfileRow,
+    WorkingHoursRow,
+    one_of,
+)
 from geo.storage.base import Base
 from geo.storage.tables import INSTANT
 
-SCHEMA = "dispatch"
-
-POST_KINDS = (
-    "grid_head",
-    "assistant",
-    "building_head",
-    "street_head",
-    "acceptor",
-    "shift_leader",
-    "dispatcher",
-    "department_handler",
-    "evaluator",
-    "leader",
-    "volunteer_group",
-)
+__all__ = [
+    "POST_KINDS",
+    "SCHEMA",
+    "AppointmentRow",
+    "CalendarDayRow",
+    "CalendarYearRow",
+    "CaseEpochRow",
+    "CaseEventRow",
+    "CaseExtensionRow",
+    "CasePauseRow",
+    "CaseRow",
+    "CaseUndoRow",
+    "CategoryConditionRow",
+    "CategoryRow",
+    "ChannelRow",
+    "DepartmentRow",
+    "EscalationRow",
+    "LeaveRow",
+    "NotificationRow",
+    "OutboxRow",
+    "PersonRow",
+    "PostRow",
+    "ProfileRow",
+    "WorkerSignalRow",
+    "WorkingHoursRow",
+]
 
 
 class Xid8(UserDefinedType[int]):
@@ -72,204 +98,10 @@ class Xid8(UserDefinedType[int]):
 ischema_names["xid8"] = Xid8
 
 
-def _one_of(column: str, values: Iterable[str]) -> str:
-    quoted = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({quoted})"
-
-
-class DepartmentRow(Base):
-    """A line department (条) that handles cases: urban management, sanitation, greening …"""
-
-    __tablename__ = "department"
-    __table_args__ = ({"schema": SCHEMA},)
-
-    code: Mapped[str] = mapped_column(Text, primary_key=True)
-    name_zh: Mapped[str] = mapped_column(Text)
-    name_en: Mapped[str] = mapped_column(Text)
-
-
-class CategoryRow(Base):
-    """Major and minor classes; parts, events and social-governance classes share one tree."""
-
-    __tablename__ = "category"
-    __table_args__ = (
-        CheckConstraint("kind IN ('part', 'event', 'social')", name="kind"),
-        {"schema": SCHEMA},
-    )
-
-    code: Mapped[str] = mapped_column(Text, primary_key=True)
-    code_system: Mapped[str] = mapped_column(Text, server_default="gridward")
-    kind: Mapped[str] = mapped_column(Text)
-    parent: Mapped[str | None] = mapped_column(ForeignKey("dispatch.category.code"))
-    name_zh: Mapped[str] = mapped_column(Text)
-    name_en: Mapped[str] = mapped_column(Text)
-    is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
-
-
-class CategoryConditionRow(Base):
-    """A filing condition of a minor class; the handling limit belongs to (category, condition)."""
-
-    __tablename__ = "category_condition"
-    __table_args__ = (
-        CheckConstraint("limit_unit IN ('urgent_hour', 'working_hour', 'working_day', 'natural_day')", name="unit"),
-        CheckConstraint("limit_value > 0", name="limit_positive"),
-        Index("ix_category_condition_one_default", "category_code", unique=True, postgresql_where=sql("is_default")),
-        {"schema": SCHEMA},
-    )
-
-    category_code: Mapped[str] = mapped_column(ForeignKey("dispatch.category.code"), primary_key=True)
-    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    name_zh: Mapped[str] = mapped_column(Text)
-    name_en: Mapped[str] = mapped_column(Text)
-    limit_value: Mapped[Decimal] = mapped_column(Numeric(8, 2))
-    limit_unit: Mapped[str] = mapped_column(Text)
-    is_default: Mapped[bool] = mapped_column(server_default=sql("false"))
-
-
-class ChannelRow(Base):
-    """Where reports come in: hotline, city app, patrol, camera; an import has its own."""
-
-    __tablename__ = "channel"
-    __table_args__ = (
-        CheckConstraint("code ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$'", name="code"),
-        CheckConstraint("start_rule IN ('dispatch', 'next_day')", name="start_rule"),
-        {"schema": SCHEMA},
-    )
-
-    code: Mapped[str] = mapped_column(Text, primary_key=True)
-    name_zh: Mapped[str] = mapped_column(Text)
-    name_en: Mapped[str] = mapped_column(Text)
-    start_rule: Mapped[str] = mapped_column(Text, server_default="dispatch")
-
-
-class CalendarDayRow(Base):
-    """A day that the official yearly table names: a holiday, or a make-up workday."""
-
-    __tablename__ = "calendar_day"
-    __table_args__ = (
-        CheckConstraint("kind IN ('workday', 'holiday', 'morning', 'afternoon')", name="kind"),
-        {"schema": SCHEMA},
-    )
-
-    jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"), primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(Text, server_default="")
-
-
-class CalendarYearRow(Base):
-    """A year whose official table is loaded; deadlines that reach any other year are provisional (暂定)."""
-
-    __tablename__ = "calendar_year"
-    __table_args__ = ({"schema": SCHEMA},)
-
-    jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"), primary_key=True)
-    year: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    loaded_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
-
-
-class WorkingHoursRow(Base):
-    """The spans of a working day, wall-clock in the jurisdiction's zone."""
-
-    __tablename__ = "working_hours"
-    __table_args__ = (CheckConstraint("starts < ends OR ends = '00:00'", name="order"), {"schema": SCHEMA})
-
-    jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"), primary_key=True)
-    starts: Mapped[time] = mapped_column(primary_key=True)
-    ends: Mapped[time]
-
-
-class PersonRow(Base):
-    """Somebody who can hold a post."""
-
-    __tablename__ = "person"
-    __table_args__ = ({"schema": SCHEMA},)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"))
-    name: Mapped[str] = mapped_column(Text)
-    phone: Mapped[str | None] = mapped_column(Text)
-    is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
-
-
-class PostRow(Base):
-    """A typed post of a cell or a department; rank A is the primary, rank B the backup."""
-
-    __tablename__ = "post"
-    __table_args__ = (
-        CheckConstraint(_one_of("kind", POST_KINDS), name="kind"),
-        CheckConstraint("rank IN ('A', 'B')", name="rank"),
-        CheckConstraint("kind <> 'grid_head' OR cell_code IS NOT NULL", name="grid_head_has_cell"),
-        CheckConstraint("valid_until > valid_from", name="validity_order"),
-        # One A post and one B post per cell at any instant: two primary heads would mean that nobody is.
-        ExcludeConstraint(
-            (literal_column("jurisdiction"), "="),
-            (literal_column("cell_code"), "="),
-            (literal_column("rank"), "="),
-            (literal_column("tstzrange(valid_from, valid_until)"), "&&"),
-            where=sql("kind = 'grid_head'"),
-            using="gist",
-            name="ex_post_one_head",
-        ),
-        Index("ix_post_cell", "jurisdiction", "cell_code", postgresql_where=sql("kind = 'grid_head'")),
-        {"schema": SCHEMA},
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"))
-    kind: Mapped[str] = mapped_column(Text)
-    rank: Mapped[str] = mapped_column(Text, server_default="A")
-    cell_code: Mapped[str | None] = mapped_column(Text)
-    department_code: Mapped[str | None] = mapped_column(ForeignKey("dispatch.department.code"))
-    title_zh: Mapped[str] = mapped_column(Text)
-    title_en: Mapped[str] = mapped_column(Text)
-    valid_from: Mapped[datetime] = mapped_column(INSTANT)
-    valid_until: Mapped[datetime | None] = mapped_column(INSTANT)
-
-
-class AppointmentRow(Base):
-    """Who holds a post, from when until when."""
-
-    __tablename__ = "appointment"
-    __table_args__ = (
-        CheckConstraint("valid_until > valid_from", name="validity_order"),
-        ExcludeConstraint(
-            (literal_column("post_id"), "="),
-            (literal_column("tstzrange(valid_from, valid_until)"), "&&"),
-            using="gist",
-            name="ex_appointment_one_holder",
-        ),
-        # The exclusion constraint's GiST index could answer, at several times the price; this is asked per report.
-        Index("ix_appointment_post", "post_id"),
-        {"schema": SCHEMA},
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    post_id: Mapped[int] = mapped_column(ForeignKey("dispatch.post.id"))
-    person_id: Mapped[UUID] = mapped_column(ForeignKey("dispatch.person.id"))
-    valid_from: Mapped[datetime] = mapped_column(INSTANT)
-    valid_until: Mapped[datetime | None] = mapped_column(INSTANT)
-
-
-class LeaveRow(Base):
-    """A person is away; their backup answers meanwhile."""
-
-    __tablename__ = "leave"
-    __table_args__ = (
-        CheckConstraint("ends_at > starts_at", name="order"),
-        Index("ix_leave_person", "person_id", "ends_at"),
-        {"schema": SCHEMA},
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    person_id: Mapped[UUID] = mapped_column(ForeignKey("dispatch.person.id"))
-    starts_at: Mapped[datetime] = mapped_column(INSTANT)
-    ends_at: Mapped[datetime] = mapped_column(INSTANT)
-    reason: Mapped[str] = mapped_column(Text, server_default="")
-
-
-_OPEN = _one_of("state", sorted(OPEN_STATES))
-_HAND_OVER = _one_of("state", sorted(HAND_OVER_STATES))
+#: The condition of the worker's query and of its index must be the same text.
+WATCHED_STAGES = "stage_clock IN ('verify', 'acknowledge', 'suspension')"
+_OPEN = one_of("state", sorted(OPEN_STATES))
+_HAND_OVER = one_of("state", sorted(HAND_OVER_STATES))
 
 
 class CaseRow(Base):
@@ -283,8 +115,8 @@ class CaseRow(Base):
     __table_args__ = (
         UniqueConstraint("channel_code", "ticket", name="uq_dispatch_case_channel_ticket"),
         UniqueConstraint("ref", name="uq_dispatch_case_ref"),
-        CheckConstraint(_one_of("state", CaseState), name="state"),
-        CheckConstraint(_one_of("origin", Origin), name="origin"),
+        CheckConstraint(one_of("state", CaseState), name="state"),
+        CheckConstraint(one_of("origin", Origin), name="origin"),
         CheckConstraint("located_how IN ('covers', 'out_of_grid', 'no_position')", name="located_how"),
         CheckConstraint("(located_how = 'covers') = (cell_id IS NOT NULL)", name="cell_when_covered"),
         CheckConstraint("(located_how = 'no_position') = (location IS NULL)", name="location_when_known"),
@@ -298,8 +130,19 @@ class CaseRow(Base):
         CheckConstraint("state <> 'closed' OR closed_at IS NOT NULL OR origin = 'imported'", name="closed_has_instant"),
         CheckConstraint("state <> 'suspended' OR suspended_until IS NOT NULL", name="suspended_has_end"),
         CheckConstraint(
-            "state NOT IN ('dispatched', 'returned', 'handling') OR due_at IS NOT NULL", name="handling_has_deadline"
+            "state NOT IN ('dispatched', 'returned', 'handling', 'reopened') OR due_at IS NOT NULL",
+            name="handling_has_deadline",
         ),
+        CheckConstraint(
+            "(state = 'merged' AND (parent_case_id IS NOT NULL OR origin = 'imported')) OR"
+            " (state <> 'merged' AND parent_case_id IS NULL)",
+            name="merged_has_parent",
+        ),
+        CheckConstraint("(stage_clock IS NULL) = (stage_due_at IS NULL)", name="stage_has_instant"),
+        CheckConstraint(one_of("asked", Request), name="asked"),
+        # What the worker acts on: nobody verified, nobody acknowledged, a suspension ends.
+        Index("ix_dispatch_case_stage", "stage_due_at", postgresql_where=sql(WATCHED_STAGES)),
+        Index("ix_dispatch_case_parent", "parent_case_id", postgresql_where=sql("parent_case_id IS NOT NULL")),
         Index("ix_dispatch_case_location", "location", postgresql_using="gist"),
         Index("ix_dispatch_case_reported", sql("reported_at DESC"), sql("id DESC")),
         Index("ix_dispatch_case_open", sql("reported_at DESC"), sql("id DESC"), postgresql_where=sql(_OPEN)),
@@ -364,6 +207,21 @@ class CaseRow(Base):
     closed_level: Mapped[int | None] = mapped_column(SmallInteger)
     rework_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     return_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+
+    # The one stage clock that runs in the state (acceptance, acknowledgement …), or the end of a suspension.
+    stage_clock: Mapped[str | None] = mapped_column(Text)
+    stage_due_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    # Empty means: from dispatch, by the channel's start rule. A reopened case starts its own epoch.
+    clock_started_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    asked: Mapped[str | None] = mapped_column(Text)
+    asked_until: Mapped[datetime | None] = mapped_column(INSTANT)
+    extension_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    suspend_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    supervised_until: Mapped[datetime | None] = mapped_column(INSTANT)
+    received_by: Mapped[str | None] = mapped_column(Text)
+    follow_up: Mapped[str | None] = mapped_column(Text)
+    is_exempt: Mapped[bool] = mapped_column(server_default=sql("false"))
+    parent_case_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.dispatch_case.id"))
 
     owner_post_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch.post.id"))
     owner_person_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.person.id"))

@@ -36,7 +36,7 @@ async def test_from_dispatched_to_closed(client: Client, case: dict[str, Any], e
         case = answer.json()
     assert case["status"] == "closed"
     assert case["is_on_time"] is True
-    assert case["moves"] == []
+    assert case["moves"] == ["follow_up_satisfied", "follow_up_unreachable", "follow_up_dissatisfied"]
     assert [event["to"] for event in case["events"]] == ["dispatched", "handling", "handled", "closed"]
     assert case["events"][2]["text"] == "清走了"
     assert replay(event["moves"] for event in case["events"]) is CaseState.CLOSED

@@ -1,0 +1,342 @@
+"""What a move changes beyond its state, its counters and its stamp: owners, clocks, ledgers, other cases."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.types.json import Jsonb
+
+from dispatch.calendars import WorkingCalendar
+from dispatch.deadlines import Deadline, Pause, StartRule, clock_start, is_on_time
+from dispatch.escalation import EscalationRung
+from dispatch.handling_clock import Course, check_pause_end, extended, paused, resumed, warn_at
+from dispatch.intake import set_clocks
+from dispatch.making import Act, Elsewhere
+from dispatch.posts import Rung, find_head, find_next, find_top, passed_over
+from dispatch.queries import responsible_at
+from dispatch.reference import Condition
+from dispatch.states import OPEN_STATES, CaseState
+from dispatch.storage import ledgers
+from dispatch.storage.cases import find_followers, lock_case
+from dispatch.workflow import Move
+from geo.errors import BadInputError, ConflictError, NotFoundError
+
+__all__ = ["EFFECTS", "ladder_json"]
+
+Columns = dict[str, Any]
+
+
+async def _dispatch(act: Act) -> Columns:
+    # Only dispatch chooses the condition: on any later move another one would be another deadline.
+    return await _owner(act) | _new_clock(act, act.at, act.request.condition)
+
+
+async def _re_dispatch(act: Act) -> Columns:
+    return await _owner(act) | {"dispatched_at": act.case["dispatched_at"] or act.at}
+
+
+async def _settle(act: Act) -> Columns:
+    ladder = await _ladder(act)
+    top = find_top(ladder)
+    if top is None:
+        raise _nobody(act)
+    act.payload |= _told(top)
+    return _owned_by(passed_over(ladder, top, "settled"), top)
+
+
+async def _no_ack(act: Act) -> Columns:
+    """The backup, then the parent cell's head. The top of the ladder keeps the case, and that is recorded as such."""
+    ladder = await _ladder(act)
+    rung = find_next(ladder, act.case["owner_post_id"])
+    act.payload |= _told(rung)
+    if rung is None:
+        return {"stage_clock": None, "stage_due_at": None}
+    return _owned_by(passed_over(ladder, rung, "no_ack"), rung)
+
+
+async def _report_back(act: Act) -> Columns:
+    return {"is_on_time": is_on_time(act.at, act.case["due_at"]), "next_rung_at": None}
+
+
+async def _check_fail(act: Act) -> Columns:
+    # The clock goes on from the original deadline; if that has passed, the next sweep finds the rung due.
+    return {"handled_at": None, "is_on_time": None, "next_rung_at": act.case["due_at"]}
+
+
+async def _approve_extension(act: Act) -> Columns:
+    condition, before = _condition(act), act.case["due_at"]
+    due = extended(_calendar(act), before, condition.limit)
+    await ledgers.add_extension(
+        act.unit,
+        case_id=act.case["id"],
+        number=act.case["extension_count"],
+        clock_epoch=act.case["clock_epoch"],
+        approved_at=act.at,
+        approved_by=act.request.actor.name,
+        reason=act.request.reason,
+        due_before=before,
+        due_after=due.due_at,
+    )
+    return await _moved_clock(act, due)
+
+
+async def _request_suspend(act: Act) -> Columns:
+    # The approver may still name the date; one that is named must be possible.
+    until = check_pause_end(act.request.until, act.at) if act.request.until is not None else None
+    act.payload["until"] = until.isoformat() if until else None
+    return {"asked_until": until}
+
+
+async def _approve_suspend(act: Act) -> Columns:
+    until = check_pause_end(act.request.until or act.case["asked_until"], act.at)
+    before = act.case["due_at"]
+    pause = Pause(start_at=act.at, end_at=until)
+    due = paused(_calendar(act), before, _condition(act).limit.unit, pause)
+    await ledgers.add_pause(
+        act.unit,
+        case_id=act.case["id"],
+        clock_epoch=act.case["clock_epoch"],
+        starts_at=act.at,
+        ends_at=until,
+        approved_by=act.request.actor.name,
+        reason=act.request.reason,
+        due_before=before,
+        due_after=due.due_at,
+    )
+    act.payload["until"] = until.isoformat()
+    stage = {"stage_clock": "suspension", "stage_due_at": until, "suspended_until": until, "asked_until": None}
+    return await _moved_clock(act, due) | stage
+
+
+async def _resume(act: Act) -> Columns:
+    """The planned end changes nothing; an earlier one gives back what was not needed."""
+    planned, before = act.case["suspended_until"], act.case["due_at"]
+    changes: Columns = {"suspended_until": None, "next_rung_at": before}
+    if act.at >= planned or before is None:
+        return changes
+    due = resumed(_calendar(act), before, _condition(act).limit.unit, planned=planned, at=act.at)
+    if not await ledgers.end_pause(act.unit, act.case["id"], ends_at=act.at, due_after=due.due_at):
+        return changes
+    return changes | await _moved_clock(act, due)
+
+
+async def _close(act: Act) -> Columns:
+    for follower in await find_followers(act.unit, act.case["id"]):
+        act.elsewhere.append(
+            Elsewhere(
+                case_id=follower, kind="followed_case_closed", overlay="follow", payload={"case": act.case["ref"]}
+            )
+        )
+    return {"closed_level": _owner_level(act.case), "next_rung_at": None}
+
+
+async def _sample_ok(act: Act) -> Columns:
+    return {"next_rung_at": None}
+
+
+async def _dissatisfied(act: Act) -> Columns:
+    """A new epoch of the clock; the old one's times go to their ledger as they were."""
+    await ledgers.keep_epoch(act.unit, act.case["id"])
+    clock = _new_clock(act, act.at)
+    emptied = ("acknowledged_at", "handled_at", "checked_at", "closed_at", "is_on_time", "closed_level")
+    return {**dict.fromkeys(emptied), **clock, "clock_started_at": _start(act, act.at), "follow_up": "dissatisfied"}
+
+
+async def _satisfied(act: Act) -> Columns:
+    return {"follow_up": "satisfied"}
+
+
+async def _unreachable(act: Act) -> Columns:
+    return {"follow_up": "unreachable"}
+
+
+async def _merge(act: Act) -> Columns:
+    if not act.request.into:
+        raise BadInputError("dispatch.into_required", pointer="/into")
+    parent = await lock_case(act.unit, act.request.into)
+    channel = act.request.channel
+    if (
+        parent is None
+        or parent["jurisdiction"] != act.case["jurisdiction"]
+        or (channel is not None and parent["channel_code"] != channel)
+    ):
+        raise NotFoundError("dispatch.case_not_found", case=act.request.into[:80])
+    if parent["id"] == act.case["id"] or CaseState(parent["state"]) not in OPEN_STATES:
+        raise ConflictError("dispatch.cannot_follow", pointer="/into", case=parent["ref"], state=parent["state"])
+    if await find_followers(act.unit, act.case["id"]):
+        raise ConflictError("dispatch.has_followers", pointer="/into", case=act.case["ref"])
+    act.payload["into"] = parent["ref"]
+    told = {"case": act.case["ref"], "ticket": act.case["ticket"], "channel": act.case["channel_code"]}
+    act.elsewhere.append(Elsewhere(case_id=parent["id"], kind="followed", overlay="follow", payload=told))
+    return {"parent_case_id": parent["id"], "next_rung_at": None}
+
+
+async def _unmerge(act: Act) -> Columns:
+    parent = act.case["parent_case_id"]
+    if parent is not None:
+        told = {"case": act.case["ref"]}
+        act.elsewhere.append(Elsewhere(case_id=parent, kind="unfollowed", overlay="follow", payload=told))
+    # Where it stood before is history; the desk decides afresh.
+    return {"parent_case_id": None}
+
+
+async def _ended(_: Act) -> Columns:
+    return {"next_rung_at": None}
+
+
+async def _supervise(act: Act) -> Columns:
+    until = act.at + act.profile.supervision
+    act.payload["until"] = until.isoformat()
+    return {"supervised_until": until}
+
+
+async def _escalate_now(act: Act) -> Columns:
+    """Straight to the top rung; the ladder's own record keeps it from being told twice in one epoch."""
+    top = find_top(await _ladder(act))
+    await ledgers.add_escalation(
+        act.unit, act.case["id"], EscalationRung.NOW, act.case["clock_epoch"], top.person_id if top else None
+    )
+    act.payload |= _told(top)
+    return {}
+
+
+EFFECTS: Final[dict[Move, Callable[[Act], Awaitable[Columns]]]] = {
+    Move.DISPATCH: _dispatch,
+    Move.RE_DISPATCH: _re_dispatch,
+    Move.SETTLE: _settle,
+    Move.NO_ACK: _no_ack,
+    Move.REPORT_BACK: _report_back,
+    Move.CHECK_FAIL: _check_fail,
+    Move.APPROVE_EXTENSION: _approve_extension,
+    Move.REQUEST_SUSPEND: _request_suspend,
+    Move.APPROVE_SUSPEND: _approve_suspend,
+    Move.RESUME: _resume,
+    Move.CLOSE: _close,
+    Move.SAMPLE_OK: _sample_ok,
+    Move.DISSATISFIED: _dissatisfied,
+    Move.SATISFIED: _satisfied,
+    Move.UNREACHABLE: _unreachable,
+    Move.MERGE: _merge,
+    Move.UNMERGE: _unmerge,
+    Move.DECLINE: _ended,
+    Move.REFUSE_FILE: _ended,
+    Move.VOID: _ended,
+    Move.SUPERVISE: _supervise,
+    Move.ESCALATE_NOW: _escalate_now,
+}
+
+
+async def _ladder(act: Act) -> tuple[Rung, ...]:
+    return await responsible_at(act.unit, act.case["jurisdiction"], act.path, act.at)
+
+
+async def _owner(act: Act) -> Columns:
+    ladder = await _ladder(act)
+    head = find_head(ladder)
+    if head is None:
+        raise _nobody(act)
+    return _owned_by(ladder, head.rung)
+
+
+def _nobody(act: Act) -> BadInputError:
+    return BadInputError("dispatch.nobody_responsible", pointer="/move", cell=(act.path or ("–",))[-1])
+
+
+def _owned_by(ladder: Sequence[Rung], rung: Rung) -> Columns:
+    return {
+        "owner_post_id": rung.post_id,
+        "owner_person_id": rung.person_id,
+        "owner_ladder": Jsonb(ladder_json(ladder)),
+        "acknowledged_at": None,
+    }
+
+
+def _told(rung: Rung | None) -> dict[str, Any]:
+    return {
+        "told_post_id": rung.post_id if rung else None,
+        "told_zh": rung.title_zh if rung else None,
+        "told_en": rung.title_en if rung else None,
+        "told_person_id": str(rung.person_id) if rung else None,
+    }
+
+
+def _calendar(act: Act) -> WorkingCalendar:
+    return act.reference.jurisdictions[act.case["jurisdiction"]].calendar
+
+
+def _condition(act: Act, chosen: int | None = None) -> Condition:
+    category = act.reference.categories[act.case["category_code"]]
+    condition = category.certain_condition(chosen or act.case["condition_number"])
+    if condition is None:
+        known = ", ".join(str(number) for number in sorted(category.conditions)) or "–"
+        raise BadInputError("dispatch.condition_required", pointer="/condition", category=category.code, known=known)
+    return condition
+
+
+def _start(act: Act, at: datetime) -> datetime:
+    rule = StartRule(act.reference.channels[act.case["channel_code"]].start_rule)
+    return clock_start(_calendar(act), at, rule)
+
+
+def _new_clock(act: Act, at: datetime, chosen: int | None = None) -> Columns:
+    condition = _condition(act, chosen)
+    jurisdiction = act.reference.jurisdictions[act.case["jurisdiction"]]
+    clocks = set_clocks(jurisdiction, act.reference.channels[act.case["channel_code"]].start_rule, condition.limit, at)
+    return {
+        "condition_number": condition.number,
+        "due_at": clocks.due.due_at,
+        "due_provisional": clocks.due.is_provisional,
+        "warn_at": clocks.warn_at,
+        "next_rung_at": clocks.due.due_at,
+    }
+
+
+async def _course(act: Act) -> Course:
+    """The clock as it runs: from dispatch by the channel's rule, or from where an epoch began."""
+    case_id, epoch = act.case["id"], act.case["clock_epoch"]
+    return Course(
+        start_at=act.case["clock_started_at"] or _start(act, act.case["dispatched_at"] or act.at),
+        limit=_condition(act).limit,
+        extensions=await ledgers.count_extensions(act.unit, case_id, epoch),
+        pauses=await ledgers.list_pauses(act.unit, case_id, epoch),
+    )
+
+
+async def _moved_clock(act: Act, due: Deadline) -> Columns:
+    act.payload["due_at"] = due.due_at.isoformat()
+    return {
+        "due_at": due.due_at,
+        "due_provisional": act.case["due_provisional"] or due.is_provisional,
+        "warn_at": warn_at(_calendar(act), await _course(act), due.due_at),
+        "next_rung_at": due.due_at,
+    }
+
+
+def _owner_level(case: dict[str, Any]) -> int | None:
+    """Level at which the case was solved: that of the post that owned it. Units: cell level, 1 = subdistrict."""
+    ladder = case["owner_ladder"] or []
+    return next((rung["level"] for rung in ladder if rung["post_id"] == case["owner_post_id"]), None)
+
+
+def ladder_json(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
+    """The ladder as the case keeps it."""
+    return [_rung_json(rung, step) for step, rung in enumerate(ladder, start=1)]
+
+
+def _rung_json(rung: Rung, step: int) -> dict[str, Any]:
+    return {
+        "step": step,
+        "level": rung.level,
+        "cell_code": rung.cell_code,
+        "rank": rung.rank,
+        "post_id": rung.post_id,
+        "title_zh": rung.title_zh,
+        "title_en": rung.title_en,
+        "person_id": str(rung.person_id) if rung.person_id else None,
+        "person_name": rung.person_name,
+        "leave_until": rung.leave_until.isoformat() if rung.leave_until else None,
+        "is_available": rung.is_available,
+        "passed": rung.passed,
+    }

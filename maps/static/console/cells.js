@@ -33,6 +33,8 @@ export class Cells {
   #canvas;
   /** @type {string|null} */
   #lit = null;
+  /** @type {number|null} the level that is drawn at any zoom */
+  #always = null;
 
   /** @param {L.Map} map */
   constructor(map) {
@@ -73,6 +75,23 @@ export class Cells {
     this.#drawNames();
   }
 
+  /** Take everything off the map, before another version is shown. */
+  clear() {
+    this.light(null);
+    for (const layer of this.#levels.values()) layer.remove();
+    this.#levels.clear();
+    this.#byCode.clear();
+    this.#labels = [];
+    this.#drawNames();
+  }
+
+  /** @param {number|null} level the level somebody works on: its edges and names are drawn at any zoom */
+  always(level) {
+    this.#always = level;
+    this.#showLevels();
+    this.#drawNames();
+  }
+
   get bounds() {
     const top = this.#levels.get(1) ?? [...this.#levels.values()][0];
     return top?.getBounds() ?? null;
@@ -104,7 +123,7 @@ export class Cells {
 
   /** @param {number} level */
   #isShown(level) {
-    return this.#map.getZoom() >= (EDGES_FROM[level] ?? 15);
+    return level === this.#always || this.#map.getZoom() >= (EDGES_FROM[level] ?? 15);
   }
 
   #showLevels() {
@@ -166,7 +185,8 @@ export class Cells {
     /** @type {[number, number, number, number][]} */
     const taken = [];
     for (const { name, level, at, bounds } of this.#labels) {
-      if (zoom < (NAMES_FROM[level] ?? 16) || zoom >= (NAMES_UNTIL[level] ?? 30)) continue;
+      const isShown = level === this.#always || (zoom >= (NAMES_FROM[level] ?? 16) && zoom < (NAMES_UNTIL[level] ?? 30));
+      if (!isShown) continue;
       const { x, y } = map.latLngToContainerPoint(at);
       if (x < -60 || y < -20 || x > size.x + 60 || y > size.y + 20) continue;
       pen.font = `${FONTS[level] ?? FONTS[3]} ${this.#token("--font")}`;

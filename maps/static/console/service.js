@@ -7,17 +7,21 @@ import { context, t } from "./texts.js";
 /** @typedef {import("./types.js").CellCollection} CellCollection */
 /** @typedef {import("./types.js").Location} Location */
 
+/** @typedef {{code: string, pointer: string, detail: string}} Fault */
+
 /** A request that was answered with a fault, or not answered at all (status 0). */
 export class ServiceError extends Error {
   /**
    * @param {number} status
    * @param {string} code
    * @param {string} message
+   * @param {Fault[]} [faults] what is wrong with single fields
    */
-  constructor(status, code, message) {
+  constructor(status, code, message, faults = []) {
     super(message);
     this.status = status;
     this.code = code;
+    this.faults = faults;
   }
 }
 
@@ -26,7 +30,7 @@ export class ServiceError extends Error {
  * @param {RequestInit} [init]
  * @returns {Promise<Response>}
  */
-async function request(path, init = {}) {
+export async function request(path, init = {}) {
   const headers = new Headers(init.headers);
   headers.set("Accept-Language", context.locale);
   if (!headers.has("Accept")) headers.set("Accept", "application/json");
@@ -38,7 +42,7 @@ async function request(path, init = {}) {
     throw new ServiceError(0, "network", t("console.error.network"));
   }
   if (response.ok) return response;
-  /** @type {{code?: string, detail?: string, title?: string}} */
+  /** @type {{code?: string, detail?: string, title?: string, errors?: Fault[]}} */
   let problem = {};
   try {
     problem = await response.json();
@@ -46,7 +50,7 @@ async function request(path, init = {}) {
     // A proxy's error page is no problem document; the status is all there is to say.
   }
   const said = problem.detail || problem.title || t("console.error.status", { status: response.status });
-  throw new ServiceError(response.status, problem.code ?? "", said);
+  throw new ServiceError(response.status, problem.code ?? "", said, problem.errors ?? []);
 }
 
 /**

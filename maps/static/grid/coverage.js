@@ -1,0 +1,124 @@
+// The coverage report: findings worst first, on the map and in the list at once.
+
+import { latLngOf } from "../console/cells.js";
+import { announce, make } from "../console/dom.js";
+import { number, t } from "../console/texts.js";
+import { swatch } from "./overlay.js";
+import { getCoverage } from "./service.js";
+import { area } from "./words.js";
+
+/** @typedef {import("./types.js").Coverage} Coverage */
+/** @typedef {import("./types.js").Finding} Finding */
+/** @typedef {import("./desk.js").Desk} Desk */
+
+/** Pattern of each class; the word stands beside it in legend and list. */
+const FILLS = /** @type {Record<string, string>} */ ({
+  gap: "diagonal", overlap: "cross", outside: "dots", hole: "grey", undivided: "grey", unmatched: "stripes",
+  invalid_ring: "times", duplicate_code: "plus", orphan: "stripes",
+});
+/** More numbers than this on the map hide each other; the list goes on. */
+const MOST_NUMBERED = 200;
+
+/** @param {string} kind */
+const signOf = (kind) => swatch(kind, FILLS[kind] ?? "grey");
+
+export class CoverageView {
+  #desk;
+  /** @type {HTMLElement|null} */
+  #list = null;
+
+  /** @param {Desk} desk */
+  constructor(desk) {
+    this.#desk = desk;
+  }
+
+  /**
+   * @param {HTMLElement} pane
+   * @param {AbortSignal} signal
+   */
+  async show(pane, signal) {
+    const version = this.#desk.version;
+    if (!version) return;
+    const report = await getCoverage(version.number, signal);
+    if (signal.aborted) return;
+    this.#draw(report);
+    const figures = report.coverage;
+    const found = report.features.length;
+    const head = make("div", "pane-head");
+    if (figures.is_proven && !found) {
+      head.append(make("h2", "proven", t("grid_page.coverage.proven")), make("p", "quiet", t("grid_page.coverage.proven_why", { families: number(figures.families) })));
+      pane.replaceChildren(head);
+      announce(t("grid_page.coverage.proven"));
+      return;
+    }
+    head.append(
+      make("h2", "", t(figures.is_proven ? "grid_page.coverage.notices_only" : "grid_page.coverage.found", { count: number(figures.findings) })),
+      make("p", "quiet", t("grid_page.coverage.order", { tolerance: area(figures.tolerance_m2) })),
+    );
+    if (figures.below_tolerance) head.append(make("p", "quiet", t("grid_page.coverage.below", { count: number(figures.below_tolerance) })));
+    const legend = make("ul", "classes");
+    for (const [kind, sum] of Object.entries(figures.by_class)) {
+      const item = make("li");
+      item.append(signOf(kind), make("span", "", t(`coverage.class.${kind}`)), make("span", "quiet", t("grid_page.coverage.sum", { count: number(sum.count), area: area(sum.area_m2) })));
+      legend.append(item);
+    }
+    const list = make("ol", "findings");
+    list.append(...report.features.map((feature) => this.#row(feature.properties)));
+    this.#list = list;
+    pane.replaceChildren(head, legend, list);
+    if (report.matched > found) pane.append(make("p", "quiet pane-foot", t("grid_page.coverage.more", { shown: number(found), count: number(report.matched) })));
+  }
+
+  leave() {
+    this.#desk.overlay.clear("findings");
+    this.#desk.legend([]);
+  }
+
+  /** @param {Coverage} report */
+  #draw(report) {
+    // The worst is drawn last, on top.
+    const marks = [...report.features].reverse().map((feature) => {
+      const finding = feature.properties;
+      return {
+        geometry: feature.geometry, look: finding.class, fill: FILLS[finding.class] ?? "grey", click: () => this.#choose(finding, false),
+        ...(finding.number <= MOST_NUMBERED ? { label: String(finding.number), at: finding.position } : {}),
+      };
+    });
+    this.#desk.overlay.set("findings", marks);
+    this.#desk.legend(Object.keys(report.coverage.by_class).map((kind) => [signOf(kind), t(`coverage.class.${kind}`)]));
+  }
+
+  /** @param {Finding} finding */
+  #row(finding) {
+    const item = make("li");
+    const row = make("button", "finding");
+    row.type = "button";
+    row.dataset.number = String(finding.number);
+    const severity = make("span", "severity", t(`coverage.severity.${finding.severity}`));
+    severity.dataset.severity = finding.severity;
+    const head = make("span", "finding-head");
+    head.append(make("span", "finding-number", String(finding.number)), signOf(finding.class), make("span", "finding-class", t(`coverage.class.${finding.class}`)), severity);
+    if (finding.is_sliver) head.append(make("span", "quiet", t("grid_page.coverage.sliver")));
+    head.append(make("span", "finding-area", area(finding.area_m2)));
+    row.append(head, make("bdi", "finding-text", finding.sentence));
+    row.addEventListener("click", () => this.#choose(finding, true));
+    item.append(row);
+    return item;
+  }
+
+  /**
+   * @param {Finding} finding
+   * @param {boolean} zoom
+   */
+  #choose(finding, zoom) {
+    for (const row of this.#list?.querySelectorAll(".finding") ?? []) {
+      const same = row instanceof HTMLElement && row.dataset.number === String(finding.number);
+      row.toggleAttribute("data-chosen", same);
+      if (same) row.scrollIntoView({ block: "nearest" });
+    }
+    if (!zoom) return;
+    const [west, south, east, north] = finding.bbox;
+    const bounds = L.latLngBounds(latLngOf([west, south]), latLngOf([east, north]));
+    this.#desk.map.fitBounds(bounds, { padding: [96, 96], maxZoom: 19, animate: false });
+  }
+}

@@ -1,0 +1,119 @@
+// Requests about grid versions. The shapes of the service become the page's shapes here and nowhere else.
+
+import { request } from "../console/service.js";
+
+/** @typedef {import("./types.js").Version} Version */
+/** @typedef {import("./types.js").Coverage} Coverage */
+/** @typedef {import("./types.js").CellFeature} CellFeature */
+/** @typedef {import("./types.js").Change} Change */
+/** @typedef {import("./types.js").Difference} Difference */
+/** @typedef {import("./types.js").Effect} Effect */
+/** @typedef {import("./types.js").Preview} Preview */
+
+const GEOJSON = { Accept: "application/geo+json, application/json" };
+
+/** @param {number} number */
+const pathOf = (number) => `/v1/grid/versions/${number}`;
+
+/**
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Version[]>} newest number first
+ */
+export async function listVersions(signal) {
+  const body = await (await request("/v1/grid/versions", { signal: signal ?? null })).json();
+  return body.versions;
+}
+
+/**
+ * @param {number} number
+ * @param {AbortSignal} signal
+ * @returns {Promise<{features: CellFeature[]}>}
+ */
+export async function listCells(number, signal) {
+  return (await request(`${pathOf(number)}/cells`, { headers: GEOJSON, signal })).json();
+}
+
+/**
+ * @param {number} number
+ * @param {AbortSignal} signal
+ * @returns {Promise<Coverage>}
+ */
+export async function getCoverage(number, signal) {
+  return (await request(`${pathOf(number)}/coverage`, { headers: GEOJSON, signal })).json();
+}
+
+/**
+ * @param {string} path
+ * @param {string} method
+ * @param {unknown} [body]
+ * @param {Record<string, string>} [headers]
+ */
+async function send(path, method, body, headers = {}) {
+  const init = body === undefined ? { method, headers } : { method, headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  return request(path, init);
+}
+
+/** @param {Version} version */
+const seen = (version) => ({ "If-Match": `"${version.revision}"` });
+
+/**
+ * @param {number} basedOn
+ * @param {string} name
+ * @returns {Promise<Version>}
+ */
+export async function createDraft(basedOn, name) {
+  return (await send("/v1/grid/versions", "POST", { based_on: basedOn, name })).json();
+}
+
+/** @param {Version} version */
+export async function discardDraft(version) {
+  await send(pathOf(version.number), "DELETE", undefined, seen(version));
+}
+
+/**
+ * @param {number} before
+ * @param {number} after
+ * @param {AbortSignal} signal
+ * @returns {Promise<Difference[]>}
+ */
+export async function compareVersions(before, after, signal) {
+  return (await (await request(`${pathOf(before)}/compare/${after}`, { signal })).json()).differences;
+}
+
+/**
+ * What a change would make of the draft; nothing is written.
+ * @param {Version} version
+ * @param {Change} change
+ * @returns {Promise<Preview>}
+ */
+export async function previewChange(version, change) {
+  return (await send(`${pathOf(version.number)}/operations?dry_run=true`, "POST", change, seen(version))).json();
+}
+
+/**
+ * @param {Version} version the version as the person has seen it
+ * @param {Change} change
+ * @returns {Promise<Preview>}
+ */
+export async function applyChange(version, change) {
+  return (await send(`${pathOf(version.number)}/operations`, "POST", change, seen(version))).json();
+}
+
+/**
+ * @param {Version} version
+ * @param {AbortSignal} signal
+ * @returns {Promise<Effect>}
+ */
+export async function getEffect(version, signal) {
+  return (await request(`${pathOf(version.number)}/effect`, { signal })).json();
+}
+
+/**
+ * @param {Version} version
+ * @param {string|null} at null means from now on
+ * @param {string} reason why findings are accepted, if there are any
+ * @returns {Promise<Version>}
+ */
+export async function activateVersion(version, at, reason) {
+  return (await send(`${pathOf(version.number)}/activate`, "POST", { ...(at ? { at } : {}), ...(reason ? { reason } : {}) }, seen(version))).json();
+}

@@ -167,7 +167,7 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
 
 def _classify(report: Report, reference: Reference, faults: list[Fault]) -> tuple[Category | None, Condition | None]:
     category = reference.categories.get(report.category)
-    if category is None:
+    if category is None or not category.is_active:
         faults.append(
             Fault(code="dispatch.unknown_category", pointer="/category", params={"category": report.category})
         )

@@ -30,7 +30,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """A minor class with its conditions; a major class has none and nothing can be reported under it."""
+    """A minor class with its conditions; a major class has none and nothing can be reported under it.
+
+    A class out of use stays known, for cases of it are still on their way; it takes no new reports.
+    """
 
     code: str
     kind: str
@@ -38,6 +41,7 @@ class Category:
     name_zh: str
     name_en: str
     conditions: Mapping[int, Condition]
+    is_active: bool = True
 
     def name(self, locale: str) -> str:
         """Name in the caller's language."""

@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from api.cli.context import engine_for_command
+from api.cli.importing_categories import categories
 from api.cli.importing_tables import describe, show_cells, show_faults, show_reports
 from api.cli.speech import t
 from api.settings import Settings
@@ -27,6 +28,7 @@ from geo.importing.plan import CellImportOptions, GridPlan, RepairWish, plan_cel
 from geo.importing.tree import ParentRule
 
 app = typer.Typer(no_args_is_help=True)
+app.command("categories", help=t("categories.help.command"))(categories)
 
 _FileArgument = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 _CoordSysOption = Annotated[

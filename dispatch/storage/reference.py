@@ -45,10 +45,9 @@ async def load_reference(unit: Unit) -> Reference:
             name_zh=row.name_zh,
             name_en=row.name_en,
             conditions=conditions.get(row.code, {}),
+            is_active=row.is_active,
         )
-        for row in await connection.execute(
-            select(CategoryRow.__table__).where(CategoryRow.is_active).order_by(CategoryRow.code)
-        )
+        for row in await connection.execute(select(CategoryRow.__table__).order_by(CategoryRow.code))
     }
     channels = {
         row.code: Channel(code=row.code, name_zh=row.name_zh, name_en=row.name_en, start_rule=row.start_rule)

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "worker": ("api.cli.serving", "worker"),
     "migrate": ("api.cli.migrating", "migrate"),
     "import": ("api.cli.importing", "app"),
+    "export": ("api.cli.export", "app"),
     "demo": ("api.cli.demo", "app"),
     "keys": ("api.cli.keys", "app"),
     "doctor": ("api.cli.doctor", "doctor"),

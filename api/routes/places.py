@@ -15,11 +15,12 @@ from api.rendering import cell_json, head_json, near_json, rung_json
 from api.schemas import LocateOut, problems
 from dispatch.posts import find_backup, find_head
 from dispatch.queries import database_now, responsible_at
+from geo.cells import VersionStatus
 from geo.coordinates import CoordSys, check_position, to_wgs84
-from geo.errors import BadInputError, Fault, InvalidRequestError
+from geo.errors import BadInputError, Fault, InvalidRequestError, NotFoundError
 from geo.locating import locate
 from geo.storage.cells import cells_as_geojson
-from geo.storage.grid_versions import find_active
+from geo.storage.grid_versions import find_active, get_version
 
 router = APIRouter(tags=["places"])
 
@@ -72,7 +73,7 @@ async def read_location(
     responses={
         200: {"content": {GEOJSON: {"schema": {"type": "object"}}}, "description": "FeatureCollection, RFC 7946"},
         304: {"description": "Not changed"},
-        **problems(401, 403, 422, 503),
+        **problems(401, 403, 404, 422, 503),
     },
 )
 async def read_cells(
@@ -80,17 +81,32 @@ async def read_cells(
     unit: Reading,
     container: Wired,
     _: Annotated[Caller, Depends(require(Scope.LOCATE))],
-    version: Annotated[Literal["active"], Query(description="Only the active version so far")] = "active",
+    version: Annotated[
+        str, Query(pattern="^(active|[1-9][0-9]{0,8})$", description="`active`, or the number of a published version")
+    ] = "active",
     level: Annotated[int | None, Query(ge=1, le=9)] = None,
+    form: Annotated[
+        Literal["geojson"] | None, Query(alias="format", description="Answer as a file to keep (RFC 7946)")
+    ] = None,
 ) -> Response:
-    """The cells of the active grid version as GeoJSON; the ETag changes only with the version."""
+    """The cells of a grid version as GeoJSON; the ETag changes only with the version."""
     locale = locale_of(request)
-    active = await find_active(unit, container.settings.jurisdiction)
-    tag = quoted(f"{active.id if active else 0}-{level or 0}-{locale}")
+    jurisdiction = container.settings.jurisdiction
+    if version == "active":
+        found = await find_active(unit, jurisdiction)
+    else:
+        found = await get_version(unit, jurisdiction, int(version))
+        if found.status is VersionStatus.DRAFT:
+            # Drafts are for those who draw them; to everybody else there is no such version yet.
+            raise NotFoundError("geo.version_unknown", jurisdiction=jurisdiction, number=found.number)
+    tag = quoted(f"2-{found.id if found else 0}-{level or 0}-{locale}")
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie", "Content-Language": locale}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
+    if form is not None:
+        name = f"gridward-{jurisdiction}-v{found.number if found else 0}{f'-level{level}' if level else ''}.geojson"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     text = '{"type":"FeatureCollection","features":[]}'
-    if active is not None:
-        text = await cells_as_geojson(unit, active.id, level=level, locale=locale)
+    if found is not None:
+        text = await cells_as_geojson(unit, found.id, level=level, locale=locale)
     return Response(text, media_type=GEOJSON, headers=headers)

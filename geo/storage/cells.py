@@ -8,10 +8,13 @@ from geo.storage.uow import Unit
 
 # Assembled by PostgreSQL: parsing and re-encoding some hundred polygons in Python would only cost time. Seven
 # decimals are the grid on which vertices are stored, so neighbours' shared edges stay shared in the output.
+# Outer rings run anticlockwise and there is no "crs" member, as RFC 7946 asks (§3.1.6, §4).
 _FEATURES = """
-SELECT coalesce(string_agg(feature, ',' ORDER BY level, code COLLATE "C"), '') AS features
-  FROM (SELECT c.level, c.code, json_build_object(
-                 'type', 'Feature', 'id', c.code, 'geometry', ST_AsGeoJSON(c.boundary, 7)::json,
+SELECT coalesce(string_agg(feature, ',' ORDER BY level, code COLLATE "C"), '') AS features,
+       ST_XMin(ST_Extent(box)) AS west, ST_YMin(ST_Extent(box)) AS south,
+       ST_XMax(ST_Extent(box)) AS east, ST_YMax(ST_Extent(box)) AS north
+  FROM (SELECT c.level, c.code, c.boundary AS box, json_build_object(
+                 'type', 'Feature', 'id', c.code, 'geometry', ST_AsGeoJSON(ST_ForcePolygonCCW(c.boundary), 7)::json,
                  'properties', json_build_object(
                     'code', c.code, 'level', c.level, 'kind', c.kind, 'name_zh', c.name_zh, 'name_en', c.name_en,
                     'name', CASE WHEN %(locale)s = 'en' THEN coalesce(nullif(c.name_en, ''), c.name_zh)
@@ -31,7 +34,10 @@ async def cells_as_geojson(unit: Unit, version_id: int, *, level: int | None, lo
         await cursor.execute(_FEATURES, {"version": version_id, "level": level, "locale": locale})
         row = await cursor.fetchone()
     assert row is not None
-    return '{"type":"FeatureCollection","features":[' + str(row["features"]) + "]}"
+    box = ""
+    if row["west"] is not None:
+        box = '"bbox":[' + ",".join(repr(round(row[side], 7)) for side in ("west", "south", "east", "north")) + "],"
+    return '{"type":"FeatureCollection",' + box + '"features":[' + str(row["features"]) + "]}"
 
 
 async def grid_centre(unit: Unit, version_id: int) -> tuple[float, float] | None:

@@ -37,16 +37,23 @@ looked_up AS MATERIALIZED (
 ),
 decided AS MATERIALIZED (
   SELECT l.*, (head.rung ->> 'post_id')::bigint AS post_id, (head.rung ->> 'person_id')::uuid AS person_id,
-         l.is_certain AND l.how = 'covers' AND head.rung IS NOT NULL AS is_dispatched
+         l.is_certain AND l.how = 'covers' AND head.rung IS NOT NULL AND coalesce(p.dispatches_itself, true)
+           AS is_dispatched,
+         coalesce(p.accept_minutes, 15) AS accept_minutes, coalesce(p.acknowledge_minutes, 30) AS acknowledge_minutes
     FROM looked_up AS l
     CROSS JOIN LATERAL jsonb_path_query_first(l.ladder, '$[*] ? (@.is_available == true)') AS head (rung)
+    -- The subdistrict's own profile before the jurisdiction's; without either, dispatch/profiles.py, DEFAULT_PROFILE.
+    LEFT JOIN LATERAL (
+           SELECT * FROM dispatch.profile AS o
+            WHERE o.jurisdiction = l.jurisdiction AND o.cell_code IN ('', l.path[1])
+            ORDER BY o.cell_code DESC LIMIT 1) AS p ON true
 ),
 inserted AS (
   INSERT INTO dispatch.dispatch_case (
          id, jurisdiction, ref, channel_code, ticket, request_digest, category_code, condition_number, text, address,
          ledgers, location, raw_x, raw_y, coord_sys, grid_version_id, cell_id, cell_path, located_how, nearest,
          state, reported_at, accepted_at, filed_at, dispatched_at, due_at, due_provisional, warn_at, next_rung_at,
-         owner_post_id, owner_person_id, owner_ladder)
+         stage_clock, stage_due_at, owner_post_id, owner_person_id, owner_ladder)
   SELECT d.id, d.jurisdiction,
          to_char(d.reported_at AT TIME ZONE d.time_zone, 'YYYYMMDD') || '-'
            || lpad(nextval('dispatch.case_number')::text, 7, '0'),
@@ -58,6 +65,9 @@ inserted AS (
          CASE WHEN d.is_dispatched THEN d.reported_at END, CASE WHEN d.is_dispatched THEN d.due_at END,
          d.is_dispatched AND d.due_provisional, CASE WHEN d.is_dispatched THEN d.warn_at END,
          CASE WHEN d.is_dispatched THEN d.due_at END,
+         CASE WHEN d.is_dispatched THEN 'acknowledge' ELSE 'accept' END,
+         d.reported_at
+           + make_interval(mins => CASE WHEN d.is_dispatched THEN d.acknowledge_minutes ELSE d.accept_minutes END),
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END, d.ladder
     FROM decided AS d
   ON CONFLICT ON CONSTRAINT uq_dispatch_case_channel_ticket DO NOTHING

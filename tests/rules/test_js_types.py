@@ -23,10 +23,10 @@ def test_modules_pass_the_type_checker() -> None:
 
 
 def test_texts_named_in_modules_and_templates_exist() -> None:
-    files = [*OURS, *(ROOT / "maps" / "templates").glob("*.html"), ROOT / "maps" / "live.py"]
-    named = {
-        key for path in files for key in re.findall(r'"(console\.[a-z_.]*[a-z])"', path.read_text(encoding="utf-8"))
-    }
+    pages = [ROOT / "maps" / "live.py", ROOT / "maps" / "grid_page.py"]
+    files = [*OURS, *(ROOT / "maps" / "templates").glob("*.html"), *pages]
+    key = re.compile(r'"((?:console|grid_page)\.[a-z_.]*[a-z0-9])"')
+    named = {found for path in files for found in key.findall(path.read_text(encoding="utf-8"))}
     assert len(named) > 50
     assert named <= set(i18n.catalogue("en"))
 

@@ -3,7 +3,6 @@
 import { announce, make } from "../console/dom.js";
 import { number, t } from "../console/texts.js";
 import { swatch } from "./overlay.js";
-import { polygonsOf } from "./ground.js";
 import { compareVersions, listCells } from "./service.js";
 import { area, levelName, titleOf } from "./words.js";
 
@@ -100,10 +99,11 @@ export class CompareView {
       if (group.length > MOST_SHOWN) parts.push(make("p", "quiet", t("grid_page.coverage.more", { shown: MOST_SHOWN, count: number(group.length) })));
       for (const one of group) {
         const cell = kind === "removed" ? was.get(one.code) : shapeOf(one.code);
-        if (cell) marks.push({ geometry: cell.geometry, look: kind, fill });
-        // What was there before a redraw stays visible as a line, so that the shift can be seen.
-        const old = was.get(one.code);
-        if (kind === "redrawn" && old) for (const rings of polygonsOf(old.geometry)) marks.push({ geometry: /** @type {GeoJSON.MultiLineString} */ ({ type: "MultiLineString", coordinates: rings }), look: "removed" });
+        // Of a redrawn cell, what came and what went is more telling than the whole.
+        if (one.gained || one.lost) {
+          if (one.gained) marks.push({ geometry: one.gained, look: kind, fill });
+          if (one.lost) marks.push({ geometry: one.lost, look: "removed" });
+        } else if (cell) marks.push({ geometry: cell.geometry, look: kind, fill });
       }
     }
     this.#desk.overlay.set("differences", marks);
@@ -121,7 +121,7 @@ export class CompareView {
     const row = make("button", "finding difference");
     row.type = "button";
     const head = make("span", "finding-head");
-    head.append(make("bdi", "finding-class typed", one.name), make("span", "quiet", `${levelName(one.level)} ${one.code}`));
+    head.append(make("bdi", "finding-class typed", cell?.properties.name ?? one.code), make("span", "quiet", `${levelName(one.level)} ${one.code}`));
     if (one.changed_m2 !== null) head.append(make("span", "finding-area", area(one.changed_m2)));
     row.append(head);
     if (one.before !== null || one.after !== null) {

@@ -37,6 +37,8 @@ export class Desk {
   level = 1;
   /** @type {((cell: CellFeature) => void)|null} who takes the next click on a cell instead of the selection */
   picking = null;
+  /** @type {number|null} the level that click is meant for; null means the one worked on */
+  pickingLevel = null;
   map = makeMap(() => this.ground.fit());
   ground = new Ground(this.map);
   overlay = new Overlay(this.map);
@@ -97,11 +99,12 @@ export class Desk {
     const wanted = number ?? this.versions.find((one) => one.status === "active")?.number ?? this.versions[0]?.number ?? null;
     const version = this.versions.find((one) => one.number === wanted) ?? null;
     if (version && address === "push") history.pushState(null, "", `${context.root}/grid/versions/${version.number}${location.search}`);
+    // The panel takes its place first: the map is fitted to what is left.
+    byId("work").hidden = version === null;
+    this.map.invalidateSize({ animate: false });
     await this.#load(version, true);
     if (!version && wanted !== null) this.#mapState(t("grid_page.version_unknown", { number: wanted }));
-    byId("work").hidden = version === null;
     if (version) await this.showTab(this.#tabsOf(version).includes(tab) ? tab : "overview");
-    this.map.invalidateSize({ animate: false });
   }
 
   /** @param {Tab} tab */
@@ -240,7 +243,7 @@ export class Desk {
   /** @param {L.LatLng} at */
   #pick(at) {
     if (this.line.isActive) return;
-    const cell = this.ground.at(at.lng, at.lat, this.level);
+    const cell = this.ground.at(at.lng, at.lat, (this.picking && this.pickingLevel) || this.level);
     if (!this.picking) this.select(cell);
     else if (cell) this.picking(cell);
   }

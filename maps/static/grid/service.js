@@ -1,6 +1,7 @@
 // Requests about grid versions. The shapes of the service become the page's shapes here and nowhere else.
 
 import { request } from "../console/service.js";
+import { context } from "../console/texts.js";
 
 /** @typedef {import("./types.js").Version} Version */
 /** @typedef {import("./types.js").Coverage} Coverage */
@@ -10,6 +11,8 @@ import { request } from "../console/service.js";
 /** @typedef {import("./types.js").Effect} Effect */
 /** @typedef {import("./types.js").Preview} Preview */
 
+/** @type {import("./types.js").DifferenceKind[]} */
+const KINDS = ["added", "removed", "redrawn", "renamed", "reparented"];
 const GEOJSON = { Accept: "application/geo+json, application/json" };
 
 /** @param {number} number */
@@ -77,7 +80,19 @@ export async function discardDraft(version) {
  * @returns {Promise<Difference[]>}
  */
 export async function compareVersions(before, after, signal) {
-  return (await (await request(`${pathOf(before)}/compare/${after}`, { signal })).json()).differences;
+  const found = await (await request(`${pathOf(before)}/compare/${after}?geometry=true`, { signal })).json();
+  const word = context.locale === "en" ? "en" : "zh";
+  /** @type {Difference[]} */
+  const differences = [];
+  for (const kind of KINDS) {
+    for (const one of found[kind]) {
+      const parents = kind === "reparented" ? [one.from_parent, one.to_parent] : [null, null];
+      const [from, to] = kind === "renamed" ? [one[`from_${word}`], one[`to_${word}`]] : parents;
+      const moved = kind === "redrawn" ? one.gained_m2 + one.lost_m2 : one.area_m2;
+      differences.push({ kind, code: one.code, level: one.level, before: from ?? null, after: to ?? null, changed_m2: moved ?? null, ...(one.gained ? { gained: one.gained } : {}), ...(one.lost ? { lost: one.lost } : {}) });
+    }
+  }
+  return differences;
 }
 
 /**

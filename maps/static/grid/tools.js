@@ -122,6 +122,7 @@ function partnerField(desk, options, label, pointer, chosen) {
   });
   const begin = () => {
     byId("map").classList.add("is-picking");
+    desk.pickingLevel = null;
     desk.picking = (cell) => {
       if (options.includes(cell)) take(cell);
     };
@@ -243,8 +244,7 @@ function reassign(desk, cell, answers) {
     fields: [make("p", "quiet", t("grid_page.reassign.from", { parent: own ? optionOf(own)[1] : is.parent ?? "–" })), partner.box],
     begin: () => {
       partner.begin();
-      // A click picks the parent under it, whatever level is worked on.
-      desk.picking = null;
+      desk.pickingLevel = is.level - 1;
     },
     change: () => {
       const parent = partner.value();

@@ -70,11 +70,12 @@
  * @typedef {object} Difference
  * @property {DifferenceKind} kind
  * @property {string} code
- * @property {string} name
  * @property {number} level
  * @property {string|null} before what was there, where a word changed
  * @property {string|null} after
  * @property {number|null} changed_m2 area that came or went
+ * @property {Areal} [gained]
+ * @property {Areal} [lost]
  */
 
 /** @typedef {"split"|"merge"|"move_boundary"|"reassign"|"retire"|"edit"} Tool */

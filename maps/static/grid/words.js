@@ -61,7 +61,8 @@ export function levelName(level) {
 export function counts(cells) {
   const parts = Object.entries(cells).sort(([a], [b]) => Number(a) - Number(b));
   if (!parts.length) return t("grid_page.no_cells");
-  return parts.map(([level, count]) => `${levelName(level)} ${number(count)}`).join(" · ");
+  // A level and its number stay on one line.
+  return parts.map(([level, count]) => `${levelName(level)} ${number(count)}`.replaceAll(" ", "\u00a0")).join(" · ");
 }
 
 /**

@@ -5,6 +5,7 @@ Only families that do not cancel come here, so that the overlay's cost and its f
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from geo.coverage.findings import Finding, FindingKind
 
 Area = Callable[[BaseGeometry], float]
 _INTERIORS_MEET = "T********"
+_POLYGON = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +91,21 @@ def holes(shapes: Shapes, measures: Measures) -> list[Finding]:
     """What level-1 cells enclose and none of them covers: a lake, an army's ground, another city's land."""
     is_matched = bool(shapely.coverage_is_valid(shapes))
     whole = shapely.coverage_union_all(shapes) if is_matched else shapely.union_all(shapes)
-    rings = [ring for part in shapely.get_parts(whole) if part.geom_type == "Polygon" for ring in part.interiors]
+    pieces = shapely.get_parts(whole)
+    parts = pieces[shapely.get_type_id(pieces) == _POLYGON]
+    enclosed = np.array([shapely.Polygon(ring) for part in parts for ring in part.interiors], dtype=object)
+    if not len(enclosed):
+        return []
+    # An island in a hole is no part of it. Taken off the whole city's union, each hole would cost as much as the city.
+    islands: dict[int, list[int]] = defaultdict(list)
+    hole, island = shapely.STRtree(parts).query(enclosed, predicate="contains")
+    for number, place in zip(hole.tolist(), island.tolist(), strict=True):
+        islands[number].append(place)
     found: list[Finding] = []
-    for ring in rings:
-        enclosed = shapely.difference(shapely.Polygon(ring), whole)
-        for part in shapely.get_parts(enclosed):
+    for number, shape in enumerate(enclosed):
+        inside = islands.get(number)
+        rest = shapely.difference(shape, shapely.union_all(parts[inside])) if inside else shape
+        for part in shapely.get_parts(rest):
             found += _listed(measures.finding(FindingKind.HOLE, None, (), part))
     return found
 

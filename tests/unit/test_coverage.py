@@ -326,3 +326,14 @@ def test_an_overlapping_sliver_is_taken_from_one_of_two() -> None:
     assert proposal.before.counts[FindingKind.OVERLAP] == 1
     assert proposal.after.counts[FindingKind.OVERLAP] == 0
     assert proposal.after.is_proven
+
+
+def test_an_island_in_a_hole_is_no_part_of_it() -> None:
+    around = shapely.difference(shapely.box(113.6, 34.7, 113.63, 34.73), shapely.box(113.61, 34.71, 113.62, 34.72))
+    lake = CoverageCell(code="1", level=1, parent=None, boundary=shapely.MultiPolygon([around]))
+    island = box("2", 113.614, 34.714, 113.616, 34.716)
+    report = check_coverage([lake, island], area_m2)
+    assert kinds(report) == ["hole"]
+    assert report.findings[0].area_m2 == pytest.approx(
+        area_m2(shapely.box(113.61, 34.71, 113.62, 34.72)) - area_m2(island.boundary), rel=1e-6
+    )

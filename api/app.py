@@ -14,7 +14,21 @@ import maps
 from api import errors
 from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
-from api.routes import cases, coverage, events, grid_pages, health, ogc, pages, places, planner, reports, stream, tiles
+from api.routes import (
+    cases,
+    coverage,
+    events,
+    grid_pages,
+    health,
+    ogc,
+    pages,
+    places,
+    planner,
+    repeats,
+    reports,
+    stream,
+    tiles,
+)
 from api.schemas import ProblemOut
 from api.settings import Settings
 
@@ -54,7 +68,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url="/openapi.json",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    for module in (reports, cases, places, coverage, events, stream, ogc, tiles, health, planner, pages, grid_pages):
+    for module in (
+        reports,
+        cases,
+        repeats,
+        places,
+        coverage,
+        events,
+        stream,
+        ogc,
+        tiles,
+        health,
+        planner,
+        pages,
+        grid_pages,
+    ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")
     errors.install(app)

@@ -103,6 +103,7 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "text": case.text,
         "address": case.address,
         "ledgers": list(case.ledgers),
+        "ledger_names": [name_of(ledger, locale) for ledger in case.ledger_names],
         "reported_at": instant(case.reported_at),
         "dispatched_at": instant(case.dispatched_at),
         "acknowledged_at": instant(case.acknowledged_at),

@@ -186,6 +186,7 @@ class CaseOut(BaseModel):
     text: str
     address: str
     ledgers: list[str]
+    ledger_names: list[str]
     reported_at: datetime
     dispatched_at: datetime | None
     acknowledged_at: datetime | None

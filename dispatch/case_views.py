@@ -45,6 +45,7 @@ class CaseView:
     text: str
     address: str
     ledgers: tuple[str, ...]
+    ledger_names: tuple[Mapping[str, Any], ...]
     reported_at: datetime
     dispatched_at: datetime | None
     acknowledged_at: datetime | None

@@ -132,6 +132,7 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
         raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=jurisdiction_code)
     faults: list[Fault] = []
     category, condition = _classify(report, reference, faults)
+    _check_ledgers(report, reference, faults)
     lon, lat = _position(report, faults)
     if faults or category is None:
         raise InvalidRequestError(faults)
@@ -182,6 +183,19 @@ def _classify(report: Report, reference: Reference, faults: list[Fault]) -> tupl
             )
         )
     return category, category.certain_condition(report.condition)
+
+
+def _check_ledgers(report: Report, reference: Reference, faults: list[Fault]) -> None:
+    known = [ledger.code for ledger in reference.ledgers.values() if ledger.is_active]
+    faults.extend(
+        Fault(
+            code="dispatch.unknown_ledger",
+            pointer=f"/ledgers/{place}",
+            params={"ledger": code, "known": ", ".join(known) or "–"},
+        )
+        for place, code in enumerate(report.ledgers)
+        if code not in known
+    )
 
 
 def _position(report: Report, faults: list[Fault]) -> tuple[float | None, float | None]:

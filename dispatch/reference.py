@@ -86,12 +86,23 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """A tag beside the category (台账), with rates of its own; one out of use stays on its cases."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """One consistent copy of the reference data."""
 
     categories: Mapping[str, Category]
     channels: Mapping[str, Channel]
     jurisdictions: Mapping[str, Jurisdiction]
+    ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     profiles: Mapping[tuple[str, str], Profile] = field(default_factory=dict)
 
     def profile(self, jurisdiction: str, path: Sequence[str]) -> Profile:

@@ -26,7 +26,12 @@ c.clock_epoch, c.return_count, c.rework_count, c.extension_count, c.suspend_coun
 c.received_by, c.supervised_until, c.stage_clock, c.stage_due_at,
 (SELECT p.ref FROM dispatch.dispatch_case AS p WHERE p.id = c.parent_case_id) AS follows,
 ARRAY(SELECT f.ref FROM dispatch.dispatch_case AS f WHERE f.parent_case_id = c.id ORDER BY f.ref) AS followers,
-coalesce(chain.cells, '[]') AS chain
+coalesce(chain.cells, '[]') AS chain,
+CASE WHEN c.ledgers = '{}' THEN '[]' ELSE
+  (SELECT jsonb_agg(jsonb_build_object('code', tag.code, 'name_zh', coalesce(l.name_zh, ''),
+                                       'name_en', coalesce(l.name_en, '')) ORDER BY tag.place)
+     FROM unnest(c.ledgers) WITH ORDINALITY AS tag (code, place) LEFT JOIN dispatch.ledger AS l ON l.code = tag.code)
+END AS ledger_names
 """
 _SOURCES = """
   FROM dispatch.dispatch_case AS c
@@ -208,6 +213,7 @@ def _view(row: dict[str, Any], as_of: datetime) -> CaseView:
                 is_supervised=row["supervised_until"] is not None,
             ),
             "ledgers": tuple(row["ledgers"]),
+            "ledger_names": tuple(row["ledger_names"]),
             "chain": tuple(row["chain"]),
             "nearest": tuple(row["nearest"]),
             "ladder": tuple(row["ladder"]),

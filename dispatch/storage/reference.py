@@ -10,13 +10,14 @@ from sqlalchemy import select
 from dispatch.calendars import DEFAULT_HOURS, CalendarDay, DayKind, HourRange, working_calendar
 from dispatch.deadlines import Limit, LimitUnit
 from dispatch.profiles import Profile
-from dispatch.reference import Category, Channel, Condition, Jurisdiction, Reference
+from dispatch.reference import Category, Channel, Condition, Jurisdiction, Ledger, Reference
 from dispatch.storage.tables import (
     CalendarDayRow,
     CalendarYearRow,
     CategoryConditionRow,
     CategoryRow,
     ChannelRow,
+    LedgerRow,
     ProfileRow,
     WorkingHoursRow,
 )
@@ -57,6 +58,10 @@ async def load_reference(unit: Unit) -> Reference:
         categories=categories,
         channels=channels,
         jurisdictions=await _load_jurisdictions(unit),
+        ledgers={
+            row.code: Ledger(code=row.code, name_zh=row.name_zh, name_en=row.name_en, is_active=row.is_active)
+            for row in await connection.execute(select(LedgerRow.__table__).order_by(LedgerRow.code))
+        },
         profiles=await _load_profiles(unit),
     )
 

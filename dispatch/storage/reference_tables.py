@@ -105,6 +105,45 @@ class CategoryConditionRow(Base):
     is_default: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
+class LedgerRow(Base):
+    """A ledger (台账) or campaign: a tag beside the category, with rates of its own."""
+
+    __tablename__ = "ledger"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    code: Mapped[str] = mapped_column(Text, primary_key=True)
+    name_zh: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
+
+
+class RepeatRuleRow(Base):
+    """When reports are of one place and one matter: for a class, else its major class, else for all (empty code).
+
+    Units: radius_m metres; the rest by name. ``site_count`` reports in ``site_days`` make a repeat site; a case closed
+    less than ``look_back_days`` before the next report of its place is looked at again.
+    """
+
+    __tablename__ = "repeat_rule"
+    __table_args__ = (
+        CheckConstraint("radius_m BETWEEN 1 AND 5000", name="radius"),
+        CheckConstraint(
+            "window_hours BETWEEN 1 AND 8760 AND site_days BETWEEN 1 AND 3660 AND look_back_days BETWEEN 0 AND 3660",
+            name="times",
+        ),
+        CheckConstraint("site_count >= 2", name="count"),
+        {"schema": SCHEMA},
+    )
+
+    category_code: Mapped[str] = mapped_column(Text, primary_key=True)
+    radius_m: Mapped[int] = mapped_column(Integer, server_default="50")
+    window_hours: Mapped[int] = mapped_column(Integer, server_default="72")
+    with_siblings: Mapped[bool] = mapped_column(server_default=sql("true"))
+    site_count: Mapped[int] = mapped_column(SmallInteger, server_default="3")
+    site_days: Mapped[int] = mapped_column(SmallInteger, server_default="90")
+    look_back_days: Mapped[int] = mapped_column(SmallInteger, server_default="30")
+
+
 class ChannelRow(Base):
     """Where reports come in: hotline, city app, patrol, camera; an import has its own."""
 

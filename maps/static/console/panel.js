@@ -347,7 +347,7 @@ export class Panel {
       if (at) add(`console.fact.${stamp}`, moment(new Date(at), now));
     }
     add("console.fact.due_at", one.due_at ? moment(new Date(one.due_at), now) : t("console.time.none"));
-    if (one.ledgers.length) add("console.panel.ledgers", one.ledgers.join("、"));
+    if (one.ledgers.length) add("console.panel.ledgers", one.ledger_names.join("、"));
     section.append(facts);
     return section;
   }

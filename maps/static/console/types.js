@@ -47,6 +47,7 @@
  * @property {boolean} out_of_grid
  * @property {{code: string, name: string, distance_m: number}[]} nearest
  * @property {string[]} ledgers
+ * @property {string[]} ledger_names
  */
 
 /**

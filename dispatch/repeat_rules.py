@@ -1,0 +1,125 @@
+"""Reports of one place and one matter: duplicates while open, repeats over months, closed cases to look at again. Pure.
+
+Nothing of this is stored: it follows from the cases and from the city's rules (``dispatch.repeat_rule``), so a rule
+that changes, a case that is moved or one that is voided needs no repair. In particular "reported again" is no event on
+the closed case: its history ends with what was done to it, and the next report has a history of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from dispatch.states import CaseState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatRule:
+    """The city's rule for a class. Units: radius_m metres."""
+
+    radius_m: int
+    window_hours: int
+    site_count: int
+    site_days: int
+    look_back_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearCase:
+    """Another case of the same place and matter.
+
+    Units: distance_m metres; age_s seconds by which it was reported earlier (negative: later). It may play several
+    parts at once: open and recent, within the months of a repeat site, closed shortly before, reported after a close.
+    """
+
+    id: UUID
+    ref: str
+    state: CaseState
+    category: str
+    category_zh: str
+    category_en: str
+    channel: str
+    channel_zh: str
+    channel_en: str
+    reported_at: datetime
+    closed_at: datetime | None
+    distance_m: float
+    age_s: float
+    is_duplicate: bool
+    is_repeat: bool
+    is_look_back: bool
+    is_again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelCount:
+    """How many of a site's reports came through one channel."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearby:
+    """What is known about the place of a case.
+
+    Parameters
+    ----------
+    duplicates
+        Open cases within radius and window, nearest first.
+    count
+        Reports of the place in the days of the rule up to this one, itself included; merged ones are one report each
+        of what they were merged into and do not count.
+    history
+        The others of these reports, newest first.
+    channels
+        Where they came from, most first: one channel only is one voice, several are many.
+    look_back
+        Cases that were closed shortly before this report: was the cause removed?
+    reported_again
+        For a closed case: the reports that came shortly after its close.
+    """
+
+    rule: RepeatRule | None
+    duplicates: tuple[NearCase, ...]
+    count: int
+    is_repeat_site: bool
+    history: tuple[NearCase, ...]
+    channels: tuple[ChannelCount, ...]
+    look_back: tuple[NearCase, ...]
+    reported_again: tuple[NearCase, ...]
+
+
+def judge(rule: RepeatRule | None, own_channel: tuple[str, str, str], near: Sequence[NearCase]) -> Nearby:
+    """Sort what lies near a case into its parts.
+
+    Parameters
+    ----------
+    rule
+        None for a case without a position: then nothing is near.
+    own_channel
+        Code and both names of the channel of the case itself, whose report counts, too.
+    """
+    history = sorted((each for each in near if each.is_repeat), key=lambda each: each.reported_at, reverse=True)
+    sources = Counter([own_channel, *((each.channel, each.channel_zh, each.channel_en) for each in history)])
+    count = len(history) + 1
+    return Nearby(
+        rule=rule,
+        duplicates=tuple(sorted((each for each in near if each.is_duplicate), key=lambda each: each.distance_m)),
+        count=count,
+        is_repeat_site=rule is not None and count >= rule.site_count,
+        history=tuple(history),
+        channels=tuple(
+            ChannelCount(code=code, name_zh=zh, name_en=en, count=times)
+            for (code, zh, en), times in sorted(sources.items(), key=lambda item: (-item[1], item[0]))
+        ),
+        look_back=tuple(
+            sorted((each for each in near if each.is_look_back), key=lambda each: each.reported_at, reverse=True)
+        ),
+        reported_again=tuple(sorted((each for each in near if each.is_again), key=lambda each: each.reported_at)),
+    )

@@ -1,0 +1,33 @@
+"""Ask what lies near a case: possible duplicates, the site's history, closed cases to look at again."""
+
+from __future__ import annotations
+
+from dispatch.case_views import CaseView
+from dispatch.repeat_rules import Nearby, judge
+from dispatch.storage.repeats import RepeatSite, near_cases, repeat_sites, rules_of
+from geo.storage.uow import Unit
+
+__all__ = ["MOST_OPEN", "RepeatSite", "find_nearby", "list_repeat_sites"]
+
+MOST_OPEN = 5000
+"""A desk with more open cases than this has no use for a badge on the oldest."""
+
+
+async def find_nearby(unit: Unit, case: CaseView, *, channel: str | None = None) -> Nearby:
+    """What is known about the place of a case.
+
+    Parameters
+    ----------
+    channel
+        If given, cases of other channels do not exist for this caller, not even as a number.
+    """
+    near = (await near_cases(unit, [case.id])).get(case.id, [])
+    if channel is not None:
+        near = [each for each in near if each.channel == channel]
+    rule = (await rules_of(unit, [case.id])).get(case.id)
+    return judge(rule, (case.channel, case.channel_zh, case.channel_en), near)
+
+
+async def list_repeat_sites(unit: Unit, jurisdiction: str) -> list[RepeatSite]:
+    """Open cases with a badge: the place is a repeat site, or was closed shortly before."""
+    return await repeat_sites(unit, jurisdiction, most=MOST_OPEN)

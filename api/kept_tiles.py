@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from geo.storage.grid_versions import GridVersion
 from geo.storage.tiles import are_shapes_built, build_band, find_dense_tile, read_extents, read_tile
-from geo.storage.uow import read_unit, write_unit
+from geo.storage.uow import read_unit, statement_unit, write_unit
 from geo.tiles import ALL_LEVELS, LevelExtent, TileAddress, band_of, has_details, is_dense, layer_of, levels_at
 
 __all__ = ["KeptTiles", "kept_tiles"]
@@ -24,6 +24,8 @@ _ROOM: Final = 64 * 2**20
 _VERSIONS: Final = 4
 #: One answer: quick matters more than small. What is drawn beforehand was packed harder.
 _PACK_QUICKLY: Final = 1
+#: Packed in less time than another thread needs to begin. Units: bytes.
+_SMALL: Final = 50_000
 
 
 class KeptTiles:
@@ -83,6 +85,11 @@ class KeptTiles:
         self._keep(key, made)
         return made
 
+    def forget(self) -> None:
+        """Let go of all tiles; the shapes in the database stay."""
+        self._tiles.clear()
+        self._used = 0
+
     async def _make(
         self,
         version_id: int,
@@ -91,16 +98,19 @@ class KeptTiles:
         extents: Mapping[int, LevelExtent],
         address: TileAddress,
     ) -> bytes:
-        async with read_unit(self._engine) as unit:
-            # The layer of all levels is never dense: it shows a level only where its cells are wide.
-            if layer != ALL_LEVELS and levels and is_dense(extents[levels[0]], address.zoom):
+        # The layer of all levels is never dense: it shows a level only where its cells are wide.
+        if layer != ALL_LEVELS and levels and is_dense(extents[levels[0]], address.zoom):
+            async with statement_unit(self._engine) as unit:
                 drawn = await find_dense_tile(unit, version_id, levels[0], address)
-                if drawn is not None:
-                    return drawn
-            details = bool(levels) and has_details(extents[levels[-1]], address.zoom)
+            if drawn is not None:
+                return drawn
+        details = bool(levels) and has_details(extents[levels[-1]], address.zoom)
+        async with statement_unit(self._engine) as unit:
             body = await read_tile(unit, version_id, layer, levels, address, with_details=details)
+        if len(body) <= _SMALL:
+            return gzip.compress(body, _PACK_QUICKLY, mtime=0) if body else b""
         # zlib lets go of the interpreter's lock: other requests are served meanwhile.
-        return await asyncio.to_thread(gzip.compress, body, _PACK_QUICKLY, mtime=0) if body else b""
+        return await asyncio.to_thread(gzip.compress, body, _PACK_QUICKLY, mtime=0)
 
     async def _ensure_shapes(
         self, version_id: int, levels: Sequence[int], extents: Mapping[int, LevelExtent], zoom: int

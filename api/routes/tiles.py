@@ -18,7 +18,7 @@ from api.schemas import problems
 from geo.cells import VersionStatus
 from geo.errors import NotFoundError
 from geo.storage.grid_versions import GridVersion, find_active, get_version
-from geo.storage.uow import read_unit
+from geo.storage.uow import statement_unit
 from geo.tiles import ALL_LEVELS, MOST_ZOOM, LevelExtent, first_zoom, layer_of, parse_address
 from maps.i18n import translate
 
@@ -149,7 +149,7 @@ async def _version(container: Container, number: int | None) -> GridVersion | No
     numbered = kept_tiles(container.engine).numbered
     if number in numbered:
         return numbered[number]
-    async with read_unit(container.engine) as unit:
+    async with statement_unit(container.engine) as unit:
         if number is None:
             return await find_active(unit, container.settings.jurisdiction)
         found = await get_version(unit, container.settings.jurisdiction, number)

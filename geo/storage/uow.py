@@ -51,3 +51,15 @@ async def read_unit(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIter
         await connection.execute(text(f"SET TRANSACTION ISOLATION LEVEL {mode} READ ONLY"))
         yield ReadUnit(Unit(connection=connection))
         await connection.rollback()
+
+
+@asynccontextmanager
+async def statement_unit(engine: AsyncEngine) -> AsyncIterator[ReadUnit]:
+    """Lend a connection for exactly one reading statement, which is a transaction by itself.
+
+    Spares the round trips that open, set and end a transaction: where a statement takes a millisecond they cost more
+    than it does. Nothing else about it is different; two statements would see two instants.
+    """
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        yield ReadUnit(Unit(connection=connection))

@@ -14,8 +14,9 @@ import mapbox_vector_tile
 import pytest
 import shapely
 
-from bench.tiling import Tiling, make_tiling
-from geo.storage.grid_versions import CellRecord, GridVersion, activate, copy_cells, create_draft, ensure_jurisdiction
+from bench._grid_rows import grid_rows
+from bench.tiling import make_tiling
+from geo.storage.grid_versions import GridVersion, activate, copy_cells, create_draft, ensure_jurisdiction
 from geo.storage.tiles import (
     are_shapes_built,
     build_band,
@@ -32,34 +33,11 @@ from tests.builders import JURISDICTION
 TILING = make_tiling(60, 45)
 
 
-def records(tiling: Tiling) -> Iterator[CellRecord]:
-    cells = {cell.cell_id: cell for cell in tiling.cells()}
-    for cell in cells.values():
-        path, above = [cell.code], cell.parent_id
-        while above is not None:
-            path.insert(0, cells[above].code)
-            above = cells[above].parent_id
-        yield CellRecord(
-            level=cell.level,
-            code=cell.code,
-            name_zh=f"网格{cell.code}",
-            name_en=f"Cell {cell.code}",
-            kind="ordinary",
-            parent=path[-2] if len(path) > 1 else None,
-            path=path,
-            population=None,
-            households=None,
-            area_m2=58_000.0 * 25 ** (3 - cell.level),
-            boundary=shapely.to_wkb(shapely.set_srid(cell.boundary, 4326), hex=True, include_srid=True),
-            label_point=shapely.to_wkb(shapely.set_srid(cell.boundary.centroid, 4326), hex=True, include_srid=True),
-        )
-
-
 @pytest.fixture
 async def version(uow: WriteUnit) -> GridVersion:
     await ensure_jurisdiction(uow, JURISDICTION, time_zone="Asia/Shanghai", metric_srid=4547)
     draft = await create_draft(uow, JURISDICTION, name="tiles", code_system="free", source="test")
-    rows = list(records(TILING))
+    rows = list(grid_rows(TILING))
     await copy_cells(uow, draft.id, rows, count=len(rows))
     return await activate(uow, draft.id)
 

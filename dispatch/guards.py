@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dispatch.states import CaseState
-from dispatch.workflow import OVERLAYS, Guard, Line, Move, Transition, allowed_moves, plan, row_of
-from geo.errors import ConflictError, ForbiddenError
+from dispatch.workflow import OVERLAYS, UNDO, Guard, Line, Move, Transition, allowed_moves, plan, row_of
+from geo.errors import BadInputError, ConflictError, ForbiddenError
 
 __all__ = [
     "MOST_EXTENSIONS",
@@ -166,16 +166,23 @@ def retrace(acts: Iterable[Iterable[str]]) -> Facts:
         ``dispatch.illegal_transition`` when the history contains an impossible step.
     """
     facts: Facts | None = None
-    for name in (name for act in acts for name in act if name not in OVERLAYS):
-        row = row_of(Move(name))
-        if facts is None and not row.sources:
-            facts = Facts(state=row.leads_to(CaseState.REPORTED))
-        elif facts is not None and facts.state in row.sources:
-            facts = after(row, facts)
-        else:
-            state = str(facts.state) if facts else "–"
-            allowed = [str(source) for source in sorted(row.sources)]
-            raise ConflictError("dispatch.illegal_transition", move=name, state=state, allowed=allowed)
+    before: Facts | None = None
+    for act in acts:
+        names = [name for name in act if name not in OVERLAYS]
+        if names == [UNDO]:
+            facts = before
+            continue
+        before = facts
+        for name in names:
+            row = row_of(Move(name))
+            if facts is None and not row.sources:
+                facts = Facts(state=row.leads_to(CaseState.REPORTED))
+            elif facts is not None and facts.state in row.sources:
+                facts = after(row, facts)
+            else:
+                state = str(facts.state) if facts else "–"
+                allowed = [str(source) for source in sorted(row.sources)]
+                raise ConflictError("dispatch.illegal_transition", move=name, state=state, allowed=allowed)
     if facts is None:
-        raise ConflictError("dispatch.empty_history")
+        raise BadInputError("dispatch.empty_history")
     return facts

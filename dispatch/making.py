@@ -67,9 +67,10 @@ class Elsewhere:
 
 @dataclass(slots=True, kw_only=True)
 class Act:
-    """One act under way. ``case`` is the row as changed so far, ``changes`` what will be written."""
+    """One act under way: ``before`` is the row as found, ``case`` as changed so far, ``changes`` what is written."""
 
     unit: WriteUnit
+    before: dict[str, Any]
     case: dict[str, Any]
     request: MoveRequest
     reference: Reference

@@ -24,8 +24,8 @@ from geo.storage.uow import WriteUnit
 __all__ = ["Actor", "MoveRequest", "make_move", "move_locked", "record_event", "update_case"]
 
 
-async def make_move(unit: WriteUnit, request: MoveRequest, reference: Reference) -> None:
-    """Make one move.
+async def make_move(unit: WriteUnit, request: MoveRequest, reference: Reference) -> Act:
+    """Make one move and return what it did.
 
     Raises
     ------
@@ -50,11 +50,11 @@ async def make_move(unit: WriteUnit, request: MoveRequest, reference: Reference)
         raise ConflictError(
             "dispatch.version_conflict", case=request.ref, seen=request.seen_version, now=case["version"]
         )
-    await move_locked(unit, case, request, reference)
+    return await move_locked(unit, case, request, reference)
 
 
-async def move_locked(unit: WriteUnit, case: dict[str, Any], request: MoveRequest, reference: Reference) -> None:
-    """Make one move on a case whose row is locked (the worker and bulk moves have locked theirs already)."""
+async def move_locked(unit: WriteUnit, case: dict[str, Any], request: MoveRequest, reference: Reference) -> Act:
+    """Make one move on a case whose row is locked (the worker has locked its own already) and return what it did."""
     profile = reference.profile(case["jurisdiction"], case["cell_path"])
     state = CaseState(case["state"])
     rows = plan(state, request.move, profile.line)
@@ -62,7 +62,7 @@ async def move_locked(unit: WriteUnit, case: dict[str, Any], request: MoveReques
         raise BadInputError("dispatch.reason_required", pointer="/reason", move=request.move.value)
     at = await database_now(unit)
     facts = facts_of(case, at)
-    act = Act(unit=unit, case=dict(case), request=request, reference=reference, profile=profile, at=at)
+    act = Act(unit=unit, before=case, case=dict(case), request=request, reference=reference, profile=profile, at=at)
     for row in rows:
         check(row, facts, request.actor.known, is_system=request.actor.kind == "system")
         facts = after(row, facts, request.actor.known)
@@ -87,6 +87,7 @@ async def move_locked(unit: WriteUnit, case: dict[str, Any], request: MoveReques
     )
     for event in act.elsewhere:
         await _tell(unit, event, at, request.actor)
+    return act
 
 
 def _stage(row: Transition, state: CaseState, act: Act) -> dict[str, Any]:

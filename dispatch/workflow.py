@@ -283,6 +283,13 @@ AUTOMATIC_LINE = (Move.REPORT, Move.ACCEPT, Move.FILE, Move.DISPATCH)
 
 #: Facts of the history that lie over the states and that nobody asks for as a move.
 OVERLAYS = frozenset({"escalate", "hand_over", "follow"})
+#: An act that takes back the one before it; the history keeps both.
+UNDO = "undo"
+#: What can be taken back for some seconds: moves that touch neither a clock under way nor another case.
+UNDOABLE = frozenset({
+    Move.ACCEPT, Move.DECLINE, Move.FILE, Move.REFUSE_FILE, Move.VOID, Move.SEND_VERIFY, Move.VERIFY_DONE,
+    Move.CHECK_PASS, Move.CLOSE, Move.SATISFIED, Move.UNREACHABLE,
+})  # fmt: skip
 
 EVENT_OF = {row.move: row.event for row in TRANSITIONS}
 
@@ -362,13 +369,20 @@ def replay(acts: Iterable[Iterable[str]]) -> CaseState:
         ``dispatch.illegal_transition`` when the history contains an impossible step.
     """
     state: CaseState | None = None
-    for name in (name for act in acts for name in act if name not in OVERLAYS):
-        row = _BY_MOVE[Move(name)]
-        if (state is None) != (not row.sources) or (state is not None and state not in row.sources):
-            raise ConflictError(
-                "dispatch.illegal_transition", move=name, state=str(state), allowed=list(map(str, row.sources))
-            )
-        state = row.target if state is None else row.leads_to(state)
+    before: CaseState | None = None
+    for act in acts:
+        names = [name for name in act if name not in OVERLAYS]
+        if names == [UNDO]:
+            state = before
+            continue
+        before = state
+        for name in names:
+            row = _BY_MOVE[Move(name)]
+            if (state is None) != (not row.sources) or (state is not None and state not in row.sources):
+                raise ConflictError(
+                    "dispatch.illegal_transition", move=name, state=str(state), allowed=list(map(str, row.sources))
+                )
+            state = row.target if state is None else row.leads_to(state)
     if state is None:
         raise BadInputError("dispatch.empty_history")
     return state

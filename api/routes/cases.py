@@ -16,7 +16,7 @@ from api.answers import GEOJSON, json_answer, quoted
 from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import case_json, detail_json, feature_json, instant
-from api.routes import deadlines
+from api.routes import bulk_moves, deadlines
 from api.schemas import CaseDetailOut, CaseListOut, Code, InboxesOut, MoveIn, SoundText, problems
 from dispatch.case_views import CaseFilter, Inbox
 from dispatch.guards import possible_moves
@@ -28,6 +28,7 @@ from geo.errors import BadInputError, Fault, InvalidRequestError
 from geo.storage.uow import Unit
 
 router = APIRouter(tags=["cases"])
+router.include_router(bulk_moves.router)
 router.include_router(deadlines.router)
 
 _VERSION = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')

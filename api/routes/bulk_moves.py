@@ -1,0 +1,146 @@
+"""Many moves at once, and taking them back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.access import require
+from api.accounts.keys import Caller, Scope
+from api.answers import json_answer
+from api.container import Wired, Writing
+from api.errors import message_of, status_of
+from api.language import locale_of
+from api.rendering import instant
+from api.schemas import Code, MoveIn, problems
+from dispatch.bulk import MOST_MOVES, UNDO_S, Outcome, move_many, undo
+from dispatch.making import Actor, MoveRequest
+from dispatch.queries import database_now
+from dispatch.workflow import parse_move
+from maps.i18n import Locale
+
+router = APIRouter(tags=["cases"])
+
+
+class SeenIn(BaseModel):
+    """A case and the version of it that the actor saw."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    case: Code
+    version: int = Field(ge=1, le=999_999_999, strict=True)
+
+
+class BulkIn(MoveIn):
+    """One move for many cases."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"move": "close", "cases": [{"case": "20260301-0000042", "version": 4}]}]},
+    )
+
+    cases: list[SeenIn] = Field(min_length=1, max_length=MOST_MOVES)
+
+
+class UndoIn(BaseModel):
+    """What to take back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    undo: UUID
+
+
+class OutcomeOut(BaseModel):
+    """What became of one case; `code` and `detail` say why not."""
+
+    case: str
+    status: int
+    version: int | None
+    code: str | None
+    detail: str | None
+
+
+class BulkOut(BaseModel):
+    """Outcomes, in the order asked for."""
+
+    results: list[OutcomeOut]
+    undo: UUID | None = Field(description="Takes these moves back until `undo_until`; null when they cannot be")
+    undo_until: datetime | None
+
+
+class UndoneOut(BaseModel):
+    """Outcomes of taking back."""
+
+    results: list[OutcomeOut]
+
+
+@router.post(
+    "/v1/cases/moves:bulk",
+    response_model=None,
+    responses={200: {"model": BulkOut}, **problems(400, 401, 403, 413, 422, 503)},
+)
+async def create_moves(
+    request: Request,
+    body: BulkIn,
+    unit: Writing,
+    container: Wired,
+    caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
+) -> Response:
+    """Make one move on up to 500 cases. Each has its own result; what is refused leaves the others alone."""
+    move = parse_move(body.move)
+    requests = [
+        MoveRequest(
+            ref=seen.case,
+            move=move,
+            actor=Actor(kind=caller.kind, id=caller.id),
+            seen_version=seen.version,
+            reason=body.reason,
+            result=body.result,
+            condition=body.condition,
+            channel=caller.sees_channel,
+            until=body.until,
+            into=body.into,
+        )
+        for seen in body.cases
+    ]
+    made = await move_many(unit, requests, await container.reference.get())
+    locale = locale_of(request)
+    until = await database_now(unit) + timedelta(seconds=UNDO_S) if made.token else None
+    answer = {
+        "results": [_outcome(one, locale) for one in made.outcomes],
+        "undo": str(made.token) if made.token else None,
+        "undo_until": instant(until),
+    }
+    return json_answer(answer, locale=locale)
+
+
+@router.post(
+    "/v1/cases/moves:undo",
+    response_model=None,
+    responses={200: {"model": UndoneOut}, **problems(401, 403, 404, 413, 422, 503)},
+)
+async def undo_moves(
+    request: Request,
+    body: UndoIn,
+    unit: Writing,
+    caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
+) -> Response:
+    """Take a bulk move back within ten seconds; the history keeps the move and its undoing."""
+    undone = await undo(unit, body.undo, Actor(kind=caller.kind, id=caller.id))
+    locale = locale_of(request)
+    return json_answer({"results": [_outcome(one, locale) for one in undone]}, locale=locale)
+
+
+def _outcome(one: Outcome, locale: Locale) -> dict[str, Any]:
+    error = one.error
+    return {
+        "case": one.ref,
+        "status": status_of(error) if error else 200,
+        "version": one.version,
+        "code": error.code if error else None,
+        "detail": message_of(locale, error.code, error.params) if error else None,
+    }

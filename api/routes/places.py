@@ -13,7 +13,7 @@ from api.container import Reading, Wired
 from api.language import locale_of
 from api.rendering import cell_json, head_json, near_json, rung_json
 from api.schemas import LocateOut, problems
-from dispatch.posts import find_backup, find_head
+from dispatch.posts import Rung, find_backup, find_head
 from dispatch.queries import database_now, responsible_at
 from geo.cells import VersionStatus
 from geo.coordinates import CoordSys, check_position, to_wgs84
@@ -46,7 +46,7 @@ async def read_location(
         raise InvalidRequestError([Fault(code=error.code, pointer="/lon", params=error.params)]) from None
     x, y = to_wgs84(lon, lat, coord_sys)
     found = await locate(unit, container.settings.jurisdiction, x, y)
-    ladder = ()
+    ladder: tuple[Rung, ...] = ()
     if found.chain:
         at = await database_now(unit)
         ladder = await responsible_at(unit, container.settings.jurisdiction, found.path, at)

@@ -9,6 +9,7 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import NullPool, create_engine, text
 
 import api.accounts.tables
+import api.webhooks.tables
 import dispatch.storage.tables
 import geo.storage.tables
 import geo.storage.tile_tables
@@ -68,5 +69,6 @@ _TABLES = (  # imported for their metadata
     geo.storage.tile_tables,
     dispatch.storage.tables,
     api.accounts.tables,
+    api.webhooks.tables,
 )
 run()

@@ -24,6 +24,7 @@ _OPERATOR = Caller(
     channel=None,
     scopes=frozenset(
         {Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.CASES_MOVE, Scope.LOCATE, Scope.GRID_READ, Scope.GRID_WRITE}
+        | {Scope.WEBHOOKS_MANAGE}
     ),
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -28,6 +28,7 @@ from api.routes import (
     reports,
     stream,
     tiles,
+    webhooks,
 )
 from api.schemas import ProblemOut
 from api.settings import Settings
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         places,
         coverage,
         events,
+        webhooks,
         stream,
         ogc,
         tiles,

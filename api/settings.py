@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.webhooks.addresses import parse_networks
 from dispatch.settings import DispatchSettings
 from geo.settings import GeoSettings
 
@@ -36,3 +37,16 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings):
         description="Addresses that this machine's own requests come from when a container engine forwards a port "
         "published on loopback, as networks separated by commas, such as 172.16.0.0/12; empty outside containers",
     )
+    webhook_networks: str = Field(
+        "",
+        description="Networks besides the public internet that webhooks may reach, separated by commas, such as "
+        "10.8.0.0/16; plain http is possible to these only",
+    )
+    webhook_timeout_s: float = Field(20.0, ge=1, le=60, description="Longest time of one attempt of a webhook")
+    webhook_lanes: int = Field(4, ge=1, le=64, description="Webhooks that one worker serves at the same time")
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value

@@ -8,9 +8,10 @@ own length; bulk imports commit in batches for that reason (decision 0004).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -18,7 +19,7 @@ from psycopg.rows import dict_row
 from dispatch.case_views import CaseView
 from dispatch.storage.cases import cases_by_id
 from geo.errors import BadInputError
-from geo.storage.uow import ReadUnit
+from geo.storage.uow import ReadUnit, Unit
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,7 +73,7 @@ class FeedPage:
     next: Cursor
 
 
-async def feed_end(unit: ReadUnit) -> Cursor:
+async def feed_end(unit: Unit) -> Cursor:
     """The present end of the feed: where a reader starts who wants only what comes next.
 
     Notes
@@ -157,9 +158,27 @@ async def read_page(
         return FeedPage(events=(), next=after)
     scanned = Cursor(rows[0]["last_txid"], rows[0]["last_id"])
     wanted = [row for row in rows if row["id"] is not None]
-    ids: list[UUID] = list({row["case_id"] for row in wanted})
+    events = await _events(unit, wanted, as_of)
+    return FeedPage(events=events, next=events[-1].cursor if len(events) == limit else scanned)
+
+
+async def read_event(unit: ReadUnit, event_id: int, *, as_of: datetime) -> FeedEvent | None:
+    """One event by its row, with its case as it stands now."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT txid::text::bigint AS txid, id, case_id, type, seq, moves, from_state, to_state, occurred_at"
+            " FROM dispatch.case_event WHERE id = %s",
+            (event_id,),
+        )
+        events = await _events(unit, await cursor.fetchall(), as_of)
+    return events[0] if events else None
+
+
+async def _events(unit: ReadUnit, rows: Sequence[dict[str, Any]], as_of: datetime) -> tuple[FeedEvent, ...]:
+    ids: list[UUID] = list({row["case_id"] for row in rows})
     views = await cases_by_id(unit, ids, as_of=as_of) if ids else {}
-    events = tuple(
+    return tuple(
         FeedEvent(
             cursor=Cursor(row["txid"], row["id"]),
             type=row["type"],
@@ -170,9 +189,8 @@ async def read_page(
             occurred_at=row["occurred_at"],
             case=views[row["case_id"]],
         )
-        for row in wanted
+        for row in rows
     )
-    return FeedPage(events=events, next=events[-1].cursor if len(events) == limit else scanned)
 
 
 async def read_feed(

@@ -1,4 +1,4 @@
-"""The worker's duties: the deadline sweep and the outbox relay. Any number of workers may run.
+"""The worker's duties: the deadline sweep, the stage clocks and the outbox relay. Any number of workers may run.
 
 Deadlines are rows, not timers (decision 0005): after a crash or a long outage the sweep simply finds more rows due.
 Each pass is one short transaction; a stop request is honoured between passes, so nothing is left half done.
@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from dispatch.moves import Actor, record_event
 from dispatch.posts import find_head, parse_ladder
 from dispatch.queries import database_now, responsible_at
 from dispatch.settings import DispatchSettings
+from dispatch.stages import run_stages
 from dispatch.states import CaseState
 from dispatch.storage.statements import statement
 from dispatch.workflow import Move, event_type
@@ -56,6 +58,19 @@ class Notifier(Protocol):
 
     async def send(self, message: Message) -> None:
         """Deliver, or raise: the relay tries again later and parks what keeps failing."""
+        ...
+
+
+class Duty(Protocol):
+    """Port for work that floors above bring along, such as webhooks; several of one name share the work."""
+
+    @property
+    def name(self) -> str:
+        """Name under which the duty gives its sign of life."""
+        ...
+
+    async def run_once(self, stopping: asyncio.Event) -> int:
+        """Do what is due and return how much it was; come back soon once a stop is asked for."""
         ...
 
 
@@ -220,6 +235,7 @@ class Worker:
     engine: AsyncEngine
     settings: DispatchSettings
     notifiers: tuple[Notifier, ...] = (LogNotifier(),)
+    further: tuple[Duty, ...] = ()
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -229,24 +245,41 @@ class Worker:
     async def run(self) -> None:
         """Run until stopped. A lost database is waited for, not died of."""
         async with asyncio.TaskGroup() as duties:
-            duties.create_task(self._repeat("sweep", self._sweep))
-            duties.create_task(self._repeat("relay", self._relay))
+            duties.create_task(self._repeat("sweep", partial(self._own, "sweep", self._sweep)))
+            duties.create_task(self._repeat("relay", partial(self._own, "relay", self._relay)))
+            duties.create_task(self._repeat("stages", partial(self._own, "stages", self._stages)))
+            for duty in self.further:
+                duties.create_task(self._repeat(duty.name, partial(self._brought, duty)))
 
     async def _sweep(self, unit: WriteUnit) -> int:
         return await sweep(unit, batch=self.settings.sweep_batch)
+
+    async def _stages(self, unit: WriteUnit) -> int:
+        return await run_stages(unit, batch=self.settings.sweep_batch)
 
     async def _relay(self, unit: WriteUnit) -> int:
         most = self.settings.relay_most_attempts
         return await relay(unit, self.notifiers, batch=self.settings.relay_batch, most_attempts=most)
 
-    async def _repeat(self, duty: str, once: Callable[[WriteUnit], Awaitable[int]]) -> None:
+    async def _own(self, duty: str, once: Callable[[WriteUnit], Awaitable[int]]) -> int:
+        async with write_unit(self.engine) as unit:
+            taken = await once(unit)
+            await _signal(unit, duty)
+        return taken
+
+    async def _brought(self, duty: Duty) -> int:
+        # It opens its own units: it may talk to the network, and no transaction should wait for that.
+        taken = await duty.run_once(self._stop)
+        async with write_unit(self.engine) as unit:
+            await _signal(unit, duty.name)
+        return taken
+
+    async def _repeat(self, duty: str, once: Callable[[], Awaitable[int]]) -> None:
         patience_s = self.settings.sweep_every_s
         while not self._stop.is_set():
             taken = 0
             try:
-                async with write_unit(self.engine) as unit:
-                    taken = await once(unit)
-                    await _signal(unit, duty)
+                taken = await once()
                 patience_s = self.settings.sweep_every_s
             except Exception as error:
                 if unavailable(error) is None:

@@ -37,6 +37,7 @@ class Scope(StrEnum):
     LOCATE = "locate"
     GRID_READ = "grid:read"
     GRID_WRITE = "grid:write"
+    WEBHOOKS_MANAGE = "webhooks:manage"
 
 
 DEFAULT_SCOPES = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)

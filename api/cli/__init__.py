@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "export": ("api.cli.export", "app"),
     "demo": ("api.cli.demo", "app"),
     "keys": ("api.cli.keys", "app"),
+    "webhooks": ("api.cli.webhooks", "app"),
     "doctor": ("api.cli.doctor", "doctor"),
     "test": ("api.cli.testing", "test"),
     "bench": ("api.cli.testing", "bench"),

@@ -42,7 +42,7 @@ def worker(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help=t("cli.option.data_dir"))] = None,
     check: Annotated[bool, typer.Option("--check", help=t("cli.option.check"))] = False,
 ) -> None:
-    """Run the deadline sweep and the outbox relay in this process."""
+    """Run the deadline sweep, the outbox relay and the webhooks in this process."""
     settings = Settings()
     configure_logs(settings)
     with open_database(data_dir) as url:
@@ -67,11 +67,12 @@ async def _ages(url: str) -> dict[str, float]:
 
 
 async def _work(url: str, settings: Settings) -> None:
+    from api.webhooks.duty import webhook_lanes
     from dispatch.worker import Worker
     from geo.storage.engine import create_engine
 
     engine = create_engine(url, pool_size=settings.pool_size, statement_timeout_s=60.0, name="worker")
-    duties = Worker(engine, settings)
+    duties = Worker(engine, settings, further=webhook_lanes(engine, settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, duties.stop)

@@ -219,6 +219,8 @@ def _add(patch: Patch, op: Add) -> set[str]:
             raise BadInputError("geo.redraw_has_children", pointer="/parent", cell=op.parent, children=1)
         patch.put(_new(op.into, above.level + 1, op.parent, above.path, above.shape))
         return {op.into.code}
+    if not op.rings:
+        raise BadInputError("geo.redraw_bad_polygon", pointer="/boundary", reason="–")
     drawn = [[patch.to_local(*position) for position in ring] for ring in op.rings]
     polygon = Polygon(drawn[0], drawn[1:])
     if not polygon.is_valid or polygon.area == 0:

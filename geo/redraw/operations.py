@@ -112,3 +112,20 @@ class Lineage:
     from_code: str
     to_code: str
     share: float
+
+
+def named_codes(operation: Operation) -> list[str]:
+    """Codes of the cells that an operation is about afterwards, the ones it makes first."""
+    match operation:
+        case Split():
+            return [part.code for part in operation.into]
+        case Merge() | Add():
+            return [operation.into.code]
+        case MoveBoundary():
+            return list(operation.cells)
+        case Reassign():
+            return [operation.cell, operation.parent]
+        case Retire():
+            return [operation.to]
+        case Edit():
+            return [str(operation.changes.get("code", operation.cell))]

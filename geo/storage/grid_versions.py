@@ -25,8 +25,8 @@ _COPY = (
 # What a version is at this moment: only draft or published is stored, the rest is the clock's.
 _COLUMNS = """
 id, jurisdiction, number, name, code_system, source, valid_from, valid_until, created_at, revision, based_on,
-CASE WHEN status = 'draft' THEN 'draft' WHEN valid_from > now() THEN 'scheduled'
-     WHEN valid_until <= now() THEN 'retired' ELSE 'active' END AS status
+CASE WHEN status = 'draft' THEN 'draft' WHEN valid_from > clock_timestamp() THEN 'scheduled'
+     WHEN valid_until <= clock_timestamp() THEN 'retired' ELSE 'active' END AS status
 """
 #: Tells every process that the version valid now, or the next one, has changed. Payload: the jurisdiction.
 GRID_CHANNEL = "gridward_grid"
@@ -179,8 +179,14 @@ async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | No
         ``geo.version_not_draft``; ``geo.version_overlaps`` when another version begins at that very instant.
     """
     jurisdiction, number = await _lock_version(unit, version)
-    # Not now(): a second activation waits for the lock, and its transaction began before the first one's instant.
-    since = at or await unit.connection.scalar(text("SELECT clock_timestamp()"))
+    # A second activation waits for the lock, and its transaction may have begun before the first one's instant.
+    since = at or await unit.connection.scalar(
+        text(
+            "SELECT greatest(now(), max(valid_from) + interval '1 microsecond') FROM geo.grid_version"
+            " WHERE jurisdiction = :jurisdiction AND status = 'published' AND valid_from <= clock_timestamp()"
+        ),
+        {"jurisdiction": jurisdiction},
+    )
     try:
         displaced = await unit.connection.execute(
             text(
@@ -212,10 +218,58 @@ async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | No
         if _constraint(clash) in ("ex_grid_version_validity", "ck_grid_version_validity_order"):
             raise ConflictError("geo.version_overlaps", number=number) from clash
         raise
+    await _tell(unit, jurisdiction)
+    return _version(row.one())
+
+
+async def withdraw(unit: WriteUnit, jurisdiction: str, number: int) -> GridVersion:
+    """Make a scheduled version a draft again; the one before it goes on to where the withdrawn one would have ended.
+
+    Raises
+    ------
+    ConflictError
+        ``geo.version_not_scheduled``.
+    """
+    await _lock_jurisdiction(unit, jurisdiction)
+    version = await get_version(unit, jurisdiction, number)
+    if version.status is not VersionStatus.SCHEDULED:
+        raise ConflictError("geo.version_not_scheduled", number=number)
+    row = await unit.connection.execute(
+        text(
+            "UPDATE geo.grid_version SET status = 'draft', valid_from = NULL, valid_until = NULL,"  # noqa: S608
+            f" revision = revision + 1 WHERE id = :id AND valid_from > now() RETURNING {_COLUMNS}"
+        ),
+        {"id": version.id},
+    )
+    await unit.connection.execute(
+        text(
+            "UPDATE geo.grid_version SET valid_until = :until"
+            " WHERE jurisdiction = :jurisdiction AND status = 'published' AND valid_until = :since"
+        ),
+        {"until": version.valid_until, "since": version.valid_from, "jurisdiction": jurisdiction},
+    )
+    await _tell(unit, jurisdiction)
+    return _version(row.one())
+
+
+async def announce_effective(unit: WriteUnit) -> int:
+    """Tell the readers of versions whose instant has come since the last look; return how many there were."""
+    rows = await unit.connection.execute(
+        text(
+            "UPDATE geo.grid_version SET took_effect_at = now()"
+            " WHERE status = 'published' AND took_effect_at IS NULL AND valid_from <= now() RETURNING jurisdiction"
+        )
+    )
+    found = rows.scalars().all()
+    for jurisdiction in found:
+        await _tell(unit, jurisdiction)
+    return len(found)
+
+
+async def _tell(unit: WriteUnit, jurisdiction: str) -> None:
     await unit.connection.execute(
         text("SELECT pg_notify(:channel, :jurisdiction)"), {"channel": GRID_CHANNEL, "jurisdiction": jurisdiction}
     )
-    return _version(row.one())
 
 
 async def find_active(unit: ReadUnit | WriteUnit, jurisdiction: str, at: datetime | None = None) -> GridVersion | None:
@@ -262,8 +316,9 @@ async def get_version(unit: ReadUnit | WriteUnit, jurisdiction: str, number: int
 
 
 async def _lock_jurisdiction(unit: WriteUnit, code: str) -> None:
+    # NO KEY: a report's foreign key must not wait for an import or a proof that runs for seconds.
     locked = await unit.connection.scalar(
-        text("SELECT code FROM geo.jurisdiction WHERE code = :code FOR UPDATE"), {"code": code}
+        text("SELECT code FROM geo.jurisdiction WHERE code = :code FOR NO KEY UPDATE"), {"code": code}
     )
     if locked is None:
         raise NotFoundError("geo.jurisdiction_unknown", jurisdiction=code)
@@ -276,7 +331,8 @@ async def _lock_version(unit: WriteUnit, version: GridVersionId) -> tuple[str, i
         await unit.connection.scalar(text("SELECT jurisdiction FROM geo.grid_version WHERE id = :id"), {"id": version}),
     )
     found = await unit.connection.execute(
-        text("SELECT jurisdiction, number, status FROM geo.grid_version WHERE id = :id FOR UPDATE"), {"id": version}
+        text("SELECT jurisdiction, number, status FROM geo.grid_version WHERE id = :id FOR NO KEY UPDATE"),
+        {"id": version},
     )
     jurisdiction, number, status = found.one()
     if status != VersionStatus.DRAFT:

@@ -1,0 +1,213 @@
+"""`gridward grid`: versions of the grid, their proof, their effect on open cases, their activation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import typer
+
+from api.cli.context import engine_for_command
+from api.cli.speech import fail, language, say, t
+from api.settings import Settings
+from dispatch.handover import read_effect
+from dispatch.posts import Rung
+from geo.activation import activate_checked
+from geo.coverage import CoverageCell, check_coverage
+from geo.importing.measures import area_m2
+from geo.storage.coverage_cells import read_coverage_cells
+from geo.storage.drafts import count_cells, discard_draft
+from geo.storage.grid_versions import GridVersion, get_version, list_versions
+from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
+
+app = typer.Typer(no_args_is_help=True)
+Got = TypeVar("Got")
+
+Number = Annotated[int, typer.Argument(min=1, help=t("grid.help.number"), show_default=False)]
+Jurisdiction = Annotated[
+    str | None, typer.Option("--jurisdiction", help=t("grid.help.jurisdiction"), show_default=False)
+]
+_MOST_CASES = 200
+
+
+@app.command("list", help=t("grid.help.list"))
+def list_all(jurisdiction: Jurisdiction = None) -> None:
+    """List the versions, newest first."""
+    code = _code(jurisdiction)
+
+    async def read(unit: ReadUnit) -> tuple[list[GridVersion], dict[int, dict[int, int]]]:
+        return await list_versions(unit, code), await count_cells(unit, code)
+
+    versions, cells = _reading(read)
+    if not versions:
+        say(t("grid.none"))
+    for version in versions:
+        say(_line(version, cells.get(version.id, {})))
+
+
+@app.command("show", help=t("grid.help.show"))
+def show(number: Number, jurisdiction: Jurisdiction = None) -> None:
+    """Show one version."""
+    code = _code(jurisdiction)
+
+    async def read(unit: ReadUnit) -> tuple[GridVersion, dict[int, dict[int, int]]]:
+        return await get_version(unit, code, number), await count_cells(unit, code)
+
+    version, cells = _reading(read)
+    say(_line(version, cells.get(version.id, {})))
+    say(
+        t(
+            "grid.source",
+            source=version.source or "–",
+            code_system=version.code_system,
+            revision=version.revision,
+        )
+    )
+
+
+@app.command("check", help=t("grid.help.check"))
+def check(number: Number, jurisdiction: Jurisdiction = None) -> None:
+    """Prove the coverage; exit code 1 when there are errors."""
+    code, settings = _code(jurisdiction), Settings()
+
+    async def read(unit: ReadUnit) -> list[CoverageCell]:
+        version = await get_version(unit, code, number)
+        return await read_coverage_cells(unit, version.id)
+
+    report = check_coverage(
+        _reading(read),
+        area_m2,
+        tolerance_m2=settings.coverage_tolerance_m2,
+        sliver_width_m=settings.coverage_sliver_width_m,
+    )
+    if report.is_proven:
+        say(t("grid.check.proven", families=report.families))
+    totals: dict[tuple[str, str], tuple[int, float]] = {}
+    for finding in report.findings:
+        key = (finding.severity.value, finding.kind.value)
+        count, area = totals.get(key, (0, 0.0))
+        totals[key] = (count + 1, area + finding.area_m2)
+    for (severity, kind), (count, area) in totals.items():
+        named = t(f"grid.severity.{severity}")
+        say(t("grid.check.line", severity=named, kind=kind, count=count, area=f"{area:,.2f}"))
+    if any(severity == "error" for severity, _ in totals):
+        raise typer.Exit(1)
+
+
+@app.command("effect", help=t("grid.help.effect"))
+def effect(number: Number, jurisdiction: Jurisdiction = None) -> None:
+    """List the open cases that a version would concern."""
+    code = _code(jurisdiction)
+
+    async def read(unit: ReadUnit) -> None:
+        version = await get_version(unit, code, number)
+        found = await read_effect(unit, code, version.id, version.valid_from)
+        if not found:
+            say(t("grid.effect.none"))
+            return
+        for one in found[:_MOST_CASES]:
+            say(
+                t(
+                    "grid.effect.line",
+                    case=one.case,
+                    status=one.state.value,
+                    old_cell=one.old_path[-1] if one.old_path else "–",
+                    new_cell=one.new_path[-1] if one.new_path else "–",
+                    old_head=_title(one.old_head),
+                    new_head=_title(one.new_head),
+                )
+            )
+        if len(found) > _MOST_CASES:
+            say("…")
+        say(t("grid.effect.summary", count=len(found), handed=sum(one.is_handed_over for one in found)))
+
+    _reading(read)
+
+
+@app.command("activate", help=t("grid.help.activate"))
+def activate(
+    number: Number,
+    since: Annotated[str | None, typer.Option("--from", help=t("grid.help.from"), show_default=False)] = None,
+    accept: Annotated[list[str] | None, typer.Option("--accept", help=t("grid.help.accept"))] = None,
+    jurisdiction: Jurisdiction = None,
+) -> None:
+    """Make a draft valid; open cases are handed over by the worker."""
+    code, settings = _code(jurisdiction), Settings()
+    pairs = [one.partition("=") for one in accept or ()]
+
+    async def write(unit: WriteUnit) -> GridVersion:
+        return await activate_checked(
+            unit,
+            code,
+            number,
+            at=_instant(since),
+            accepted={kind.strip(): reason.strip() for kind, _, reason in pairs},
+            actor="command",
+            tolerance_m2=settings.coverage_tolerance_m2,
+            sliver_width_m=settings.coverage_sliver_width_m,
+        )
+
+    version = _writing(write)
+    say(t("grid.activated", number=number, status=t(f"grid.status.{version.status}"), since=version.valid_from))
+
+
+@app.command("discard", help=t("grid.help.discard"))
+def discard(number: Number, jurisdiction: Jurisdiction = None) -> None:
+    """Delete a draft."""
+    code = _code(jurisdiction)
+
+    async def write(unit: WriteUnit) -> None:
+        await discard_draft(unit, code, number)
+
+    _writing(write)
+    say(t("grid.discarded", number=number))
+
+
+def _instant(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        fail(f"--from {value!r}: {t('grid.help.from')}", code=2)
+    if instant.tzinfo is None:
+        fail(f"--from {value!r}: {t('grid.help.from')}", code=2)
+    return instant
+
+
+def _code(jurisdiction: str | None) -> str:
+    return jurisdiction or Settings().jurisdiction
+
+
+def _title(rung: Rung | None) -> str:
+    return rung.title(language()) if rung is not None else "–"
+
+
+def _line(version: GridVersion, cells: dict[int, int]) -> str:
+    return t(
+        "grid.line",
+        number=version.number,
+        name=version.name or "–",
+        status=t(f"grid.status.{version.status}"),
+        since=version.valid_from or "–",
+        until=version.valid_until or "–",
+        cells="/".join(str(count) for count in cells.values()) or "0",
+    )
+
+
+def _reading(work: Callable[[ReadUnit], Awaitable[Got]]) -> Got:
+    async def run() -> Got:
+        async with engine_for_command() as engine, read_unit(engine) as unit:
+            return await work(unit)
+
+    return asyncio.run(run())
+
+
+def _writing(work: Callable[[WriteUnit], Awaitable[Got]]) -> Got:
+    async def run() -> Got:
+        async with engine_for_command() as engine, write_unit(engine) as unit:
+            return await work(unit)
+
+    return asyncio.run(run())

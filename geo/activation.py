@@ -1,0 +1,109 @@
+"""Activating a draft: the proof first, then the instant; errors are accepted by class and with a reason only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import text
+
+from geo.coverage import CoverageReport, Severity, check_coverage
+from geo.coverage.findings import DEFAULT_SLIVER_WIDTH_M, DEFAULT_TOLERANCE_M2
+from geo.errors import BadInputError, ConflictError
+from geo.importing.measures import area_m2
+from geo.storage.coverage_cells import read_coverage_cells
+from geo.storage.drafts import lock_draft
+from geo.storage.grid_versions import GridVersion, activate
+from geo.storage.uow import WriteUnit
+
+_REWRITES = """
+SELECT min(number) FROM geo.grid_version
+ WHERE jurisdiction = :jurisdiction AND status = 'published' AND :at < now() AND valid_from < now()
+   AND (valid_until IS NULL OR valid_until > :at)
+"""
+_ACCEPT = """
+INSERT INTO geo.accepted_finding (version_id, kind, findings, area_m2, reason, actor)
+VALUES (:version, :kind, :findings, :area_m2, :reason, :actor)
+"""
+
+
+async def activate_checked(
+    unit: WriteUnit,
+    jurisdiction: str,
+    number: int,
+    *,
+    at: datetime | None = None,
+    accepted: Mapping[str, str] | None = None,
+    reason: str = "",
+    actor: str = "",
+    seen: int | None = None,
+    tolerance_m2: float = DEFAULT_TOLERANCE_M2,
+    sliver_width_m: float = DEFAULT_SLIVER_WIDTH_M,
+) -> GridVersion:
+    """Prove a draft's coverage and make it valid from an instant on.
+
+    Parameters
+    ----------
+    at
+        From when; now if left out. A later instant schedules it.
+    accepted
+        Class of findings → why the version is activated with errors of that class. Recorded.
+    reason
+        The same for every class of errors that there is.
+    seen
+        The revision the caller looked at.
+
+    Raises
+    ------
+    ConflictError
+        ``geo.coverage_errors`` with the classes not accepted, ``geo.version_empty``, ``geo.version_rewrites`` when
+        another version answers for that past instant, and those of `geo.storage.grid_versions.activate`.
+    BadInputError
+        ``geo.unknown_finding_class``.
+    """
+    version = await lock_draft(unit, jurisdiction, number, seen=seen)
+    if at is not None:
+        other = await unit.connection.scalar(text(_REWRITES), {"jurisdiction": jurisdiction, "at": at})
+        if other is not None:
+            raise ConflictError("geo.version_rewrites", pointer="/from", number=number, other=other)
+    cells = await read_coverage_cells(unit, version.id)
+    if not cells:
+        raise ConflictError("geo.version_empty", number=number)
+    report = await asyncio.to_thread(
+        check_coverage, cells, area_m2, tolerance_m2=tolerance_m2, sliver_width_m=sliver_width_m
+    )
+    wrong = error_classes(report)
+    reasons = {kind: why for kind in wrong if (why := ((accepted or {}).get(kind) or reason).strip())}
+    unknown = sorted(set(accepted or {}) - set(wrong))
+    if unknown:
+        raise BadInputError("geo.unknown_finding_class", pointer=f"/accept/{unknown[0]}", kind=unknown[0][:40])
+    left = sorted(set(wrong) - set(reasons))
+    if left:
+        raise ConflictError(
+            "geo.coverage_errors", pointer="/accept", number=number, classes=left, count=sum(wrong[k][0] for k in left)
+        )
+    for kind, why in reasons.items():
+        count, area = wrong[kind]
+        await unit.connection.execute(
+            text(_ACCEPT),
+            {
+                "version": version.id,
+                "kind": kind,
+                "findings": count,
+                "area_m2": area,
+                "reason": why,
+                "actor": actor,
+            },
+        )
+    return await activate(unit, version.id, at=at)
+
+
+def error_classes(report: CoverageReport) -> dict[str, tuple[int, float]]:
+    """Return the classes of findings that stand in the way: how many there are, and their area in m²."""
+    found: dict[str, tuple[int, float]] = {}
+    for finding in report.findings:
+        if finding.severity is Severity.ERROR:
+            count, area = found.get(finding.kind.value, (0, 0.0))
+            found[finding.kind.value] = (count + 1, area + finding.area_m2)
+    return found

@@ -18,6 +18,7 @@ from api.routes import (
     cases,
     coverage,
     events,
+    grid,
     grid_pages,
     health,
     ogc,
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         health,
         planner,
         pages,
+        grid,
         grid_pages,
     ):
         app.include_router(module.router)

@@ -45,6 +45,7 @@ STATUS_OF_CODE = {
     "access.key_unknown": 401,
     "dispatch.version_conflict": 412,
     "dispatch.version_required": 428,
+    "geo.draft_changed": 412,
     "dispatch.ticket_reused": 422,
     "ogc.bad_query": 400,
     "request.too_large": 413,

@@ -156,7 +156,9 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
 
 
 #: Acts that tell somebody higher up, or find nobody there.
-_TELLING = frozenset({"case.escalated_at_once.v1", "case.not_acknowledged.v1", "case.settled.v1"})
+_TELLING = frozenset(
+    {"case.escalated_at_once.v1", "case.not_acknowledged.v1", "case.settled.v1", "case.handed_over.v1"}
+)
 
 
 def _actor(event: EventView, locale: Locale) -> str:

@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.escalation import EscalationRung, find_told, is_still_due
+from dispatch.handover import hand_over
 from dispatch.moves import Actor, record_event
 from dispatch.posts import find_head, parse_ladder
 from dispatch.queries import database_now, responsible_at
@@ -202,7 +203,7 @@ _OWNERS_NEWS = frozenset(
 
 def _concerned(row: dict[str, Any]) -> UUID | None:
     match row["type"]:
-        case "case.escalated.v1" | "case.escalated_at_once.v1" | "case.not_acknowledged.v1":
+        case "case.escalated.v1" | "case.escalated_at_once.v1" | "case.not_acknowledged.v1" | "case.handed_over.v1":
             told = row["payload"].get("told_person_id")
             return UUID(told) if told else None
         case "case.dispatched.v1":
@@ -247,6 +248,7 @@ class Worker:
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._repeat("sweep", partial(self._own, "sweep", self._sweep)))
             duties.create_task(self._repeat("relay", partial(self._own, "relay", self._relay)))
+            duties.create_task(self._repeat("hand_over", partial(self._own, "hand_over", self._hand_over)))
             duties.create_task(self._repeat("stages", partial(self._own, "stages", self._stages)))
             for duty in self.further:
                 duties.create_task(self._repeat(duty.name, partial(self._brought, duty)))
@@ -256,6 +258,9 @@ class Worker:
 
     async def _stages(self, unit: WriteUnit) -> int:
         return await run_stages(unit, batch=self.settings.sweep_batch)
+
+    async def _hand_over(self, unit: WriteUnit) -> int:
+        return await hand_over(unit, batch=self.settings.sweep_batch)
 
     async def _relay(self, unit: WriteUnit) -> int:
         most = self.settings.relay_most_attempts

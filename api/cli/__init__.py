@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "migrate": ("api.cli.migrating", "migrate"),
     "import": ("api.cli.importing", "app"),
     "export": ("api.cli.export", "app"),
+    "grid": ("api.cli.grid", "app"),
     "demo": ("api.cli.demo", "app"),
     "keys": ("api.cli.keys", "app"),
     "webhooks": ("api.cli.webhooks", "app"),

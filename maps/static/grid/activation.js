@@ -49,7 +49,8 @@ export class ActivationView {
     }
     head.append(make("h2", "", t("grid_page.effect.count", { count: number(effect.count) })), make("p", "quiet", t("grid_page.effect.why")));
     const list = make("ol", "cases");
-    list.append(...effect.cases.map((one) => caseRow(one)));
+    const named = (/** @type {string|null} */ code) => (code ? `${this.#desk.ground.get(code)?.properties.name ?? ""} ${code}`.trim() : null);
+    list.append(...effect.cases.map((one) => caseRow({ ...one, cell: { before: named(one.cell.before), after: named(one.cell.after) } })));
     if (effect.count > effect.cases.length) list.append(make("li", "quiet", t("grid_page.coverage.more", { shown: number(effect.cases.length), count: number(effect.count) })));
     return [head, list];
   }
@@ -75,11 +76,11 @@ export class ActivationView {
     const later = radio("at", t("grid_page.activate.at"), false);
     const at = input("");
     at.type = "datetime-local";
-    const when = field(t("grid_page.activate.instant", { zone: context.config.time_zone }), at, "/at");
+    const when = field(t("grid_page.activate.instant", { zone: context.config.time_zone }), at, "/from");
     when.hidden = true;
     const reason = make("textarea");
     reason.maxLength = 400;
-    const why = field(t("grid_page.activate.reason"), reason, "/reason");
+    const why = field(t("grid_page.activate.reason"), reason, "/accept");
     why.hidden = true;
     const confirm = make("div", "preview-place");
     for (const choice of [now, later]) {

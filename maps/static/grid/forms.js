@@ -61,7 +61,7 @@ export function select(options, chosen) {
 
 /** @param {HTMLElement} form */
 export function clearFaults(form) {
-  for (const control of form.querySelectorAll("[aria-invalid]")) {
+  for (const control of form.querySelectorAll("[aria-describedby]")) {
     control.removeAttribute("aria-invalid");
     control.removeAttribute("aria-describedby");
   }
@@ -78,10 +78,10 @@ export function showFault(form, fault) {
   const faults = fault instanceof ServiceError ? fault.faults : [];
   let isPlaced = false;
   for (const one of faults) {
-    const control = [.../** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-pointer]"))].find((each) => one.pointer.endsWith(each.dataset.pointer ?? " "));
-    const said = control?.parentElement?.querySelector(".field-fault");
+    const control = [.../** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-pointer]"))].find((each) => belongs(one.pointer, each.dataset.pointer ?? ""));
+    const said = control?.closest(".field")?.querySelector(".field-fault");
     if (!control || !(said instanceof HTMLElement)) continue;
-    control.setAttribute("aria-invalid", "true");
+    if (!(control instanceof HTMLButtonElement)) control.setAttribute("aria-invalid", "true");
     control.setAttribute("aria-describedby", said.id);
     said.textContent = one.detail;
     said.hidden = false;
@@ -93,6 +93,15 @@ export function showFault(form, fault) {
   if (!(place instanceof HTMLElement)) return;
   place.textContent = faults.map((one) => one.detail).find(Boolean) ?? reasonOf(fault);
   place.hidden = false;
+  place.scrollIntoView({ block: "nearest" });
+}
+
+/**
+ * @param {string} pointer of the refusal: the service counts from its own root, and names points of a line one by one
+ * @param {string} own of the field
+ */
+function belongs(pointer, own) {
+  return own !== "" && (pointer.endsWith(own) || pointer.startsWith(`${own}/`));
 }
 
 /** @returns {HTMLElement} where a form says what was refused */

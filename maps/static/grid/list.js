@@ -2,7 +2,7 @@
 
 import { byId, make } from "../console/dom.js";
 import { context, number, t } from "../console/texts.js";
-import { counts, titleOf, validity } from "./words.js";
+import { counts, sourceOf, titleOf, validity } from "./words.js";
 
 /** @typedef {import("./types.js").Version} Version */
 
@@ -38,7 +38,7 @@ export function showVersions(versions, open, choose) {
       link.append(head, make("span", "version-line", validity(version)), make("span", "version-line", counts(version.cells)));
       if (version.source) {
         const source = make("span", "version-line version-source");
-        source.append(make("span", "", t("grid_page.source")), make("bdi", "typed", version.source));
+        source.append(make("span", "", t("grid_page.source")), make("bdi", "typed", sourceOf(version)));
         link.append(source);
       }
       link.addEventListener("click", (event) => {

@@ -2,8 +2,8 @@
 
 import { announce, make } from "../console/dom.js";
 import { number, t } from "../console/texts.js";
-import { createDraft, discardDraft } from "./service.js";
-import { area, config, counts, instant, levelName, titleOf, validity } from "./words.js";
+import { createDraft, discardDraft, withdrawVersion } from "./service.js";
+import { area, config, counts, instant, levelName, sourceOf, titleOf, validity } from "./words.js";
 
 /** @typedef {import("./types.js").CellFeature} CellFeature */
 /** @typedef {import("./types.js").Version} Version */
@@ -66,7 +66,7 @@ export class OverviewView {
       [t("grid_page.fact.validity"), validity(version)],
       [t("grid_page.fact.cells"), counts(version.cells)],
       [t("grid_page.fact.code_system"), version.code_system],
-      [t("grid_page.fact.source"), version.source],
+      [t("grid_page.fact.source"), sourceOf(version)],
       [t("grid_page.fact.based_on"), version.based_on === null ? null : t("grid_page.version", { number: version.based_on })],
       [t("grid_page.fact.created"), version.created_at ? instant(version.created_at) : null],
       [t("grid_page.fact.revision"), version.status === "draft" ? t("grid_page.fact.revisions", { count: number(version.revision) }) : null],
@@ -111,8 +111,9 @@ export class OverviewView {
         button(t("grid_page.draft.discard"), () => this.#askDiscard(version, pane, row)),
       );
     } else {
+      if (version.status === "scheduled") row.append(button(t("grid_page.draft.withdraw"), () => void this.#withdraw(version)));
       row.append(button(t("grid_page.draft.new"), () => void this.#new(version), "button-primary"));
-      pane.append(make("p", "quiet", t("grid_page.draft.published_fixed")));
+      pane.append(make("p", "quiet pane-note", t("grid_page.draft.published_fixed")));
     }
     return row;
   }
@@ -120,7 +121,7 @@ export class OverviewView {
   /** @param {Version} version */
   async #new(version) {
     try {
-      const made = await createDraft(version.number, t("grid_page.draft.name", { number: version.number }));
+      const made = await createDraft(version.number);
       announce(t("grid_page.draft.made", { version: titleOf(made) }));
       await this.#desk.reload(made.number, "redraw");
     } catch (fault) {
@@ -151,6 +152,20 @@ export class OverviewView {
       await discardDraft(version);
       announce(t("grid_page.draft.discarded", { version: titleOf(version) }));
       await this.#desk.reload(version.based_on, "overview");
+    } catch (fault) {
+      this.#say(fault);
+    }
+  }
+
+  /**
+   * Nothing is lost by it: the version is a draft again and can be activated anew, so nobody is asked.
+   * @param {Version} version
+   */
+  async #withdraw(version) {
+    try {
+      await withdrawVersion(version);
+      announce(t("grid_page.draft.withdrawn", { version: titleOf(version) }));
+      await this.#desk.reload(version.number, "overview");
     } catch (fault) {
       this.#say(fault);
     }

@@ -5,12 +5,13 @@ import { number, t } from "../console/texts.js";
 import { clearFaults, faultPlace, field, select, showFault } from "./forms.js";
 import { swatch } from "./overlay.js";
 import { button } from "./overview.js";
-import { applyChange, previewChange } from "./service.js";
+import { applyChange, listLineage, previewChange } from "./service.js";
 import { formOf, TOOLS } from "./tools.js";
 import { area, levelName } from "./words.js";
 
 /** @typedef {import("./types.js").CellFeature} CellFeature */
 /** @typedef {import("./types.js").Change} Change */
+/** @typedef {import("./types.js").Descent} Descent */
 /** @typedef {import("./types.js").Preview} Preview */
 /** @typedef {import("./types.js").Tool} Tool */
 /** @typedef {import("./desk.js").Desk} Desk */
@@ -37,12 +38,18 @@ export class RedrawView {
     this.#form.addEventListener("input", () => this.#clearPreview());
   }
 
-  /** @param {HTMLElement} pane */
-  async show(pane) {
+  /**
+   * @param {HTMLElement} pane
+   * @param {AbortSignal} signal
+   */
+  async show(pane, signal) {
     const version = this.#desk.version;
     if (!version) return;
+    const lineage = version.revision ? await listLineage(version.number, signal) : [];
+    if (signal.aborted) return;
     pane.replaceChildren(make("p", "quiet", t("grid_page.redraw.intro")), this.#chooser, this.#tools, this.#form);
     pane.append(make("p", "quiet pane-section", t("grid_page.redraw.undo_how", { count: number(version.revision) })));
+    pane.append(history(lineage));
     this.selected(this.#desk.selected);
   }
 
@@ -196,4 +203,26 @@ export class RedrawView {
       showFault(this.#form, fault);
     }
   }
+}
+
+/**
+ * What was done to this draft, the last first: which cell became which, and how much of it.
+ * @param {Descent[]} lineage
+ * @returns {HTMLElement}
+ */
+function history(lineage) {
+  const list = make("ol", "history");
+  /** @type {Map<number, Descent[]>} */
+  const changes = new Map();
+  for (const one of lineage) changes.set(one.revision, [...(changes.get(one.revision) ?? []), one]);
+  for (const [revision, rows] of [...changes].reverse()) {
+    const item = make("li");
+    item.append(make("span", "finding-class", `${revision}. ${t(`grid_page.tool.${rows[0]?.operation ?? "edit"}`)}`));
+    for (const row of rows) {
+      const share = row.share >= 0.9995 ? "" : ` ${(row.share * 100).toFixed(1)} %`;
+      item.append(make("span", "case-line", `${row.from} → ${row.to}${share}`));
+    }
+    list.append(item);
+  }
+  return list;
 }

@@ -7,6 +7,7 @@ import { context } from "../console/texts.js";
 /** @typedef {import("./types.js").Coverage} Coverage */
 /** @typedef {import("./types.js").CellFeature} CellFeature */
 /** @typedef {import("./types.js").Change} Change */
+/** @typedef {import("./types.js").Descent} Descent */
 /** @typedef {import("./types.js").Difference} Difference */
 /** @typedef {import("./types.js").Effect} Effect */
 /** @typedef {import("./types.js").Preview} Preview */
@@ -61,11 +62,10 @@ const seen = (version) => ({ "If-Match": `"${version.revision}"` });
 
 /**
  * @param {number} basedOn
- * @param {string} name
  * @returns {Promise<Version>}
  */
-export async function createDraft(basedOn, name) {
-  return (await send("/v1/grid/versions", "POST", { based_on: basedOn, name })).json();
+export async function createDraft(basedOn) {
+  return (await send("/v1/grid/versions", "POST", { based_on: basedOn })).json();
 }
 
 /** @param {Version} version */
@@ -93,6 +93,23 @@ export async function compareVersions(before, after, signal) {
     }
   }
   return differences;
+}
+
+/**
+ * Make a scheduled version a draft again, before it takes effect.
+ * @param {Version} version
+ */
+export async function withdrawVersion(version) {
+  await send(`${pathOf(version.number)}/withdraw`, "POST");
+}
+
+/**
+ * @param {number} number
+ * @param {AbortSignal} signal
+ * @returns {Promise<Descent[]>} which cell became which, in the order it was drawn
+ */
+export async function listLineage(number, signal) {
+  return (await (await request(`${pathOf(number)}/lineage`, { signal })).json()).lineage;
 }
 
 /**

@@ -96,8 +96,15 @@ function lineField(desk, near, answers) {
       changed: (count) => (state.textContent = t("grid_page.draw.points", { count })),
     });
   };
-  const box = make("div", "choice");
-  box.append(button(t("grid_page.draw.again"), draw), state);
+  const box = make("div", "field");
+  const row = make("div", "choice");
+  const again = button(t("grid_page.draw.again"), draw);
+  again.dataset.pointer = "/line";
+  const fault = make("span", "field-fault");
+  fault.id = "fault-line";
+  fault.hidden = true;
+  row.append(again, state);
+  box.append(row, fault);
   return { box, draw, value: () => line };
 }
 

@@ -107,6 +107,8 @@
  * @property {{before: string|null, after: string|null}} head
  */
 
+/** @typedef {{revision: number, operation: string, from: string, to: string, share: number}} Descent */
+
 /** @typedef {{count: number, cases: AffectedCase[]}} Effect */
 
 /** @typedef {import("../console/types.js").Config & {version: number|null, may_write: boolean}} GridConfig */

@@ -46,6 +46,15 @@ export function validity(version) {
 }
 
 /**
+ * @param {Version} version
+ * @returns {string} where its cells came from; a draft copied by the service says so in the reader's language
+ */
+export function sourceOf(version) {
+  const copied = /^copy of (\d+)$/.exec(version.source);
+  return copied?.[1] ? t("grid_page.copy_of", { number: copied[1] }) : version.source;
+}
+
+/**
  * @param {number|string} level
  * @returns {string} the level's name, or its number where the city has no name for it
  */

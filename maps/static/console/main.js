@@ -8,6 +8,7 @@ import { makeMap } from "./map.js";
 import { Panel } from "./panel.js";
 import { Points } from "./points.js";
 import { Queue } from "./queue.js";
+import { Repeats } from "./repeats.js";
 import { listCells, listOpenCases, ServiceError } from "./service.js";
 import { known, LIGHTS, sign } from "./shapes.js";
 import { bindSplitter } from "./splitter.js";
@@ -23,11 +24,15 @@ const map = makeMap(() => showWhole());
 const cells = new Cells(map);
 const points = new Points(map, store, (ref) => select(ref, true));
 const who = new Who(map, (code) => cells.light(code ?? leafOf(store.get(store.selected))));
-const queue = new Queue(store, { select: (ref, open) => select(ref, open), inbox: showInbox });
+const repeats = new Repeats(() => queue.update());
+const queue = new Queue(store, { select: (ref, open) => select(ref, open), inbox: showInbox, badge: (ref) => repeats.badge(ref) });
 const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),
   centre: (one) => centre(one, true),
+  open: (ref) => {
+    if (store.get(ref)) select(ref, true);
+  },
 });
 
 function showWhole() {
@@ -187,6 +192,7 @@ async function fill() {
       cursor = page.next;
     } while (cursor);
     store.keepOnly(open, before);
+    repeats.refresh();
   } catch (fault) {
     const reason = fault instanceof ServiceError ? fault.message : String(fault);
     loadFault = store.size ? t("console.queue.error_kept", { reason }) : reason;
@@ -208,6 +214,7 @@ store.subscribe((changes) => {
     if (arriving.has(one.case) && kind === "added") {
       fresh.add(one.case);
       points.arrive(one);
+      repeats.refresh();
       announce(t("console.live.arrived", { category: one.category.name, place: placeOf(one), time: timeLeft(one, new Date()) }));
     } else if (arriving.has(one.case) && was && was.status !== one.status) {
       announce(t("console.live.changed", { case: one.case, state: t(`state.${one.status}`) }));

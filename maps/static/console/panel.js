@@ -1,7 +1,8 @@
 // The case panel: everything about one case, and the moves that may be made now.
 
 import { announce, byId, make } from "./dom.js";
-import { getCase, makeMove, ServiceError } from "./service.js";
+import { nearbyParts } from "./repeats.js";
+import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
 import { chainList, holderLine, nearestList } from "./who.js";
@@ -9,6 +10,7 @@ import { chainList, holderLine, nearestList } from "./who.js";
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
 /** @typedef {import("./types.js").Holder} Holder */
+/** @typedef {import("./types.js").Nearby} Nearby */
 
 /** In the order of the work; the first that is allowed is the one to press. */
 const FORWARD = ["dispatch", "re_dispatch", "acknowledge", "report_back", "check_pass", "close", "accept", "file"];
@@ -26,13 +28,15 @@ export class Panel {
   #loading = Promise.resolve();
   /** @type {CaseDetail|null} */
   #detail = null;
+  /** @type {Nearby|null} */
+  #nearby = null;
   /** @type {{move: string, text: string}|null} */
   #draft = null;
   /** @type {{text: string, kind: "fault"|"note"}|null} */
   #note = null;
   #busy = "";
 
-  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void}} on */
+  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void, open: (ref: string) => void}} on */
   constructor(on) {
     this.#on = on;
   }
@@ -97,10 +101,28 @@ export class Panel {
       this.#detail = detail;
       this.#render(detail);
       this.#on.changed(detail);
+      void this.#look(one.case, abort.signal);
     } catch (fault) {
       if (abort.signal.aborted) return;
       this.#note = { kind: "fault", text: `${t("console.panel.error")} · ${fault instanceof Error ? fault.message : ""}` };
       this.#render(one);
+    }
+  }
+
+  /**
+   * What lies near comes after the case itself: nobody waits for it.
+   * @param {string} ref
+   * @param {AbortSignal} signal
+   */
+  async #look(ref, signal) {
+    try {
+      const found = await getNearby(ref, signal);
+      if (signal.aborted || this.#detail?.case !== ref) return;
+      this.#nearby = found;
+      // A form that somebody writes in is not rendered anew for this; the next rendering shows it.
+      if (!this.#draft) this.#render(this.#detail);
+    } catch {
+      // The case is shown without its neighbours.
     }
   }
 
@@ -215,6 +237,11 @@ export class Panel {
     text.dir = "auto";
 
     const parts = [head, title, text, this.#moves(one), this.#place(one), this.#responsible(one), this.#deadline(one, now)];
+    if (this.#nearby?.case === one.case) {
+      const section = this.#section("console.repeats.title");
+      section.append(...nearbyParts(this.#nearby, now, this.#on.open));
+      parts.push(section);
+    }
     if ("events" in one) parts.push(this.#timeline(one, now));
     this.#root.replaceChildren(...parts);
     // Rendering anew must not throw the keyboard out of the panel.

@@ -20,6 +20,7 @@ const SPARE = 4;
  * @property {HTMLElement} word
  * @property {HTMLElement} code
  * @property {HTMLElement} name
+ * @property {HTMLElement} badge
  * @property {HTMLElement} state
  * @property {HTMLElement} place
  * @property {HTMLElement} text
@@ -42,14 +43,16 @@ export class Queue {
   #overdueCount = make("span");
   #store;
   #select;
+  #badge;
 
   /**
    * @param {Store} store
-   * @param {{select: (ref: string, open: boolean) => void, inbox: (inbox: Inbox) => void}} on
+   * @param {{select: (ref: string, open: boolean) => void, inbox: (inbox: Inbox) => void, badge: (ref: string) => string}} on
    */
   constructor(store, on) {
     this.#store = store;
     this.#select = on.select;
+    this.#badge = on.badge;
     this.#list.append(this.#space);
     this.#list.addEventListener("scroll", () => this.#paint(), { passive: true });
     new ResizeObserver(() => this.#paint()).observe(this.#list);
@@ -203,6 +206,9 @@ export class Queue {
     setText(row.word, before ? waiting(one, now) : t(`light.${light}`));
     setText(row.code, one.category.code);
     setText(row.name, one.category.name);
+    const badge = this.#badge(one.case);
+    row.badge.hidden = !badge;
+    setText(row.badge, badge);
     setText(row.state, before ? "" : t(`state.${one.status}`));
     setText(row.place, placeOf(one));
     setText(row.text, one.text);
@@ -225,12 +231,13 @@ function makeRow(ref) {
     word: make("span", "row-word"),
     code: make("span", "row-code"),
     name: make("span", "row-name"),
+    badge: make("span", "badge"),
     state: make("span", "row-state"),
     place: make("span", "row-place"),
     text: make("bdi", "row-text"),
   };
   const what = make("span", "row-what");
-  what.append(row.code, row.name);
+  what.append(row.code, row.badge, row.name);
   const where = make("span", "row-where");
   where.append(row.place, row.text);
   root.append(row.sign, row.left, what, row.state, row.word, where);

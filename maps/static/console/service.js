@@ -6,6 +6,8 @@ import { context, t } from "./texts.js";
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
 /** @typedef {import("./types.js").CellCollection} CellCollection */
 /** @typedef {import("./types.js").Location} Location */
+/** @typedef {import("./types.js").Nearby} Nearby */
+/** @typedef {import("./types.js").RepeatSite} RepeatSite */
 
 /** @typedef {{code: string, pointer: string, detail: string}} Fault */
 
@@ -71,6 +73,20 @@ export async function listOpenCases(cursor, signal) {
  */
 export async function getCase(ref, signal) {
   return (await request(`/v1/cases/${encodeURIComponent(ref)}`, { signal })).json();
+}
+
+/**
+ * @param {string} ref
+ * @param {AbortSignal} signal
+ * @returns {Promise<Nearby>}
+ */
+export async function getNearby(ref, signal) {
+  return (await request(`/v1/cases/${encodeURIComponent(ref)}/nearby`, { signal })).json();
+}
+
+/** @returns {Promise<{cases: RepeatSite[], as_of: string}>} */
+export async function listRepeats() {
+  return (await request("/v1/repeats")).json();
 }
 
 /**

@@ -63,6 +63,27 @@
 /** @typedef {Case & {events: CaseEvent[], moves: string[], backup?: Holder|null}} CaseDetail */
 
 /**
+ * @typedef {object} NearCase
+ * @property {string} case
+ * @property {string} status
+ * @property {{code: string, name: string}} category
+ * @property {string} channel_name
+ * @property {string} reported_at
+ * @property {number} distance_m
+ */
+
+/**
+ * @typedef {object} Nearby
+ * @property {string} case
+ * @property {NearCase[]} duplicates
+ * @property {{count: number, days: number|null, is_repeat_site: boolean, is_one_channel: boolean, channels: {name: string, count: number}[], history: NearCase[]}} repeats
+ * @property {NearCase[]} look_back
+ * @property {NearCase[]} reported_again
+ */
+
+/** @typedef {{case: string, count: number, is_repeat_site: boolean, look_back: string[]}} RepeatSite */
+
+/**
  * @typedef {object} Location
  * @property {CellRef[]} chain
  * @property {Holder|null} head

@@ -14,7 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from dispatch.guards import retrace
 from dispatch.moves import Actor, MoveRequest, make_move
 from dispatch.queries import load_reference
+from dispatch.settings import DispatchSettings
 from dispatch.stages import run_stages
+from dispatch.storage.statements import statement
+from dispatch.worker import Worker
 from dispatch.workflow import Move
 from geo.errors import ConflictError
 from geo.storage.uow import write_unit
@@ -321,3 +324,46 @@ async def test_stages_at_once_fire_once(client: Client, engine: AsyncEngine) -> 
             text("SELECT count(*) FROM dispatch.case_event WHERE type = 'case.not_acknowledged.v1'")
         )
         assert count.scalar() == 20
+
+
+async def test_the_stage_clocks_read_their_index(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        rows = await raw.driver_connection.execute("EXPLAIN " + statement("stages"), {"batch": 10})
+        plan = "\n".join(row[0] for row in await rows.fetchall())
+    assert "ix_dispatch_case_stage" in plan
+
+
+async def test_a_worker_runs_the_stage_clocks(client: Client, case: dict[str, Any], engine: AsyncEngine) -> None:
+    await set_case(engine, "stage_due_at = now() - interval '1 s'")
+    worker = Worker(engine=engine, settings=DispatchSettings(sweep_every_s=0.05))
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while (await client.get(case["status_url"])).json()["version"] == 1:
+            await asyncio.sleep(0.05)
+        worker.stop()
+        await running
+    now = (await client.get(case["status_url"])).json()
+    assert now["events"][-1]["type"] == "case.not_acknowledged.v1"
+
+
+async def test_a_late_case_is_still_late_after_a_suspension(
+    client: Client, case: dict[str, Any], engine: AsyncEngine
+) -> None:
+    case = await moved(client, case, "acknowledge")
+    await set_case(engine, "due_at = now() - interval '1 hour'")
+    late = (await client.get(case["status_url"])).json()
+    until = (datetime.now(UTC) + timedelta(days=10)).isoformat()
+    late = await moved(client, late, ("request_suspend", WHY), ("approve_suspend", {"until": until}), "resume")
+    late = await moved(client, late, "report_back")
+    assert late["is_on_time"] is False
+
+
+async def test_the_condition_cannot_be_changed_by_a_later_move(client: Client) -> None:
+    case = await new_case(client, category="P0102")
+    case = await moved(client, case, ("dispatch", {"condition": 1}), "acknowledge", ("request_extension", WHY))
+    first = due(case)
+    case = await moved(client, case, ("approve_extension", {"condition": 2}))
+    assert (case["condition"], due(case)) == (1, first + timedelta(hours=2))

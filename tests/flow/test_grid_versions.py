@@ -36,7 +36,7 @@ SPLIT = {
 async def one(engine: AsyncEngine, query: str) -> Any:
     async with read_unit(engine) as unit:
         driver = await unit.driver()
-        row = await (await driver.execute(query)).fetchone()  # type: ignore[arg-type]
+        row = await (await driver.execute(query)).fetchone()
         assert row is not None
         return row[0]
 

@@ -53,6 +53,9 @@ class ReportIn(BaseModel):
     lat: Degrees | None = Field(None, description="Latitude in coord_sys, degrees")
     coord_sys: CoordSys | None = Field(None, description="Coordinate system of lon and lat; required with a point")
     address: Short = Field("", description="Address in words")
+    self_handled: bool = Field(
+        False, strict=True, description="Dealt with on the spot: kept as a record, not dispatched"
+    )
     ledgers: list[Code] = Field([], max_length=20, description="Tags such as three_illegals")
 
 

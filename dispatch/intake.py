@@ -40,10 +40,16 @@ class Report:
     coord_sys: CoordSys | None = None
     address: str = ""
     ledgers: tuple[str, ...] = ()
+    #: Found and dealt with on the spot (自行处置): kept as a record, sampled later.
+    is_self_handled: bool = False
 
     def digest(self) -> str:
         """Hex digest of what was said: the same ticket with another body is a mistake, not a repeat."""
-        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+        said = msgspec.to_builtins(self)
+        if not self.is_self_handled:
+            # Digests written before the field existed must stay what they are.
+            del said["is_self_handled"]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,7 @@ class PreparedReport:
     coord_sys: str | None
     reported_at: datetime
     is_certain: bool
+    is_self_handled: bool
     due_at: datetime | None
     due_provisional: bool
     warn_at: datetime | None
@@ -159,7 +166,8 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
         coord_sys=report.coord_sys.value if report.coord_sys else None,
         reported_at=received_at,
         # Certain is what needs no human: the position finds its cell (decided in SQL) and the limit is beyond doubt.
-        is_certain=clocks is not None,
+        is_certain=clocks is not None and not report.is_self_handled,
+        is_self_handled=report.is_self_handled,
         due_at=clocks.due.due_at if clocks else None,
         due_provisional=clocks.due.is_provisional if clocks else False,
         warn_at=clocks.warn_at if clocks else None,

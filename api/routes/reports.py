@@ -53,6 +53,7 @@ async def create_report(
         coord_sys=body.coord_sys,
         address=body.address,
         ledgers=tuple(body.ledgers),
+        is_self_handled=body.self_handled,
     )
     received_at = datetime.now(UTC)
     jurisdiction = container.settings.jurisdiction

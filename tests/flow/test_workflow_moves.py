@@ -367,3 +367,28 @@ async def test_the_condition_cannot_be_changed_by_a_later_move(client: Client) -
     first = due(case)
     case = await moved(client, case, ("approve_extension", {"condition": 2}))
     assert (case["condition"], due(case)) == (1, first + timedelta(hours=2))
+
+
+async def test_self_handled_records_are_sampled(client: Client) -> None:
+    good = await new_case(client, self_handled=True, text="已当场清理")
+    assert (good["status"], good["due_at"], good["stage"], good["head"]) == ("self_handled", None, None, None)
+    assert good["events"][0]["moves"] == ["self_handle"]
+    good = await moved(client, good, "sample_ok")
+    assert (good["status"], good["is_on_time"]) == ("closed", None)
+    bad = await new_case(client, self_handled=True, ticket="T-2")
+    bad = await moved(client, bad, ("sample_bad", {"reason": "照片不符"}))
+    assert (bad["status"], bad["stage"]["clock"]) == ("reported", "accept")
+    for case in (good, bad):
+        assert retrace(event["moves"] for event in case["events"]).state == case["status"]
+    repeated = await client.post("/v1/reports", json=report(ticket="T-2"))
+    assert repeated.json()["code"] == "dispatch.ticket_reused"
+    bad = await moved(client, bad, "dispatch", "acknowledge", "report_back", "close")
+    assert bad["is_on_time"] is True
+
+
+async def test_a_reopened_self_handled_record_gets_its_first_clock(client: Client) -> None:
+    case = await moved(client, await new_case(client, self_handled=True), "sample_ok")
+    case = await moved(client, case, ("follow_up_dissatisfied", {"reason": "没清"}), "re_dispatch", "acknowledge")
+    assert case["due_at"] is not None
+    assert case["dispatched_at"] is not None
+    assert (await client.get(f"{case['status_url']}/deadline")).json()["agrees"] is True

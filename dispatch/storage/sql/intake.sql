@@ -7,7 +7,7 @@ WITH input AS MATERIALIZED (
            id uuid, jurisdiction text, time_zone text, channel text, ticket text, digest text,
            category text, condition smallint, body text, address text, ledgers text[],
            lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text, reported_at timestamptz,
-           is_certain boolean, due_at timestamptz, due_provisional boolean, warn_at timestamptz)
+           is_certain boolean, is_self_handled boolean, due_at timestamptz, due_provisional boolean, warn_at timestamptz)
 ),
 located AS MATERIALIZED (
   SELECT i.*, v.id AS version_id, v.number AS version_number, v.name AS version_name, c.id AS cell_id, c.path,
@@ -60,14 +60,16 @@ inserted AS (
          d.channel, d.ticket, decode(d.digest, 'hex'), d.category, d.condition, d.body, d.address,
          d.ledgers, d.location, d.raw_x, d.raw_y, d.coord_sys, d.version_id, d.cell_id, coalesce(d.path, '{}'), d.how,
          d.nearest,
-         CASE WHEN d.is_dispatched THEN 'dispatched' ELSE 'reported' END, d.reported_at,
+         CASE WHEN d.is_dispatched THEN 'dispatched' WHEN d.is_self_handled THEN 'self_handled' ELSE 'reported' END,
+         d.reported_at,
          CASE WHEN d.is_dispatched THEN d.reported_at END, CASE WHEN d.is_dispatched THEN d.reported_at END,
          CASE WHEN d.is_dispatched THEN d.reported_at END, CASE WHEN d.is_dispatched THEN d.due_at END,
          d.is_dispatched AND d.due_provisional, CASE WHEN d.is_dispatched THEN d.warn_at END,
          CASE WHEN d.is_dispatched THEN d.due_at END,
-         CASE WHEN d.is_dispatched THEN 'acknowledge' ELSE 'accept' END,
-         d.reported_at
-           + make_interval(mins => CASE WHEN d.is_dispatched THEN d.acknowledge_minutes ELSE d.accept_minutes END),
+         CASE WHEN d.is_dispatched THEN 'acknowledge' WHEN NOT d.is_self_handled THEN 'accept' END,
+         CASE WHEN NOT d.is_self_handled THEN d.reported_at
+           + make_interval(mins => CASE WHEN d.is_dispatched THEN d.acknowledge_minutes ELSE d.accept_minutes END)
+         END,
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END, d.ladder
     FROM decided AS d
   ON CONFLICT ON CONSTRAINT uq_dispatch_case_channel_ticket DO NOTHING
@@ -77,8 +79,10 @@ recorded AS (
   INSERT INTO dispatch.case_event (case_id, seq, type, moves, from_state, to_state, occurred_at, actor_kind, actor_id,
                                    payload)
   SELECT n.id, 1,
-         CASE WHEN d.is_dispatched THEN 'case.dispatched.v1' ELSE 'case.reported.v1' END,
-         CASE WHEN d.is_dispatched THEN ARRAY['report', 'accept', 'file', 'dispatch'] ELSE ARRAY['report'] END,
+         CASE WHEN d.is_dispatched THEN 'case.dispatched.v1' WHEN d.is_self_handled THEN 'case.self_handled.v1'
+              ELSE 'case.reported.v1' END,
+         CASE WHEN d.is_dispatched THEN ARRAY['report', 'accept', 'file', 'dispatch']
+              WHEN d.is_self_handled THEN ARRAY['self_handle'] ELSE ARRAY['report'] END,
          NULL, n.state, d.reported_at, 'channel', d.channel,
          jsonb_build_object(
            'chain', coalesce(d.chain, '[]'), 'ladder', coalesce(d.ladder, '[]'), 'nearest', coalesce(d.nearest, '[]'),

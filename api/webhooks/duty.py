@@ -34,6 +34,9 @@ _PAGE: Final = 50
 _IMPORTED: Final = "case.imported.v1"
 #: A lease outlives the longest attempt by this. Units: seconds.
 _LEASE_MARGIN_S: Final = 5.0
+#: A lane turns to the next webhook after this, however much is left: slow receivers must not keep the others waiting,
+#: nor the worker from giving its sign of life. Units: seconds.
+_TURN_S: Final = 10.0
 _GONE: Final = 410
 
 _LEASE = """
@@ -87,6 +90,11 @@ class _Turn:
 
     webhook: dict[str, Any]
     lease: UUID
+    until: float
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self.until
 
     @property
     def id(self) -> int:
@@ -113,8 +121,8 @@ class WebhookLane:
             return 0
         reached: Cursor | None = None
         try:
-            await self._by_hand(turn, stopping)
-            if turn.webhook["is_due"] and not stopping.is_set():
+            held = await self._by_hand(turn, stopping)
+            if held and turn.webhook["is_due"]:
                 reached = await self._events(turn, stopping)
         finally:
             await self._end(turn, reached)
@@ -127,7 +135,7 @@ class WebhookLane:
             async with driver.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(_LEASE, {"lease": lease, "seconds": self._lease_s})
                 row = await cursor.fetchone()
-        return _Turn(webhook=row, lease=lease) if row is not None else None
+        return _Turn(webhook=row, lease=lease, until=time.monotonic() + _TURN_S) if row is not None else None
 
     @property
     def _lease_s(self) -> float:
@@ -143,7 +151,7 @@ class WebhookLane:
         """Send a page of events in order; return the place that is reached when all went well."""
         page = await self._read(turn)
         for event in page.events:
-            if stopping.is_set():
+            if stopping.is_set() or turn.is_over:
                 return None
             answer = await self._send(turn, message_id(event), event_body(event))
             if not await self._note(turn, event, answer):
@@ -186,8 +194,8 @@ class WebhookLane:
             log.warning("webhook_failed", webhook=turn.id, failures=failures, status=answer.status, error=answer.error)
         return answer.is_success and held.rowcount == 1
 
-    async def _by_hand(self, turn: _Turn, stopping: asyncio.Event) -> None:
-        """Send what was asked for by hand, once each."""
+    async def _by_hand(self, turn: _Turn, stopping: asyncio.Event) -> bool:
+        """Send what was asked for by hand, once each; tell whether to go on with events."""
         async with read_unit(self.engine) as unit:
             driver = await unit.driver()
             async with driver.cursor(row_factory=dict_row) as cursor:
@@ -198,8 +206,8 @@ class WebhookLane:
                 )
                 asked = await cursor.fetchall()
         for row in asked:
-            if stopping.is_set() or not await self._renew(turn):
-                return
+            if stopping.is_set() or turn.is_over or not await self._renew(turn):
+                return False
             message, body = f"test_{row['id']}", trial_body(row["created_at"])
             if row["event_id"] is not None:
                 async with read_unit(self.engine) as unit:
@@ -211,7 +219,7 @@ class WebhookLane:
                 driver = await write.driver()
                 values = {"delivery": row["id"], "message": message, **_facts(answer)}
                 await driver.execute(_LOGGED_BY_HAND, values)
-        await self._renew(turn)
+        return not asked or await self._renew(turn)
 
     async def _renew(self, turn: _Turn) -> bool:
         async with write_unit(self.engine) as unit:

@@ -101,12 +101,13 @@ async def get_webhook(unit: Unit, webhook_id: int, channel: str | None) -> dict[
 
 
 async def change_webhook(unit: WriteUnit, webhook_id: int, changes: dict[str, Any]) -> None:
-    """Change url, description, types or state. Making it active again starts its schedule over."""
+    """Change url, description, types or state. A new address or state starts the schedule over."""
     known = {name: value for name, value in changes.items() if name in {"url", "description", "types", "state"}}
     sets = [f"{name} = %({name})s" for name in known]
-    if "state" in known:
+    if "state" in known or "url" in known:
         # Whoever is sending just now no longer holds the lease, so its result cannot undo this decision.
         sets.append("failures = 0, next_attempt_at = now(), lease = NULL, leased_until = NULL")
+    if "state" in known:
         sets.append("stopped_at = CASE WHEN %(state)s = 'active' THEN NULL ELSE now() END")
     if sets:
         driver = await unit.driver()

@@ -12,7 +12,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.app import create_app
+from api.settings import Settings
+from api.webhooks.addresses import parse_networks
+from api.webhooks.duty import WebhookLane
+from api.webhooks.sender import Sender
+from tests.builders import report
+from tests.flow.conftest import Client
+
 Answerer = Callable[[dict[str, Any]], bytes]
+LOOPBACK = "127.0.0.0/8"
 OK = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 
 
@@ -70,3 +83,45 @@ async def receiving() -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def open_client(database: str, key: str) -> AsyncIterator[Client]:
+    """An application whose webhooks may reach loopback."""
+    app = create_app(Settings(database_url=database, webhook_networks=LOOPBACK))
+    headers = {"Authorization": f"Bearer {key}", "Accept-Language": "en"}
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://gridward.test", headers=headers, timeout=30) as client,
+    ):
+        yield client
+
+
+def lane(engine: AsyncEngine, timeout_s: float = 2.0) -> WebhookLane:
+    return WebhookLane(engine=engine, sender=Sender(networks=parse_networks(LOOPBACK), timeout_s=timeout_s))
+
+
+async def work(engine: AsyncEngine, turns: int = 50, timeout_s: float = 2.0) -> None:
+    """Take turns until there is nothing to do."""
+    for _ in range(turns):
+        if not await lane(engine, timeout_s).run_once(asyncio.Event()):
+            return
+
+
+async def hook(client: Client, receiver: Receiver, **more: Any) -> dict[str, Any]:
+    answer = await client.post("/v1/webhooks", json={"url": receiver.url, **more})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    receiver.secrets = [made["secret"]]
+    return made
+
+
+async def send(client: Client, *tickets: str) -> None:
+    for ticket in tickets:
+        assert (await client.post("/v1/reports", json=report(ticket=ticket))).status_code == 201
+
+
+async def due_again(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE api.webhook SET next_attempt_at = now()"))

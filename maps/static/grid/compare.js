@@ -107,6 +107,7 @@ export class CompareView {
       }
     }
     this.#desk.overlay.set("differences", marks);
+    this.#desk.ground.zoomTo(differences.flatMap((one) => shapeOf(one.code) ?? []));
     this.#desk.legend(legend);
     this.#result.replaceChildren(...parts);
     announce(t("grid_page.compare.title", { before, after, count: number(differences.length) }));

@@ -42,6 +42,8 @@ export class CoverageView {
     const report = await getCoverage(version.number, signal);
     if (signal.aborted) return;
     this.#draw(report);
+    // Wherever somebody looked before: the problems of the whole version are to be seen.
+    if (report.features.length) this.#desk.ground.fit();
     const figures = report.coverage;
     const found = report.features.length;
     const head = make("div", "pane-head");

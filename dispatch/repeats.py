@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from dispatch.case_views import CaseView
 from dispatch.repeat_rules import Nearby, judge
 from dispatch.storage.repeats import RepeatSite, near_cases, repeat_sites, rules_of
@@ -28,6 +30,13 @@ async def find_nearby(unit: Unit, case: CaseView, *, channel: str | None = None)
     return judge(rule, (case.channel, case.channel_zh, case.channel_en), near)
 
 
-async def list_repeat_sites(unit: Unit, jurisdiction: str) -> list[RepeatSite]:
-    """Open cases with a badge: the place is a repeat site, or was closed shortly before."""
-    return await repeat_sites(unit, jurisdiction, most=MOST_OPEN)
+async def list_repeat_sites(unit: Unit, jurisdiction: str, *, since: datetime | None = None) -> list[RepeatSite]:
+    """Open cases with a badge: the place is a repeat site, or was closed shortly before.
+
+    Parameters
+    ----------
+    since
+        Only cases reported from this instant on; a badge speaks of what came before a case, so later cases change
+        none of the earlier badges.
+    """
+    return await repeat_sites(unit, jurisdiction, since=since, most=MOST_OPEN)

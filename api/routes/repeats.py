@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, Field
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
@@ -133,15 +133,20 @@ async def read_nearby(
     return json_answer(body, locale=locale)
 
 
-@router.get("/v1/repeats", response_model=None, responses={200: {"model": RepeatSitesOut}, **problems(401, 403, 503)})
+@router.get(
+    "/v1/repeats", response_model=None, responses={200: {"model": RepeatSitesOut}, **problems(401, 403, 422, 503)}
+)
 async def read_repeats(
     request: Request,
     unit: Reading,
     container: Wired,
     _: Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))],
+    since: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Only cases reported from this instant on")
+    ] = None,
 ) -> Response:
     """Open cases whose place is a repeat site, or was closed shortly before they came."""
-    sites = await list_repeat_sites(unit, container.settings.jurisdiction)
+    sites = await list_repeat_sites(unit, container.settings.jurisdiction, since=since)
     body = {
         "cases": [
             {

@@ -136,6 +136,9 @@ async def test_a_closed_case_reported_again_is_looked_back_at(client: Client, en
     assert (await client.get("/v1/repeats")).json()["cases"] == [
         {"case": mine, "count": 2, "is_repeat_site": False, "look_back": [old]}
     ]
+    later = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    assert (await client.get("/v1/repeats", params={"from": later})).json()["cases"] == []
+    assert (await client.get("/v1/repeats", params={"from": "today"})).status_code in {400, 422}
     await age(engine, old, 0, closed_days=31)
     assert refs((await nearby(client, mine))["look_back"]) == []
 

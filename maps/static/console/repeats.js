@@ -10,6 +10,8 @@ import { distance, moment, number, t } from "./texts.js";
 
 /** A burst of reports asks once; a badge may come some seconds after its row. */
 const PAUSE = 2000;
+/** A report is stamped when it arrives and seen when it is committed. */
+const OVERLAP = 60_000;
 
 export class Repeats {
   /** @type {Map<string, RepeatSite>} */
@@ -17,6 +19,8 @@ export class Repeats {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
   #changed;
+  /** Badges speak of what came before a case: later on only the new cases are asked for. @type {string|null} */
+  #asOf = null;
 
   /** @param {() => void} changed called when other cases have a badge than before */
   constructor(changed) {
@@ -38,8 +42,9 @@ export class Repeats {
 
   async #load() {
     try {
-      const { cases } = await listRepeats();
-      this.#sites = new Map(cases.map((site) => [site.case, site]));
+      const { cases, as_of } = await listRepeats(this.#asOf && new Date(Date.parse(this.#asOf) - OVERLAP).toISOString());
+      for (const site of cases) this.#sites.set(site.case, site);
+      this.#asOf = as_of;
       this.#changed();
     } catch {
       // A queue without badges is still a queue: the next arrival asks again.

@@ -84,9 +84,12 @@ export async function getNearby(ref, signal) {
   return (await request(`/v1/cases/${encodeURIComponent(ref)}/nearby`, { signal })).json();
 }
 
-/** @returns {Promise<{cases: RepeatSite[], as_of: string}>} */
-export async function listRepeats() {
-  return (await request("/v1/repeats")).json();
+/**
+ * @param {string|null} since only cases reported from this instant on
+ * @returns {Promise<{cases: RepeatSite[], as_of: string}>}
+ */
+export async function listRepeats(since) {
+  return (await request(since ? `/v1/repeats?${new URLSearchParams({ from: since })}` : "/v1/repeats")).json();
 }
 
 /**

@@ -66,8 +66,8 @@ inserted AS (
          CASE WHEN d.is_dispatched THEN d.reported_at END, CASE WHEN d.is_dispatched THEN d.due_at END,
          d.is_dispatched AND d.due_provisional, CASE WHEN d.is_dispatched THEN d.warn_at END,
          CASE WHEN d.is_dispatched THEN d.due_at END,
-         CASE WHEN d.is_dispatched THEN 'acknowledge' WHEN NOT d.is_self_handled THEN 'accept' END,
-         CASE WHEN NOT d.is_self_handled THEN d.reported_at
+         CASE WHEN d.is_dispatched THEN 'acknowledge' WHEN d.is_self_handled IS NOT TRUE THEN 'accept' END,
+         CASE WHEN d.is_self_handled IS NOT TRUE THEN d.reported_at
            + make_interval(mins => CASE WHEN d.is_dispatched THEN d.acknowledge_minutes ELSE d.accept_minutes END)
          END,
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END, d.ladder

@@ -14,6 +14,8 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Final
 
@@ -203,8 +205,19 @@ async def _drain(reader: asyncio.StreamReader) -> None:
 
 
 def _retry_after(head: bytes) -> int | None:
-    found = re.search(rb"\r\nretry-after:[ \t]*([0-9]{1,6})[ \t]*\r\n", head, re.IGNORECASE)
-    return int(found.group(1)) if found else None
+    found = re.search(rb"\r\nretry-after:[ \t]*([ -~]{1,40}?)[ \t]*\r\n", head, re.IGNORECASE)
+    if found is None:
+        return None
+    said = found.group(1).decode("ascii")
+    if said.isdecimal():
+        return int(said)
+    try:
+        wanted = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    # A date without a zone is in UTC (RFC 5322, "-0000").
+    zoned = wanted if wanted.tzinfo is not None else wanted.replace(tzinfo=UTC)
+    return max(0, round(zoned.timestamp() - time.time()))
 
 
 def _named(error: Exception) -> str:

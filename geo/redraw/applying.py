@@ -30,6 +30,8 @@ from geo.redraw.proving import prove
 from geo.redraw.vertices import insert_everywhere
 
 _SMALLEST_SHARE = 1e-6
+_LARGEST = 1_000_000_000
+"""Beyond it products of differences would leave 64 bits. Units: grid."""
 
 
 def apply(patch: Patch, operation: Operation, area_m2: Callable[[BaseGeometry], float]) -> list[Lineage]:
@@ -223,6 +225,9 @@ def _add(patch: Patch, op: Add) -> set[str]:
         raise BadInputError("geo.redraw_bad_polygon", pointer="/boundary", reason="–")
     drawn = [[patch.to_local(*position) for position in ring] for ring in op.rings]
     polygon = Polygon(drawn[0], drawn[1:])
+    west, south, east, north = polygon.bounds
+    if max(east - west, north - south) > _LARGEST:
+        raise BadInputError("geo.redraw_bad_polygon", pointer="/boundary", reason="> 100°")
     if not polygon.is_valid or polygon.area == 0:
         raise BadInputError("geo.redraw_bad_polygon", pointer="/boundary", reason=shapely.is_valid_reason(polygon))
     shape = as_multi(polygon)

@@ -232,14 +232,14 @@ async def read_lineage(unit: Unit, version_id: int) -> list[LineageRow]:
 
 
 def _named(operation: Operation) -> tuple[list[str], list[tuple[float, float]]]:
-    """Codes and positions that an operation names."""
+    """Codes and positions around which an operation changes something; a line does so only within its cells."""
     match operation:
         case Split():
-            return [operation.cell, *(part.code for part in operation.into)], list(operation.line)
+            return [operation.cell, *(part.code for part in operation.into)], []
         case Merge():
             return [*operation.cells, operation.into.code], []
         case MoveBoundary():
-            return list(operation.cells), list(operation.line)
+            return list(operation.cells), []
         case Reassign():
             return [operation.cell, operation.parent], []
         case Retire():

@@ -243,6 +243,12 @@ def test_retiring_a_divided_cell_hands_its_children_over() -> None:
     assert proven(patch)
 
 
+def test_half_the_globe_is_no_cell() -> None:
+    globe = ((-170.0, -80.0), (170.0, -80.0), (170.0, 80.0), (-170.0, 80.0), (-170.0, -80.0))
+    found = refusal(Patch(origin=ORIGIN, cells={}), Add(into=new("1"), rings=(globe,)))
+    assert found == ("geo.redraw_bad_polygon", "/boundary")
+
+
 def test_a_grid_can_grow_from_nothing() -> None:
     patch = Patch(origin=ORIGIN, cells={})
     outline = line((0, 0), (40_001, 313), (39_000, 41_000), (-777, 39_001), (0, 0))

@@ -109,7 +109,7 @@ def preview(
         ``dispatch.unknown_category``, ``dispatch.condition_required`` or ``dispatch.unknown_channel``.
     """
     found = reference.categories.get(category)
-    if found is None:
+    if found is None or not found.is_active:
         raise BadInputError("dispatch.unknown_category", pointer="/category", category=category)
     chosen = found.certain_condition(condition)
     if chosen is None:

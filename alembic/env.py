@@ -10,6 +10,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 import api.accounts.tables
 import api.webhooks.tables
+import dispatch.storage.duty_tables
 import dispatch.storage.tables
 import geo.storage.tables
 import geo.storage.tile_tables
@@ -67,6 +68,7 @@ def run() -> None:
 _TABLES = (  # imported for their metadata
     geo.storage.tables,
     geo.storage.tile_tables,
+    dispatch.storage.duty_tables,
     dispatch.storage.tables,
     api.accounts.tables,
     api.webhooks.tables,

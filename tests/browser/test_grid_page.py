@@ -264,6 +264,28 @@ def test_merge_move_reassign_retire_rename_and_discard(site: Site, database: str
     assert sql(database, "SELECT count(*) FROM geo.grid_version") == [(1,)]
 
 
+def test_a_version_is_scheduled_in_local_time_and_withdrawn(
+    site: Site, database: str, open_page: Any, keep: Any
+) -> None:
+    page = draft(ready(open_page("/grid", timezone_id="America/New_York")))
+    pane = tab(page, "启用")
+    page.get_by_role("radio", name="从指定时刻起").check()
+    page.get_by_role("button", name="下一步").click()
+    expect(pane.locator(".form-fault")).to_contain_text("请填写生效时刻")
+    page.get_by_label("生效时刻").fill("2035-01-01T08:30")
+    page.get_by_role("button", name="下一步").click()
+    expect(pane).to_contain_text("2035 年 1 月 1 日 8:30")
+    page.locator("[data-activate]").click()
+    expect(page.locator(".version").first).to_contain_text("待生效")
+    keep(page, "grid-scheduled")
+    # Typed as time of the district, wherever the browser stands.
+    since = "SELECT valid_from = '2035-01-01 00:30Z' FROM geo.grid_version WHERE number = 2"
+    assert sql(database, since) == [(True,)]
+    page.get_by_role("button", name="撤回为草稿").click()
+    expect(page.locator(".version").first).to_contain_text("草稿")
+    assert sql(database, "SELECT status FROM geo.grid_version WHERE number = 2") == [("draft",)]
+
+
 def test_a_refused_line_is_told_in_its_form(site: Site, open_page: Any, keep: Any) -> None:
     open_page.faults.allow.append("status of 4")
     page = draft(ready(open_page("/grid")))

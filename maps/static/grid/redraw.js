@@ -16,7 +16,7 @@ import { area, levelName } from "./words.js";
 /** @typedef {import("./types.js").Tool} Tool */
 /** @typedef {import("./desk.js").Desk} Desk */
 
-/** Cells beyond this many are looked for by name or code instead of being listed. */
+/** A longer list is slow to open and read by nobody: cells beyond it are chosen on the map. */
 const MOST_LISTED = 2000;
 const PATTERNS = ["first", "second"];
 

@@ -105,7 +105,10 @@ async def lock_draft(unit: WriteUnit, jurisdiction: str, number: int, *, seen: i
 async def copy_version(unit: WriteUnit, source: int, target: int) -> int:
     """Copy all cells of a version into a draft; return how many. Cost: one statement."""
     driver = await unit.driver()
-    return (await driver.execute(_COPY, {"source": source, "target": target})).rowcount
+    copied = (await driver.execute(_COPY, {"source": source, "target": target})).rowcount
+    # Until autovacuum comes by, the planner would take the new version for an empty one.
+    await driver.execute("ANALYZE geo.cell")
+    return copied
 
 
 async def discard_draft(unit: WriteUnit, jurisdiction: str, number: int) -> None:
@@ -123,7 +126,8 @@ async def discard_draft(unit: WriteUnit, jurisdiction: str, number: int) -> None
     ).fetchone()
     if based is not None and based[0] is not None:
         raise ConflictError("geo.version_is_base", number=number, other=based[0])
-    # Children before parents: the foreign key is checked after each statement.
+    # A new draft is not in the statistics yet; the foreign key's own query would read the version for every cell.
+    await driver.execute("ANALYZE geo.cell")
     await driver.execute("DELETE FROM geo.cell WHERE version_id = %s", (version.id,))
     for table in ("cell_lineage", "accepted_finding"):
         await driver.execute(f"DELETE FROM geo.{table} WHERE version_id = %s", (version.id,))  # noqa: S608

@@ -14,7 +14,12 @@ import { chainList, holderLine, nearestList } from "./who.js";
 
 /** In the order of the work; the first that is allowed is the one to press. */
 const FORWARD = ["dispatch", "re_dispatch", "acknowledge", "report_back", "check_pass", "close", "accept", "file"];
-const NEEDS_REASON = new Set(["return", "decline", "refuse_file", "void", "check_fail", "request_extension", "request_suspend", "settle"]);
+const NEEDS_REASON = new Set([
+  "return", "decline", "refuse_file", "void", "check_fail", "request_extension", "refuse_extension", "refuse_suspend", "settle", "sample_bad",
+  "follow_up_dissatisfied", "appeal", "refuse_appeal", "unmerge", "supervise", "answer_supervision", "escalate_now",
+]);
+/** These ask for another case or a date, for which this panel has no fields yet; the interface takes them. */
+const NEEDS_MORE = new Set(["merge", "request_suspend"]);
 const NEEDS_RESULT = new Set(["report_back"]);
 const KEYS = /** @type {Record<string, string>} */ ({ dispatch: "D", re_dispatch: "D", return: "R" });
 const STAMPS = /** @type {const} */ (["reported_at", "dispatched_at", "acknowledged_at", "handled_at", "closed_at"]);
@@ -277,7 +282,7 @@ export class Panel {
       return box;
     }
     const rank = (/** @type {string} */ move) => (FORWARD.includes(move) ? FORWARD.indexOf(move) : FORWARD.length);
-    const moves = [...one.moves].sort((a, b) => rank(a) - rank(b));
+    const moves = one.moves.filter((move) => !NEEDS_MORE.has(move)).sort((a, b) => rank(a) - rank(b));
     if (!moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
     const row = make("div", "move-row");
     for (const [at, move] of moves.entries()) {

@@ -141,12 +141,15 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
     category, condition = _classify(report, reference, faults)
     _check_ledgers(report, reference, faults)
     lon, lat = _position(report, faults)
-    if faults or category is None:
+    channel = reference.channels.get(report.channel)
+    if channel is None:
+        # A key made a moment ago: the copy of the reference data does not know its channel yet.
+        faults.append(Fault(code="dispatch.unknown_channel", pointer="", params={"channel": report.channel}))
+    if faults or category is None or channel is None:
         raise InvalidRequestError(faults)
     clocks = None
     if condition is not None:
-        start_rule = reference.channels[report.channel].start_rule
-        clocks = set_clocks(jurisdiction, start_rule, condition.limit, received_at)
+        clocks = set_clocks(jurisdiction, channel.start_rule, condition.limit, received_at)
     return PreparedReport(
         id=uuid7(),
         jurisdiction=jurisdiction.code,

@@ -132,13 +132,20 @@ class ReferenceCache:
         self._lock = asyncio.Lock()
 
     async def get(self, *, fresh: bool = False) -> Reference:
-        """Return a copy no older than allowed; ``fresh`` asks for one made just now (at most one second old)."""
-        limit = self._MIN_RELOAD_S if fresh else self._max_age_s
-        if self._copy is not None and time.monotonic() - self._loaded_at < limit:
+        """Return a copy no older than allowed; ``fresh`` asks for one that was read after this very call.
+
+        Cost: a fresh copy may have to wait, because reloads are at least a second apart; callers share one.
+        """
+        asked_at = time.monotonic()
+        if not fresh and self._copy is not None and asked_at - self._loaded_at < self._max_age_s:
             return self._copy
         async with self._lock:
             # Whoever waited for the lock finds the copy that the first one loaded.
-            if self._copy is None or time.monotonic() - self._loaded_at >= limit:
+            newest = asked_at if fresh else asked_at - self._max_age_s
+            if self._copy is None or self._loaded_at < newest:
+                if self._copy is not None and fresh:
+                    await asyncio.sleep(max(0.0, self._loaded_at + self._MIN_RELOAD_S - time.monotonic()))
+                began_at = time.monotonic()
                 self._copy = await self._load()
-                self._loaded_at = time.monotonic()
+                self._loaded_at = began_at
             return self._copy

@@ -59,8 +59,10 @@ async def create_report(
     jurisdiction = container.settings.jurisdiction
     try:
         prepared = prepare(report, await container.reference.get(), jurisdiction, received_at)
-    except InvalidRequestError:
-        # The category may have been added a moment ago, by another process.
+    except InvalidRequestError as error:
+        if not any(fault.code.startswith("dispatch.unknown_") for fault in error.faults):
+            raise
+        # Category, condition, ledger or channel may have been added a moment ago, by another process.
         prepared = prepare(report, await container.reference.get(fresh=True), jurisdiction, received_at)
     receipt = await container.intake.submit(prepared)
     locale = locale_of(request)

@@ -100,3 +100,11 @@ async def test_more_moves_at_once_than_connections_do_not_wait_for_each_other(cl
             )
         )
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_channel_made_while_the_service_runs_may_report_at_once(client: Client, make_key: Any) -> None:
+    await client.post("/v1/reports", json=report())
+    key = await make_key(channel="brand-new")
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = await client.post("/v1/reports", json=report(), headers=headers)
+    assert answer.status_code == 201, answer.text

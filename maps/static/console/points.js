@@ -28,6 +28,8 @@ function readColours() {
   };
 }
 
+/** Three rings of six around the first. */
+const MOST_FANNED = 18;
 let colours = readColours();
 
 // Leaflet's canvas renderer asks each path to draw itself and clips to what changed: overriding these two methods of a circle
@@ -44,8 +46,9 @@ const Sign = L.CircleMarker.extend({
   /** @this {SignMarker & {_updateBounds: () => void, _map: L.Map, _latlng: L.LatLng}} */
   _project() {
     const point = this._map.latLngToLayerPoint(this._latlng);
-    if (this.slot > 0) {
-      // Signs at one address fan out on a ring, so that each can be seen and clicked.
+    if (this.slot > 0 && this.slot <= MOST_FANNED) {
+      // Signs at one address fan out on rings, so that each can be seen and clicked; the rest of a large heap stays in its
+      // middle, or a hundred reports of one square would cover the neighbouring cells. The queue has them all.
       const ring = Math.floor((this.slot - 1) / 6) + 1;
       const angle = ((this.slot - 1) % 6) * (Math.PI / 3) + ring * 0.4;
       point.x += Math.cos(angle) * FAN * ring;

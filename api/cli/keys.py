@@ -9,15 +9,16 @@ import typer
 
 from api.accounts.keys import DEFAULT_SCOPES, create_key, parse_scopes
 from api.cli.context import engine_for_command
+from api.cli.speech import t
 from geo.storage.uow import write_unit
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.command("create")
+@app.command("create", help=t("keys.help.create"))
 def create(
-    channel: Annotated[str, typer.Option("--channel", help="Channel the key speaks for; created when new")],
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="What the key may do; repeat for several")] = None,
+    channel: Annotated[str, typer.Option("--channel", help=t("keys.help.channel"))],
+    scope: Annotated[list[str] | None, typer.Option("--scope", help=t("keys.help.scope"))] = None,
 ) -> None:
     """Make a key and print it once; only its digest is kept."""
     scopes = parse_scopes(scope) if scope else DEFAULT_SCOPES

@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 _WAIT_S = 30
 
 
-@app.command("create")
+@app.command("create", help=t("webhook.cli.create"))
 def create(
     url: Annotated[str, typer.Argument(help=t("webhook.cli.url"))],
     kinds: Annotated[list[str] | None, typer.Option("--type", help=t("webhook.cli.type"))] = None,
@@ -47,7 +47,7 @@ def create(
     say(secret)
 
 
-@app.command("list")
+@app.command("list", help=t("webhook.cli.list"))
 def list_() -> None:
     """List webhooks with their state."""
 
@@ -63,7 +63,7 @@ def list_() -> None:
         say(t("webhook.cli.none"))
 
 
-@app.command("test")
+@app.command("test", help=t("webhook.cli.test"))
 def test(webhook: Annotated[int, typer.Argument(min=1, help=t("webhook.cli.id"))]) -> None:
     """Send a test through the worker and print what came of it."""
 

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.keys import KeyRing
+from api.live import LivePlacer, open_live
 from api.settings import Settings
 from api.stream import Broadcaster
 from dispatch.collecting import CollectingWriter
@@ -32,6 +33,7 @@ class Container:
     reference: ReferenceCache
     keys: KeyRing
     intake: CollectingWriter
+    live: LivePlacer
     broadcaster: Broadcaster
 
 
@@ -55,8 +57,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
         try:
+            placement = await live.place(reports)
             async with write_unit(engine) as unit:
-                return await write_reports(unit, reports)
+                return await write_reports(unit, reports, placement)
         except Exception as error:
             away = unavailable(error)
             if away is not None:
@@ -67,20 +70,24 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         write, writers=settings.intake_writers, most=settings.intake_collect, backlog=settings.intake_backlog
     )
     broadcaster = Broadcaster(control, settings.database_url)
-    await intake.start()
-    broadcaster.start()
     try:
-        yield Container(
-            settings=settings,
-            engine=engine,
-            reference=ReferenceCache(load),
-            keys=KeyRing(control),
-            intake=intake,
-            broadcaster=broadcaster,
-        )
+        async with open_live(settings, control) as live:
+            await intake.start()
+            broadcaster.start()
+            try:
+                yield Container(
+                    settings=settings,
+                    engine=engine,
+                    reference=ReferenceCache(load),
+                    keys=KeyRing(control),
+                    intake=intake,
+                    live=live,
+                    broadcaster=broadcaster,
+                )
+            finally:
+                await intake.stop()
+                await broadcaster.stop()
     finally:
-        await intake.stop()
-        await broadcaster.stop()
         await engine.dispose()
         await control.dispose()
 

@@ -14,7 +14,7 @@ from dispatch.escalation import EscalationRung
 from dispatch.handling_clock import Course, check_pause_end, extended, paused, resumed, warn_at
 from dispatch.intake import set_clocks
 from dispatch.making import Act, Elsewhere
-from dispatch.posts import Rung, find_head, find_next, find_top, passed_over
+from dispatch.posts import Rung, find_head, find_next, find_top, ladder_json, passed_over
 from dispatch.queries import responsible_at
 from dispatch.reference import Condition
 from dispatch.states import OPEN_STATES, CaseState
@@ -23,7 +23,7 @@ from dispatch.storage.cases import find_followers, lock_case
 from dispatch.workflow import Move
 from geo.errors import BadInputError, ConflictError, NotFoundError
 
-__all__ = ["EFFECTS", "ladder_json"]
+__all__ = ["EFFECTS"]
 
 Columns = dict[str, Any]
 
@@ -318,25 +318,3 @@ def _owner_level(case: dict[str, Any]) -> int | None:
     """Level at which the case was solved: that of the post that owned it. Units: cell level, 1 = subdistrict."""
     ladder = case["owner_ladder"] or []
     return next((rung["level"] for rung in ladder if rung["post_id"] == case["owner_post_id"]), None)
-
-
-def ladder_json(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
-    """The ladder as the case keeps it."""
-    return [_rung_json(rung, step) for step, rung in enumerate(ladder, start=1)]
-
-
-def _rung_json(rung: Rung, step: int) -> dict[str, Any]:
-    return {
-        "step": step,
-        "level": rung.level,
-        "cell_code": rung.cell_code,
-        "rank": rung.rank,
-        "post_id": rung.post_id,
-        "title_zh": rung.title_zh,
-        "title_en": rung.title_en,
-        "person_id": str(rung.person_id) if rung.person_id else None,
-        "person_name": rung.person_name,
-        "leave_until": rung.leave_until.isoformat() if rung.leave_until else None,
-        "is_available": rung.is_available,
-        "passed": rung.passed,
-    }

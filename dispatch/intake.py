@@ -22,7 +22,7 @@ from dispatch.lights import warn_share
 from dispatch.posts import Head, Rung, find_backup, find_head, parse_ladder
 from dispatch.reference import Category, Condition, Jurisdiction, Reference
 from dispatch.states import CaseState
-from geo.coordinates import CoordSys, check_position, to_wgs84
+from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
 from geo.errors import BadInputError, Fault, InvalidRequestError, UnavailableError
 
 
@@ -227,7 +227,9 @@ def _position(report: Report, faults: list[Fault]) -> tuple[float | None, float 
     except BadInputError as error:
         faults.append(Fault(code=error.code, pointer="/lon", params=error.params))
         return None, None
-    return to_wgs84(report.x, report.y, report.coord_sys)
+    lon, lat = to_wgs84(report.x, report.y, report.coord_sys)
+    # The raw pair stays as given; what is located is on the grid, so that memory and SQL see the same point.
+    return snap_to_grid(lon), snap_to_grid(lat)
 
 
 def read_receipt(

@@ -79,6 +79,28 @@ def parse_ladder(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Rung, ...]:
     )
 
 
+def ladder_json(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
+    """The ladder as the case keeps it."""
+    return [_rung_json(rung, step) for step, rung in enumerate(ladder, start=1)]
+
+
+def _rung_json(rung: Rung, step: int) -> dict[str, Any]:
+    return {
+        "step": step,
+        "level": rung.level,
+        "cell_code": rung.cell_code,
+        "rank": rung.rank,
+        "post_id": rung.post_id,
+        "title_zh": rung.title_zh,
+        "title_en": rung.title_en,
+        "person_id": str(rung.person_id) if rung.person_id else None,
+        "person_name": rung.person_name,
+        "leave_until": rung.leave_until.isoformat() if rung.leave_until else None,
+        "is_available": rung.is_available,
+        "passed": rung.passed,
+    }
+
+
 def find_head(ladder: Sequence[Rung]) -> Head | None:
     """The first rung somebody can take, or None when the whole ladder is empty.
 

@@ -1,16 +1,22 @@
-"""Write prepared reports: one statement for any number of them."""
+"""Write prepared reports: placed in memory or in SQL, checked and written by one statement for any number of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from dispatch.intake import PreparedReport, Receipt, read_receipt
+from dispatch.placing import NOTHING_KNOWN, Place, Placement
+from dispatch.posts import find_head, ladder_json, parse_ladder
+from dispatch.states import CaseState
 from dispatch.storage.statements import statement
-from geo.errors import BadInputError
+from geo.cells import LocatedHow
+from geo.errors import BadInputError, UnavailableError
 from geo.storage.uow import WriteUnit
 
 WAKE_UP = "SELECT pg_notify('gridward_events', '')"
@@ -22,61 +28,173 @@ SELECT c.id, c.ref, c.channel_code, c.ticket, c.request_digest, ST_X(c.location)
   JOIN dispatch.case_event AS e ON e.case_id = c.id AND e.seq = 1
  WHERE (c.channel_code, c.ticket) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 """
+_MOST_TRIES = 5
+"""Each further try needs a version or a post to have changed in the milliseconds since the one before."""
 
 
-async def write_reports(unit: WriteUnit, reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
+async def write_reports(
+    unit: WriteUnit, reports: Sequence[PreparedReport], placement: Placement = NOTHING_KNOWN
+) -> list[Receipt | BadInputError]:
     """Write reports and return a receipt for each, in order.
 
     A report whose (channel, ticket) exists gets the receipt of the first time, or the error
     ``dispatch.ticket_reused`` when it said something else then. The caller commits.
 
-    Cost: one round trip, plus one when there are repeats.
+    Parameters
+    ----------
+    placement
+        What the process has decided from memory; the rest, and what the guard refuses, is decided in SQL.
+
+    Raises
+    ------
+    UnavailableError
+        ``storage.busy`` when versions or posts change faster than this can decide.
+
+    Notes
+    -----
+    Cost: one round trip, plus one for reports that SQL must place, plus one when there are repeats.
     """
     driver = await unit.driver()
-    rows = msgspec.json.encode(reports).decode()
-    async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement("intake"), {"rows": rows})
-        written = {row["id"]: row for row in await cursor.fetchall()}
-        if written:
-            # No payload: the notification only says "look", the events table says what (decision 0004).
-            await cursor.execute(WAKE_UP)
-        receipts: list[Receipt | BadInputError | None] = [
-            _new(report, written[report.id]) if report.id in written else None for report in reports
-        ]
-        repeated = [report for report, receipt in zip(reports, receipts, strict=True) if receipt is None]
-        old: dict[tuple[str, str], dict[str, object]] = {}
-        if repeated:
+    receipts: dict[UUID, Receipt] = {}
+    left, places, known = list(reports), dict(placement.places), placement.known
+    for _ in range(_MOST_TRIES):
+        unplaced = [report for report in left if report.id not in places]
+        if unplaced:
+            found, fresh = await _place(driver, unplaced)
+            places |= found
+            # Of two snapshots the older one: it makes the guard stricter, never laxer.
+            known = known or fresh
+        left = await _write(driver, left, places, known, receipts)
+        if not left:
+            break
+        known = ""
+        for report in left:
+            del places[report.id]
+    else:
+        raise UnavailableError("storage.busy")
+    if receipts:
+        # No payload: the notification only says "look", the events table says what (decision 0004).
+        await driver.execute(WAKE_UP)
+    repeated = [report for report in reports if report.id not in receipts]
+    old: dict[tuple[str, str], dict[str, Any]] = {}
+    if repeated:
+        async with driver.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_REPEATS, ([r.channel for r in repeated], [r.ticket for r in repeated]))
             old = {(row["channel_code"], row["ticket"]): row for row in await cursor.fetchall()}
     return [
-        receipt or _repeat(report, old[(report.channel, report.ticket)])
-        for report, receipt in zip(reports, receipts, strict=True)
+        receipts[report.id] if report.id in receipts else _repeat(report, old[(report.channel, report.ticket)])
+        for report in reports
     ]
 
 
-def _new(report: PreparedReport, row: dict[str, object]) -> Receipt:
-    return read_receipt(
-        case_id=report.id,
-        ref=str(row["ref"]),
-        ticket=report.ticket,
-        state=str(row["state"]),
-        payload=row["payload"],  # type: ignore[arg-type]
-        lon=report.lon,
-        lat=report.lat,
-        is_repeat=False,
+async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]) -> tuple[dict[UUID, Place], str]:
+    """Ask SQL where reports lie, and up to which snapshot that is so."""
+    rows = msgspec.json.encode(
+        [
+            {"id": r.id, "jurisdiction": r.jurisdiction, "lon": r.lon, "lat": r.lat, "reported_at": r.reported_at}
+            for r in reports
+        ]
     )
+    has_position = {report.id: report.lon is not None for report in reports}
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement("place"), {"rows": rows.decode()})
+        found = await cursor.fetchall()
+    places = {
+        row["id"]: Place(
+            how=LocatedHow.COVERS
+            if row["cell_id"] is not None
+            else LocatedHow.OUT_OF_GRID
+            if has_position[row["id"]]
+            else LocatedHow.NO_POSITION,
+            version_id=row["version_id"],
+            version_number=row["version_number"],
+            version_name=row["version_name"] or "",
+            cell_id=row["cell_id"],
+            path=tuple(row["path"]),
+            chain=row["chain"] or (),
+            ladder=parse_ladder(row["ladder"]),
+        )
+        for row in found
+    }
+    return places, found[0]["known"]
 
 
-def _repeat(report: PreparedReport, row: dict[str, object]) -> Receipt | BadInputError:
-    if row["request_digest"] is None or bytes(row["request_digest"]).hex() != report.digest:  # type: ignore[call-overload]
+async def _write(
+    driver: AsyncConnection[Any],
+    reports: Sequence[PreparedReport],
+    places: Mapping[UUID, Place],
+    known: str,
+    receipts: dict[UUID, Receipt],
+) -> list[PreparedReport]:
+    """Write placed reports, add the receipts of those written, and return those that the guard refused."""
+    payloads = {report.id: _payload(report, places[report.id]) for report in reports}
+    rows = msgspec.json.encode([_row(report, places[report.id], payloads[report.id]) for report in reports])
+    stale = set()
+    async with driver.cursor() as cursor:
+        await cursor.execute(statement("intake"), {"rows": rows.decode(), "known": known})
+        written = {row[0]: row for row in await cursor.fetchall()}
+    for report in reports:
+        _, is_stale, ref, state, nearest = written[report.id]
+        if is_stale:
+            stale.add(report.id)
+        elif ref is not None:
+            payload = payloads[report.id]
+            if state != CaseState.DISPATCHED:
+                payload |= {"due_at": None, "due_provisional": False, "nearest": nearest or []}
+            receipts[report.id] = read_receipt(
+                case_id=report.id,
+                ref=ref,
+                ticket=report.ticket,
+                state=state,
+                payload=payload,
+                lon=report.lon,
+                lat=report.lat,
+                is_repeat=False,
+            )
+    return [report for report in reports if report.id in stale]
+
+
+def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
+    """What the first event says, as if the case is dispatched; the statement takes the deadline out when it is not."""
+    # In the order in which jsonb keeps keys, so that a repeat, which is read back, has the same bytes.
+    version = {"name": place.version_name, "number": place.version_number}
+    return {
+        "chain": place.chain,
+        "ladder": ladder_json(place.ladder),
+        "nearest": [],
+        "how": place.how.value,
+        "grid_version": version if place.version_id is not None else None,
+        "due_at": report.due_at.isoformat() if report.due_at else None,
+        "due_provisional": report.due_provisional,
+    }
+
+
+def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> dict[str, Any]:
+    head = find_head(place.ladder)
+    return {name: getattr(report, name) for name in _FIELDS} | {
+        "version_id": place.version_id,
+        "cell_id": place.cell_id,
+        "cell_path": place.path,
+        "how": place.how.value,
+        "post_id": head.rung.post_id if head else None,
+        "person_id": head.rung.person_id if head else None,
+        "payload": payload,
+    }
+
+
+_FIELDS = tuple(PreparedReport.__dataclass_fields__)
+
+
+def _repeat(report: PreparedReport, row: dict[str, Any]) -> Receipt | BadInputError:
+    if row["request_digest"] is None or bytes(row["request_digest"]).hex() != report.digest:
         return BadInputError("dispatch.ticket_reused", pointer="/ticket", ticket=report.ticket, case=row["ref"])
     return read_receipt(
         case_id=UUID(str(row["id"])),
         ref=str(row["ref"]),
         ticket=report.ticket,
         state=str(row["state"]),
-        payload=row["payload"],  # type: ignore[arg-type]
-        lon=row["lon"],  # type: ignore[arg-type]
-        lat=row["lat"],  # type: ignore[arg-type]
+        payload=row["payload"],
+        lon=row["lon"],
+        lat=row["lat"],
         is_repeat=True,
     )

@@ -1,0 +1,139 @@
+"""The index of the version that is valid now, kept by a process and swapped when another version becomes valid.
+
+The holder is told which versions there are (`LiveIndex.learn`) and loads those valid now or soon, in a thread. It
+answers only when it is sure: for an instant whose version it holds, and while it has been told recently. Otherwise it
+answers None and the caller asks SQL, so a late notification costs time, never truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Event
+
+import structlog
+
+from geo.cells import CellRef
+from geo.lookup.index import CellIndex
+
+__all__ = ["LiveGrid", "LiveIndex", "LiveVersion"]
+
+log = structlog.get_logger("gridward.index")
+
+AHEAD = timedelta(minutes=10)
+"""A scheduled version is loaded this long before its instant, so that the swap itself takes no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveVersion:
+    """A published version. Zone: instants are UTC; ``valid_until`` is exclusive."""
+
+    id: int
+    number: int
+    name: str
+    valid_from: datetime
+    valid_until: datetime | None
+
+    def is_valid(self, at: datetime) -> bool:
+        """Whether it answers for an instant."""
+        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveGrid:
+    """A loaded version: its index, and its cells as callers see them, by cell number."""
+
+    version: LiveVersion
+    index: CellIndex
+    cells: Sequence[CellRef]
+
+    def chain(self, lon: float, lat: float) -> tuple[CellRef, ...]:
+        """Cells from level 1 to the deepest one that covers a point; empty outside. SRID: 4326. Cost: 2 to 5 µs."""
+        return self.chain_of(self.index.find(lon, lat))
+
+    def chain_of(self, number: int) -> tuple[CellRef, ...]:
+        """Cells from level 1 to the one of a number of the index; empty for -1."""
+        return tuple(self.cells[place] for place in self.index.chain(number))
+
+
+class LiveIndex:
+    """Holds the grids valid now and soon.
+
+    Parameters
+    ----------
+    load
+        Reads and builds one version; runs in a thread, may take seconds. Its second argument tells it to give up.
+    patience_s
+        Without news for this long it no longer answers: somebody may have activated a version meanwhile.
+    """
+
+    def __init__(self, load: Callable[[LiveVersion, Event], LiveGrid], *, patience_s: float = 3.0) -> None:
+        self._load = load
+        self._patience_s = patience_s
+        self._stopping = Event()
+        self._versions: tuple[LiveVersion, ...] = ()
+        self._grids: dict[int, LiveGrid] = {}
+        self._told_at = float("-inf")
+        self._loading: dict[int, asyncio.Task[None]] = {}
+
+    def at(self, instant: datetime) -> LiveGrid | None:
+        """The grid valid at an instant, or None when SQL has to be asked."""
+        if time.monotonic() - self._told_at > self._patience_s:
+            return None
+        for version in self._versions:
+            if version.is_valid(instant):
+                return self._grids.get(version.id)
+        return None
+
+    def learn(self, versions: Sequence[LiveVersion], now: datetime) -> None:
+        """Take note of the versions that are valid now or later, and begin to load what will be needed.
+
+        Parameters
+        ----------
+        now
+            The database's clock, which decides what is valid.
+        """
+        if tuple(versions) != self._versions:
+            self._versions = tuple(versions)
+            by_id = {version.id: version for version in versions}
+            # The same cells, and perhaps a new end: activating a successor sets it.
+            self._grids = {
+                id_: replace(grid, version=by_id.get(id_, grid.version)) for id_, grid in self._grids.items()
+            }
+        self._told_at = time.monotonic()
+        wanted = {
+            version.id for version in versions if version.is_valid(now) or now < version.valid_from <= now + AHEAD
+        }
+        for version in versions:
+            if version.id in wanted and version.id not in self._grids and version.id not in self._loading:
+                self._loading[version.id] = asyncio.create_task(self._fetch(version), name=f"index-{version.id}")
+        # What has passed is let go only once its successor is there: until then it may still be asked about the past.
+        current = next((version.id for version in versions if version.is_valid(now)), None)
+        if current is None or current in self._grids:
+            self._grids = {id_: grid for id_, grid in self._grids.items() if id_ in wanted}
+
+    async def ready(self) -> None:
+        """Wait until nothing is being loaded."""
+        while self._loading:
+            await asyncio.gather(*self._loading.values(), return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Have loads given up, and wait for them: they hold connections."""
+        self._stopping.set()
+        await asyncio.gather(*self._loading.values(), return_exceptions=True)
+
+    async def _fetch(self, version: LiveVersion) -> None:
+        begun = time.monotonic()
+        try:
+            grid = await asyncio.to_thread(self._load, version, self._stopping)
+            # One assignment: a reader sees the old holding or the new one.
+            self._grids = {**self._grids, version.id: grid}
+            log.info("index_loaded", version=version.number, cells=len(grid.index), took_s=time.monotonic() - begun)
+        except Exception as error:
+            # SQL answers meanwhile; the next look tries again.
+            log.warning("index_not_loaded", version=version.number, error=type(error).__name__)
+        finally:
+            self._loading.pop(version.id, None)

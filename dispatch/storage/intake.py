@@ -72,9 +72,6 @@ async def write_reports(
             del places[report.id]
     else:
         raise UnavailableError("storage.busy")
-    if receipts:
-        # No payload: the notification only says "look", the events table says what (decision 0004).
-        await driver.execute(WAKE_UP)
     repeated = [report for report in reports if report.id not in receipts]
     old: dict[tuple[str, str], dict[str, Any]] = {}
     if repeated:
@@ -134,7 +131,7 @@ async def _write(
         await cursor.execute(statement("intake"), {"rows": rows.decode(), "known": known})
         written = {row[0]: row for row in await cursor.fetchall()}
     for report in reports:
-        _, is_stale, ref, state, nearest = written[report.id]
+        _, is_stale, ref, state, nearest, _ = written[report.id]
         if is_stale:
             stale.add(report.id)
         elif ref is not None:

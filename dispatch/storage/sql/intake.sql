@@ -13,28 +13,32 @@ WITH input AS MATERIALIZED (
            is_certain boolean, is_self_handled boolean, due_at timestamptz, due_provisional boolean, warn_at timestamptz,
            version_id int, cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, payload jsonb)
 ),
-decided AS MATERIALIZED (
+-- Not a WHERE: the planner would expect one row to be left, and join quadratically.
+guarded AS MATERIALIZED (
   SELECT i.*,
-         i.is_certain AND i.post_id IS NOT NULL AND coalesce(p.dispatches_itself, true) AS is_dispatched,
+         v.id IS DISTINCT FROM i.version_id OR EXISTS (
+           SELECT FROM dispatch.duty_change AS d
+            WHERE d.txid >= pg_snapshot_xmin(%(known)s::pg_snapshot)
+              AND NOT pg_visible_in_snapshot(d.txid, %(known)s::pg_snapshot)) AS is_stale
+    FROM input AS i
+    LEFT JOIN LATERAL geo.valid_version(i.jurisdiction, now()) AS v ON true
+),
+decided AS MATERIALIZED (
+  SELECT g.*,
+         g.is_certain AND g.post_id IS NOT NULL AND coalesce(p.dispatches_itself, true) AS is_dispatched,
          coalesce(p.accept_minutes, 15) AS accept_minutes, coalesce(p.acknowledge_minutes, 30) AS acknowledge_minutes,
          -- A CASE, because it is evaluated only when its condition holds; a join would search for every report.
-         CASE WHEN i.how = 'out_of_grid' THEN (
+         CASE WHEN g.how = 'out_of_grid' AND NOT g.is_stale THEN (
            SELECT jsonb_agg(jsonb_build_object('code', n.code, 'name_zh', n.name_zh, 'name_en', n.name_en,
                                                'distance_m', round(n.distance_m::numeric, 1))
                             ORDER BY n.distance_m, n.code COLLATE "C")
-             FROM geo.nearest_cells(i.version_id, i.location, 3) AS n) END AS nearest
-    FROM input AS i
-    LEFT JOIN LATERAL geo.valid_version(i.jurisdiction, now()) AS v ON true
+             FROM geo.nearest_cells(g.version_id, g.location, 3) AS n) END AS nearest
+    FROM guarded AS g
     -- The subdistrict's own profile before the jurisdiction's; without either, dispatch/profiles.py, DEFAULT_PROFILE.
     LEFT JOIN LATERAL (
            SELECT * FROM dispatch.profile AS o
-            WHERE o.jurisdiction = i.jurisdiction AND o.cell_code IN ('', i.cell_path[1])
+            WHERE o.jurisdiction = g.jurisdiction AND o.cell_code IN ('', g.cell_path[1])
             ORDER BY o.cell_code DESC LIMIT 1) AS p ON true
-   WHERE v.id IS NOT DISTINCT FROM i.version_id
-     AND NOT EXISTS (
-           SELECT FROM dispatch.duty_change AS d
-            WHERE d.txid >= pg_snapshot_xmin(%(known)s::pg_snapshot)
-              AND NOT pg_visible_in_snapshot(d.txid, %(known)s::pg_snapshot))
 ),
 inserted AS (
   INSERT INTO dispatch.dispatch_case (
@@ -61,6 +65,7 @@ inserted AS (
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END,
          nullif(d.payload -> 'ladder', '[]')
     FROM decided AS d
+   WHERE NOT d.is_stale
   ON CONFLICT ON CONSTRAINT uq_dispatch_case_channel_ticket DO NOTHING
   RETURNING id, ref, state
 ),
@@ -83,5 +88,7 @@ recorded AS (
 queued AS (
   INSERT INTO dispatch.outbox (event_id) SELECT id FROM recorded
 )
-SELECT i.id, d.id IS NULL AS is_stale, n.ref, n.state, d.nearest
-  FROM input AS i LEFT JOIN decided AS d ON d.id = i.id LEFT JOIN inserted AS n ON n.id = i.id
+SELECT d.id, d.is_stale, n.ref, n.state, d.nearest,
+       -- Once per statement, and only when something was written. No payload: it says "look" (decision 0004).
+       (SELECT pg_notify('gridward_events', '') FROM inserted LIMIT 1)
+  FROM decided AS d LEFT JOIN inserted AS n ON n.id = d.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from dispatch.intake import Receipt
 from dispatch.posts import Head, Rung, find_backup, parse_ladder
 from dispatch.workflow import Move
 from geo.cells import CellRef, LocatedHow, NearCell
+from geo.uncertainty import CONFIRM_RULE, Uncertainty
 from maps.i18n import Locale, translate
 
 
@@ -45,6 +47,20 @@ def near_json(cell: NearCell | Mapping[str, Any], locale: Locale) -> dict[str, A
     return {"code": cell["code"], "name": name_of(cell, locale), "distance_m": round(float(cell["distance_m"]), 1)}
 
 
+def accuracy_json(found: Uncertainty | Mapping[str, Any], locale: Locale) -> dict[str, Any]:
+    """What a position's error allows to say, found now or kept in the first event."""
+    if isinstance(found, Uncertainty):
+        found = asdict(found) | {"confirm_on_site": found.confirm_on_site, "rule": CONFIRM_RULE}
+    return {
+        "accuracy_m": found["accuracy_m"],
+        "confirm_on_site": found["confirm_on_site"],
+        "rule": found["rule"],
+        "candidates": [cell_json(cell, locale) | {"share": cell["share"]} for cell in found["candidates"]],
+        "outside_share": found["outside_share"],
+        "boundary_m": found["boundary_m"],
+    }
+
+
 def rung_json(rung: Rung, locale: Locale) -> dict[str, Any]:
     """A post and its holder."""
     return {"post": rung.title(locale), "rank": rung.rank, "cell": rung.cell_code, "name": rung.person_name}
@@ -68,7 +84,7 @@ def instant(value: datetime | None) -> str | None:
 
 def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
     """Answer to a report."""
-    return {
+    body = {
         "case": receipt.ref,
         "ticket": receipt.ticket,
         "status": receipt.state.value,
@@ -83,6 +99,9 @@ def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
         "location": _location(receipt.lon, receipt.lat),
         "located": {"how": receipt.how, "grid_version": receipt.grid_version, "rule": "edge-1"},
     }
+    if receipt.accuracy is not None:
+        body["accuracy"] = accuracy_json(receipt.accuracy, locale)
+    return body
 
 
 def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class ReportIn(BaseModel):
     lon: Degrees | None = Field(None, description="Longitude in coord_sys, degrees")
     lat: Degrees | None = Field(None, description="Latitude in coord_sys, degrees")
     coord_sys: CoordSys | None = Field(None, description="Coordinate system of lon and lat; required with a point")
+    accuracy_m: Annotated[float, Field(gt=0, le=5000, allow_inf_nan=False)] | None = Field(
+        None, description="Radius of the position's error, metres; an ambiguous place waits for a person"
+    )
     address: Short = Field("", description="Address in words")
     self_handled: bool = Field(
         False, strict=True, description="Dealt with on the spot: kept as a record, not dispatched"
@@ -129,6 +132,30 @@ class LocatedOut(BaseModel):
     rule: str
 
 
+class WarningOut(BaseModel):
+    """Something the channel should look at; the report is taken all the same."""
+
+    code: str
+    detail: str
+
+
+class CandidateOut(CellOut):
+    """A cell that an inaccurate position may lie in."""
+
+    share: float = Field(description="Share of the error circle, 0 to 1")
+
+
+class AccuracyOut(BaseModel):
+    """What the position's error allows to say."""
+
+    accuracy_m: float
+    confirm_on_site: bool = Field(description="The best candidate has less than 0.9 of the circle (rule share-1)")
+    rule: str
+    candidates: list[CandidateOut] = Field(description="Best first")
+    outside_share: float
+    boundary_m: float | None = Field(description="Distance to the outline of the covering cell, metres")
+
+
 class ReceiptOut(BaseModel):
     """Answer to a report; a repeat gets the very same answer."""
 
@@ -145,6 +172,8 @@ class ReceiptOut(BaseModel):
     nearest: list[NearOut]
     location: LocationOut | None
     located: LocatedOut
+    accuracy: AccuracyOut | None = None
+    warnings: list[WarningOut] | None = None
 
 
 class LocateOut(BaseModel):
@@ -158,6 +187,8 @@ class LocateOut(BaseModel):
     rule: str
     location: LocationOut
     nearest: list[NearOut]
+    at: datetime | None = Field(None, description="The instant asked about, when one was named")
+    accuracy: AccuracyOut | None = None
 
 
 class CategoryOut(BaseModel):

@@ -42,13 +42,17 @@ class Report:
     ledgers: tuple[str, ...] = ()
     #: Found and dealt with on the spot (自行处置): kept as a record, sampled later.
     is_self_handled: bool = False
+    #: Radius of the position's error; None when the channel does not say. Units: metres.
+    accuracy_m: float | None = None
 
     def digest(self) -> str:
         """Hex digest of what was said: the same ticket with another body is a mistake, not a repeat."""
         said = msgspec.to_builtins(self)
+        # Digests written before a field existed must stay what they are.
         if not self.is_self_handled:
-            # Digests written before the field existed must stay what they are.
             del said["is_self_handled"]
+        if self.accuracy_m is None:
+            del said["accuracy_m"]
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
@@ -78,6 +82,7 @@ class PreparedReport:
     due_at: datetime | None
     due_provisional: bool
     warn_at: datetime | None
+    accuracy_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +104,7 @@ class Receipt:
     lon: float | None
     lat: float | None
     is_repeat: bool
+    accuracy: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +180,7 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
         due_at=clocks.due.due_at if clocks else None,
         due_provisional=clocks.due.is_provisional if clocks else False,
         warn_at=clocks.warn_at if clocks else None,
+        accuracy_m=report.accuracy_m if lon is not None else None,
     )
 
 
@@ -263,4 +270,5 @@ def read_receipt(
         lon=lon,
         lat=lat,
         is_repeat=is_repeat,
+        accuracy=payload.get("accuracy"),
     )

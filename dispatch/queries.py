@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "list_cases",
     "load_reference",
     "responsible_at",
+    "responsible_many",
     "worker_age_s",
 ]
 
@@ -96,6 +98,24 @@ async def responsible_at(unit: Unit, jurisdiction: str, path: tuple[str, ...], a
             "SELECT * FROM dispatch.responsible_ladder(%s, %s, %s) ORDER BY step", (jurisdiction, list(path), at)
         )
         return parse_ladder(await cursor.fetchall())
+
+
+async def responsible_many(
+    unit: Unit, jurisdiction: str, paths: Sequence[tuple[str, ...]], at: datetime
+) -> list[tuple[Rung, ...]]:
+    """The ladders of many cells at an instant, in order. Cost: about 0.1 ms each."""
+    driver = await unit.driver()
+    ladders: list[list[dict[str, Any]]] = [[] for _ in paths]
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT p.place, s.* FROM unnest(%s::text[]) WITH ORDINALITY AS p (path, place)"
+            " CROSS JOIN LATERAL dispatch.responsible_ladder(%s, p.path::text[], %s) AS s ORDER BY p.place, s.step",
+            # An array of arrays must be rectangular, and branches are unequally deep.
+            (["{" + ",".join(f'"{code}"' for code in path) + "}" for path in paths], jurisdiction, at),
+        )
+        async for row in cursor:
+            ladders[row["place"] - 1].append(row)
+    return [parse_ladder(ladder) for ladder in ladders]
 
 
 async def worker_age_s(unit: Unit) -> dict[str, float]:

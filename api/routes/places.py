@@ -1,4 +1,4 @@
-"""Places: which cell covers a point and who answers there; the cells themselves."""
+"""The cells themselves, as GeoJSON. Which cell covers a point: `api.routes.locating`."""
 
 from __future__ import annotations
 
@@ -8,63 +8,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
-from api.answers import GEOJSON, json_answer, quoted
+from api.answers import GEOJSON, quoted
 from api.container import Reading, Wired
 from api.language import locale_of
-from api.rendering import cell_json, head_json, near_json, rung_json
-from api.schemas import LocateOut, problems
-from dispatch.posts import Rung, find_backup, find_head
-from dispatch.queries import database_now, responsible_at
+from api.schemas import problems
 from geo.cells import VersionStatus
-from geo.coordinates import CoordSys, check_position, to_wgs84
-from geo.errors import BadInputError, Fault, InvalidRequestError, NotFoundError
-from geo.locating import locate
+from geo.errors import NotFoundError
 from geo.storage.cells import cells_as_geojson
 from geo.storage.grid_versions import find_active, get_version
 
 router = APIRouter(tags=["places"])
-
-Degrees = Annotated[float, Query(allow_inf_nan=False)]
-
-
-@router.get(
-    "/v1/locate", response_model=None, responses={200: {"model": LocateOut}, **problems(400, 401, 403, 422, 503)}
-)
-async def read_location(
-    request: Request,
-    unit: Reading,
-    container: Wired,
-    lon: Degrees,
-    lat: Degrees,
-    coord_sys: CoordSys,
-    _: Annotated[Caller, Depends(require(Scope.LOCATE))],
-) -> Response:
-    """Which cells cover a point, who is responsible, who stands in, and how it was decided."""
-    try:
-        check_position(lon, lat)
-    except BadInputError as error:
-        raise InvalidRequestError([Fault(code=error.code, pointer="/lon", params=error.params)]) from None
-    x, y = to_wgs84(lon, lat, coord_sys)
-    found = await locate(unit, container.settings.jurisdiction, x, y)
-    ladder: tuple[Rung, ...] = ()
-    if found.chain:
-        at = await database_now(unit)
-        ladder = await responsible_at(unit, container.settings.jurisdiction, found.path, at)
-    head = find_head(ladder)
-    backup = find_backup(ladder, head) if head else None
-    locale = locale_of(request)
-    version = found.version
-    body = {
-        "chain": [cell_json(cell, locale) for cell in found.chain],
-        "head": head_json(head, locale),
-        "backup": rung_json(backup, locale) if backup else None,
-        "how": found.how.value,
-        "grid_version": {"number": version.number, "name": version.name} if version else None,
-        "rule": found.rule,
-        "location": {"lon": round(x, 7), "lat": round(y, 7)},
-        "nearest": [near_json(cell, locale) for cell in found.nearest],
-    }
-    return json_answer(body, locale=locale)
 
 
 @router.get(

@@ -54,6 +54,7 @@ async def create_report(
         address=body.address,
         ledgers=tuple(body.ledgers),
         is_self_handled=body.self_handled,
+        accuracy_m=body.accuracy_m,
     )
     received_at = datetime.now(UTC)
     jurisdiction = container.settings.jurisdiction

@@ -18,6 +18,7 @@ from dispatch.storage.statements import statement
 from geo.cells import LocatedHow
 from geo.errors import BadInputError, UnavailableError
 from geo.storage.uow import WriteUnit
+from geo.uncertainty import CONFIRM_RULE, assess
 
 WAKE_UP = "SELECT pg_notify('gridward_events', '')"
 
@@ -64,7 +65,7 @@ async def write_reports(
             places |= found
             # Of two snapshots the older one: it makes the guard stricter, never laxer.
             known = known or fresh
-        left = await _write(driver, left, places, known, receipts)
+        left = await _write(unit, left, places, known, receipts)
         if not left:
             break
         known = ""
@@ -117,7 +118,7 @@ async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]
 
 
 async def _write(
-    driver: AsyncConnection[Any],
+    unit: WriteUnit,
     reports: Sequence[PreparedReport],
     places: Mapping[UUID, Place],
     known: str,
@@ -125,8 +126,10 @@ async def _write(
 ) -> list[PreparedReport]:
     """Write placed reports, add the receipts of those written, and return those that the guard refused."""
     payloads = {report.id: _payload(report, places[report.id]) for report in reports}
+    await _assess(unit, reports, places, payloads)
     rows = msgspec.json.encode([_row(report, places[report.id], payloads[report.id]) for report in reports])
     stale = set()
+    driver = await unit.driver()
     async with driver.cursor() as cursor:
         await cursor.execute(statement("intake"), {"rows": rows.decode(), "known": known})
         written = {row[0]: row for row in await cursor.fetchall()}
@@ -151,6 +154,32 @@ async def _write(
     return [report for report in reports if report.id in stale]
 
 
+async def _assess(
+    unit: WriteUnit,
+    reports: Sequence[PreparedReport],
+    places: Mapping[UUID, Place],
+    payloads: Mapping[UUID, dict[str, Any]],
+) -> None:
+    """Say of inaccurate positions which cells they may lie in; few channels send an accuracy."""
+    for report in reports:
+        version_id = places[report.id].version_id
+        if report.accuracy_m is None or version_id is None or report.lon is None or report.lat is None:
+            continue
+        found = await assess(unit, report.jurisdiction, version_id, report.lon, report.lat, report.accuracy_m)
+        payloads[report.id]["accuracy"] = {
+            "accuracy_m": found.accuracy_m,
+            "boundary_m": found.boundary_m,
+            "candidates": [
+                {"level": c.level, "code": c.code, "name_zh": c.name_zh, "name_en": c.name_en, "kind": c.kind}
+                | {"share": c.share}
+                for c in found.candidates
+            ],
+            "confirm_on_site": found.confirm_on_site,
+            "outside_share": found.outside_share,
+            "rule": CONFIRM_RULE,
+        }
+
+
 def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
     """What the first event says, as if the case is dispatched; the statement takes the deadline out when it is not."""
     # In the order in which jsonb keeps keys, so that a repeat, which is read back, has the same bytes.
@@ -168,7 +197,10 @@ def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
 
 def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> dict[str, Any]:
     head = find_head(place.ladder)
+    accuracy = payload.get("accuracy")
     return {name: getattr(report, name) for name in _FIELDS} | {
+        # Somebody has to look where it is, before anybody is sent there.
+        "is_certain": report.is_certain and not (accuracy and accuracy["confirm_on_site"]),
         "version_id": place.version_id,
         "cell_id": place.cell_id,
         "cell_path": place.path,

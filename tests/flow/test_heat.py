@@ -118,9 +118,7 @@ async def test_a_hostile_category_in_the_address_is_only_text(client: Client) ->
 
 async def test_without_a_grid_the_page_says_what_to_do(client: Client, engine: AsyncEngine) -> None:
     async with write_unit(engine) as unit:
-        await unit.connection.execute(
-            text("UPDATE geo.grid_version SET valid_until = now()")
-        )
+        await unit.connection.execute(text("UPDATE geo.grid_version SET valid_until = now()"))
     page = await client.get("/maps/heat", headers={"Accept": "text/html"})
     assert page.status_code == 200
     assert "gridward import cells" in page.text

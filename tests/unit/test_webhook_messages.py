@@ -65,14 +65,20 @@ def test_a_body_that_would_be_too_large_says_where_to_read() -> None:
     [
         (b"120", 120),
         (b"0", 0),
-        (formatdate(time.time() + 600, usegmt=True).encode(), 600),
-        (formatdate(time.time() - 600, usegmt=True).encode(), 0),
         (b"soon", None),
         (b"-5", None),
         (b"9" * 41, None),
         ("120\u00b2".encode(), None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(said: bytes, wait_s: int | None) -> None:
-    found = _retry_after(b"HTTP/1.1 503 X\r\nA: b\r\nretry-after: " + said + b"\r\n\r\n")
-    assert found == wait_s or (found is not None and wait_s is not None and abs(found - wait_s) < 30)
+def test_retry_after_in_seconds(said: bytes, wait_s: int | None) -> None:
+    assert _retry_after(b"HTTP/1.1 503 X\r\nA: b\r\nretry-after: " + said + b"\r\n\r\n") == wait_s
+
+
+@pytest.mark.parametrize(("ahead_s", "wait_s"), [(600, 600), (-600, 0)])
+def test_retry_after_as_a_date(ahead_s: int, wait_s: int) -> None:
+    # The date is made here: made when the tests are collected, it would have passed by the time this one runs.
+    date = formatdate(time.time() + ahead_s, usegmt=True).encode()
+    found = _retry_after(b"HTTP/1.1 503 X\r\nA: b\r\nretry-after: " + date + b"\r\n\r\n")
+    assert found is not None
+    assert abs(found - wait_s) < 30

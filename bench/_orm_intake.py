@@ -74,7 +74,7 @@ async def _write(session: AsyncSession, container: Container, caller: Caller, bo
     now = datetime.now(UTC)
     ready = prepare(report, await container.reference.get(), container.settings.jurisdiction, now)
     point = WKTElement(f"POINT({ready.lon} {ready.lat})", srid=4326)
-    version = (await session.scalars(select(GridVersionRow).where(GridVersionRow.status == "active"))).one()
+    version = (await session.scalars(select(GridVersionRow).where(GridVersionRow.status == "published"))).one()
     covers: ColumnElement[bool] = ST_Covers(CellRow.boundary, point)
     cell = (
         await session.scalars(

@@ -1,8 +1,8 @@
 """Intake: acknowledged, durable POST/s with every check on, against pgbench on the same cluster in the same run.
 
-Two pgbench baselines: ``plain`` locates a point and inserts the case row alone; ``whole`` runs our own intake
-statement (case, first event, outbox row, head, nearest cells) for one report at a time. The promise is measured
-against ``plain``, the harder one. The ORM baseline is the same write in the usual style (``bench/_orm_intake.py``).
+The pgbench baseline ``plain`` locates a point and inserts the case row alone, one report a statement: less work than
+ours, which adds head, first event, outbox row and guards.
+The ORM baseline is the same write in the usual style (``bench/_orm_intake.py``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from bench import benchmark
 from bench._http_load import Outcome, Plan
 from bench.profile import Profile
 from bench.report import Result
-from dispatch.storage.statements import statement
 from geo.storage.cluster import find_postgres
 from geo.storage.engine import create_engine, dsn
 from geo.storage.uow import write_unit
@@ -52,12 +51,6 @@ SELECT gen_random_uuid(), '410100', 'B' || nextval('dispatch.case_number'), 'ben
   CROSS JOIN LATERAL geo.valid_version('410100', now()) AS v
   LEFT JOIN LATERAL geo.covering_cell(v.id, p.location) AS c ON true;
 """
-_ROW = """jsonb_build_array(jsonb_build_object('id', gen_random_uuid(), 'jurisdiction', '410100',
-  'time_zone', 'Asia/Shanghai', 'channel', 'bench', 'ticket', 'W-' || nextval('dispatch.case_number'), 'digest', '00',
-  'category', 'E0101', 'condition', 1, 'body', 'x', 'address', '', 'ledgers', '[]'::jsonb, 'lon', :lon / 1e7,
-  'lat', :lat / 1e7, 'raw_x', :lon / 1e7, 'raw_y', :lat / 1e7, 'coord_sys', 'wgs84', 'reported_at', now(),
-  'is_certain', true, 'due_at', now() + interval '4 hours', 'due_provisional', false,
-  'warn_at', now() + interval '2 hours'))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,22 +78,18 @@ def intake(profile: Profile) -> Iterator[Result]:
             rates: dict[str, list[float]] = {}
             for round_ in range(profile.rounds):
                 for clients in _CLIENTS:
-                    _add(rates, f"plain-{clients}", _pgbench(stage, "plain", clients))
-                    _add(rates, f"whole-{clients}", _pgbench(stage, "whole", clients))
+                    _add(rates, f"plain-{clients}", _pgbench(stage, clients))
                     _add(rates, f"post-{clients}", _rate(_post(stage, port, f"r{round_}c{clients}", clients)))
                 _add(rates, "orm-16", _rate(_post(stage, orm_port, f"o{round_}", 16)))
             steady = _post(stage, port, "steady", 16, rate_per_s=100.0, seconds=max(10.0, stage.seconds))
         medians = {name: statistics.median(values) for name, values in rates.items()}
         for clients in _CLIENTS:
-            post, whole = medians[f"post-{clients}"], medians[f"whole-{clients}"]
             yield Result.times_baseline(
                 f"intake-{clients}-clients",
-                post,
+                medians[f"post-{clients}"],
                 "POST/s",
                 baseline=medians[f"plain-{clients}"],
                 at_least=1.0,
-                note=f"pgbench running the whole intake statement for one report: {whole:,.0f}/s,"
-                f" ratio {post / whole:.2f} ×",
             )
         yield Result.times_baseline(
             "intake-orm", medians["post-16"], "POST/s", baseline=medians["orm-16"], at_least=15.0
@@ -142,11 +131,10 @@ def _add(rates: dict[str, list[float]], name: str, value: float) -> None:
     rates.setdefault(name, []).append(value)
 
 
-def _pgbench(stage: _Stage, side: str, clients: int) -> float:
-    script = _PLAIN if side == "plain" else _PLAIN.split("INSERT")[0] + _whole()
+def _pgbench(stage: _Stage, clients: int) -> float:
     west, south, east, north = (round(value * 1e7) for value in stage.box)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script)
+        file.write(_PLAIN)
         file.flush()
         command = [
             str(find_postgres() / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2",
@@ -159,11 +147,6 @@ def _pgbench(stage: _Stage, side: str, clients: int) -> float:
     if done.returncode or found is None or "number of failed transactions: 0" not in done.stdout:
         raise RuntimeError(done.stdout + done.stderr)
     return float(found.group(1))
-
-
-def _whole() -> str:
-    text = re.sub(r"--.*", "", statement("intake")).replace("%(rows)s::jsonb", _ROW)
-    return " ".join(text.split()) + ";\n"
 
 
 def _post(

@@ -18,8 +18,10 @@ def test(context: typer.Context) -> None:
     if root is None or not (root / "tests").is_dir():
         fail(t("cli.test.no_tree"))
     os.chdir(root)
+    # The whole suite runs file by file on up to four processors; a selection runs in one process, so that `-x`, `--pdb` and print work.
+    spread = [] if context.args else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     # Replaces this process: signals, exit code and output are pytest's own.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "pytest", *context.args])  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "pytest", *spread, *context.args])  # noqa: S606 - no shell is wanted
 
 
 def bench(

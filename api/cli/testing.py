@@ -18,8 +18,9 @@ def test(context: typer.Context) -> None:
     if root is None or not (root / "tests").is_dir():
         fail(t("cli.test.no_tree"))
     os.chdir(root)
-    # The whole suite runs file by file on up to four processors; a selection runs in one process, so that `-x`, `--pdb` and print work.
-    spread = [] if context.args else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    # The whole suite runs file by file on up to four processors; a selection in one process, so that `--pdb` works.
+    processors = min(4, os.cpu_count() or 1)
+    spread = [] if context.args else ["-n", str(processors), "--dist", "loadfile", "--durations", "40"]
     # Replaces this process: signals, exit code and output are pytest's own.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "pytest", *spread, *context.args])  # noqa: S606 - no shell is wanted
 

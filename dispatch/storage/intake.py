@@ -18,7 +18,7 @@ from dispatch.storage.statements import statement
 from geo.cells import LocatedHow
 from geo.errors import BadInputError, UnavailableError
 from geo.storage.uow import WriteUnit
-from geo.uncertainty import CONFIRM_RULE, assess
+from geo.uncertainty import CONFIRM_RULE, Inaccurate, assess_many
 
 WAKE_UP = "SELECT pg_notify('gridward_events', '')"
 
@@ -160,13 +160,23 @@ async def _assess(
     places: Mapping[UUID, Place],
     payloads: Mapping[UUID, dict[str, Any]],
 ) -> None:
-    """Say of inaccurate positions which cells they may lie in; few channels send an accuracy."""
+    """Say of inaccurate positions which cells they may lie in. Cost: one round trip when there are any."""
+    asked: dict[UUID, Inaccurate] = {}
     for report in reports:
         version_id = places[report.id].version_id
         if report.accuracy_m is None or version_id is None or report.lon is None or report.lat is None:
             continue
-        found = await assess(unit, report.jurisdiction, version_id, report.lon, report.lat, report.accuracy_m)
-        payloads[report.id]["accuracy"] = {
+        asked[report.id] = Inaccurate(
+            jurisdiction=report.jurisdiction,
+            version_id=version_id,
+            lon=report.lon,
+            lat=report.lat,
+            accuracy_m=report.accuracy_m,
+        )
+    if not asked:
+        return
+    for report_id, found in zip(asked, await assess_many(unit, list(asked.values())), strict=True):
+        payloads[report_id]["accuracy"] = {
             "accuracy_m": found.accuracy_m,
             "boundary_m": found.boundary_m,
             "candidates": [
@@ -198,9 +208,11 @@ def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
 def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> dict[str, Any]:
     head = find_head(place.ladder)
     accuracy = payload.get("accuracy")
+    # Somebody has to make sure where it is, before anybody is sent there.
+    is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
     return {name: getattr(report, name) for name in _FIELDS} | {
-        # Somebody has to look where it is, before anybody is sent there.
-        "is_certain": report.is_certain and not (accuracy and accuracy["confirm_on_site"]),
+        "is_certain": report.is_certain and not is_ambiguous,
+        "confirm_on_site": is_ambiguous,
         "version_id": place.version_id,
         "cell_id": place.cell_id,
         "cell_path": place.path,

@@ -124,6 +124,8 @@ class CaseRow(Base):
         CheckConstraint("located_how IN ('covers', 'out_of_grid', 'no_position')", name="located_how"),
         CheckConstraint("(located_how = 'covers') = (cell_id IS NOT NULL)", name="cell_when_covered"),
         CheckConstraint("(located_how = 'no_position') = (location IS NULL)", name="location_when_known"),
+        CheckConstraint("accuracy_m > 0", name="accuracy_is_radius"),
+        CheckConstraint("NOT confirm_on_site OR accuracy_m IS NOT NULL", name="confirmed_is_inaccurate"),
         # Facts that each state needs. Imported history may not know when it was closed, and says so by its origin.
         CheckConstraint(
             "state NOT IN ('dispatched', 'returned', 'handling', 'handled', 'checked') OR dispatched_at IS NOT NULL",
@@ -185,6 +187,8 @@ class CaseRow(Base):
     raw_x: Mapped[float | None]
     raw_y: Mapped[float | None]
     coord_sys: Mapped[str | None] = mapped_column(Text)
+    accuracy_m: Mapped[float | None]
+    confirm_on_site: Mapped[bool] = mapped_column(server_default=sql("false"))
     grid_version_id: Mapped[int | None] = mapped_column(ForeignKey("geo.grid_version.id"))
     cell_id: Mapped[int | None] = mapped_column(BigInteger)
     cell_path: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")

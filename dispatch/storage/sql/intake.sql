@@ -9,7 +9,8 @@ WITH input AS MATERIALIZED (
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (
            id uuid, jurisdiction text, time_zone text, channel text, ticket text, digest text,
            category text, condition smallint, body text, address text, ledgers text[],
-           lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text, reported_at timestamptz,
+           lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text, accuracy_m float8,
+           confirm_on_site boolean, reported_at timestamptz,
            is_certain boolean, is_self_handled boolean, due_at timestamptz, due_provisional boolean, warn_at timestamptz,
            version_id int, cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, payload jsonb)
 ),
@@ -43,14 +44,14 @@ decided AS MATERIALIZED (
 inserted AS (
   INSERT INTO dispatch.dispatch_case (
          id, jurisdiction, ref, channel_code, ticket, request_digest, category_code, condition_number, text, address,
-         ledgers, location, raw_x, raw_y, coord_sys, grid_version_id, cell_id, cell_path, located_how, nearest,
+         ledgers, location, raw_x, raw_y, coord_sys, accuracy_m, confirm_on_site, grid_version_id, cell_id, cell_path, located_how, nearest,
          state, reported_at, accepted_at, filed_at, dispatched_at, due_at, due_provisional, warn_at, next_rung_at,
          stage_clock, stage_due_at, owner_post_id, owner_person_id, owner_ladder)
   SELECT d.id, d.jurisdiction,
          to_char(d.reported_at AT TIME ZONE d.time_zone, 'YYYYMMDD') || '-'
            || lpad(nextval('dispatch.case_number')::text, 7, '0'),
          d.channel, d.ticket, decode(d.digest, 'hex'), d.category, d.condition, d.body, d.address,
-         d.ledgers, d.location, d.raw_x, d.raw_y, d.coord_sys, d.version_id, d.cell_id, d.cell_path, d.how,
+         d.ledgers, d.location, d.raw_x, d.raw_y, d.coord_sys, d.accuracy_m, d.confirm_on_site, d.version_id, d.cell_id, d.cell_path, d.how,
          d.nearest,
          CASE WHEN d.is_dispatched THEN 'dispatched' WHEN d.is_self_handled THEN 'self_handled' ELSE 'reported' END,
          d.reported_at,

@@ -10,6 +10,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 import api.accounts.tables
 import api.webhooks.tables
+import dispatch.storage.datum_tables
 import dispatch.storage.duty_tables
 import dispatch.storage.tables
 import geo.storage.tables
@@ -68,6 +69,7 @@ def run() -> None:
 _TABLES = (  # imported for their metadata
     geo.storage.tables,
     geo.storage.tile_tables,
+    dispatch.storage.datum_tables,
     dispatch.storage.duty_tables,
     dispatch.storage.tables,
     api.accounts.tables,

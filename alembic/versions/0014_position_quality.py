@@ -32,9 +32,36 @@ def upgrade() -> None:
         "NOT confirm_on_site OR accuracy_m IS NOT NULL",
         schema="dispatch",
     )
+    _create_channel_datum()
+
+
+def _create_channel_datum() -> None:
+    op.create_table(
+        "channel_datum",
+        sa.Column("channel_code", sa.Text(), nullable=False),
+        sa.Column("declared", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("confidence", sa.Text(), nullable=False),
+        sa.Column("suspected", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("places", sa.Integer(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "verdict IN ('fits', 'suspect', 'cannot_tell', 'too_few')", name=op.f("ck_channel_datum_verdict")
+        ),
+        sa.CheckConstraint(
+            "(verdict = 'suspect') = (cardinality(suspected) > 0)", name=op.f("ck_channel_datum_suspected")
+        ),
+        sa.ForeignKeyConstraint(
+            ["channel_code"], ["dispatch.channel.code"], name=op.f("fk_channel_datum_channel_code_channel")
+        ),
+        sa.PrimaryKeyConstraint("channel_code", "declared", name=op.f("pk_channel_datum")),
+        schema="dispatch",
+    )
 
 
 def downgrade() -> None:
     """Drop both; the first event of a case keeps what was said."""
+    op.drop_table("channel_datum", schema="dispatch")
     op.drop_column("dispatch_case", "confirm_on_site", schema="dispatch")
     op.drop_column("dispatch_case", "accuracy_m", schema="dispatch")

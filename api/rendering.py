@@ -54,11 +54,24 @@ def accuracy_json(found: Uncertainty | Mapping[str, Any], locale: Locale) -> dic
     return {
         "accuracy_m": found["accuracy_m"],
         "confirm_on_site": found["confirm_on_site"],
+        "reason": confirm_reason(found, locale),
         "rule": found["rule"],
         "candidates": [cell_json(cell, locale) | {"share": cell["share"]} for cell in found["candidates"]],
         "outside_share": found["outside_share"],
         "boundary_m": found["boundary_m"],
     }
+
+
+def confirm_reason(found: Mapping[str, Any], locale: Locale) -> str | None:
+    """Why somebody has to look where it is, in a sentence; None when the place is beyond doubt."""
+    if not found["confirm_on_site"]:
+        return None
+    facts: dict[str, object] = {"accuracy_m": f"{found['accuracy_m']:g}"}
+    if not found["candidates"]:
+        return translate(locale, "locating.confirm_outside", **facts)
+    best = found["candidates"][0]
+    facts |= {"count": len(found["candidates"]), "name": name_of(best, locale), "share": f"{100 * best['share']:.0f}"}
+    return translate(locale, "locating.confirm_on_site", **facts)
 
 
 def rung_json(rung: Rung, locale: Locale) -> dict[str, Any]:
@@ -137,6 +150,8 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "head": head_json(case.head(), locale),
         "location": _location(case.lon, case.lat),
         "coord_sys": case.coord_sys,
+        "accuracy_m": case.accuracy_m,
+        "confirm_on_site": case.confirm_on_site,
         "out_of_grid": case.how == LocatedHow.OUT_OF_GRID,
         "nearest": [near_json(cell, locale) for cell in case.nearest],
         "origin": case.origin,
@@ -159,6 +174,8 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
     payload = event.payload
     told = payload.get("told_en" if locale == "en" else "told_zh")
     said = [str(payload[name]) for name in ("reason", "result") if payload.get(name)]
+    if event.type == "case.reported.v1" and payload.get("accuracy"):
+        said.append(confirm_reason(payload["accuracy"], locale) or "")
     if event.type == "case.escalated.v1" or event.type in _TELLING:
         key = "api.escalated" if event.type == "case.escalated.v1" else "api.told"
         key = key if told else f"{key}_nobody"
@@ -170,7 +187,7 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
         "at": instant(event.occurred_at),
         "actor": _actor(event, locale),
         "to": event.to_state,
-        "text": " ".join(said),
+        "text": " ".join(said).strip(),
     }
 
 
@@ -191,8 +208,10 @@ def detail_json(
     """A case with its history, the moves that may be made now, and who takes over from its head."""
     head = case.head()
     backup = find_backup(parse_ladder(case.ladder), head) if head else None
+    accuracy = events[0].payload.get("accuracy") if events else None
     return {
         **case_json(case, locale),
+        "accuracy": accuracy_json(accuracy, locale) if accuracy else None,
         "backup": rung_json(backup, locale) if backup else None,
         "events": [event_json(event, locale) for event in events],
         "moves": [move.value for move in moves],

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from geo.coordinates import CoordSys
+from geo.uncertainty import MOST_ACCURACY_M
 
 
 def _sound(value: str) -> str:
@@ -52,7 +53,7 @@ class ReportIn(BaseModel):
     lon: Degrees | None = Field(None, description="Longitude in coord_sys, degrees")
     lat: Degrees | None = Field(None, description="Latitude in coord_sys, degrees")
     coord_sys: CoordSys | None = Field(None, description="Coordinate system of lon and lat; required with a point")
-    accuracy_m: Annotated[float, Field(gt=0, le=5000, allow_inf_nan=False)] | None = Field(
+    accuracy_m: Annotated[float, Field(gt=0, le=MOST_ACCURACY_M, allow_inf_nan=False, strict=True)] | None = Field(
         None, description="Radius of the position's error, metres; an ambiguous place waits for a person"
     )
     address: Short = Field("", description="Address in words")
@@ -150,10 +151,11 @@ class AccuracyOut(BaseModel):
 
     accuracy_m: float
     confirm_on_site: bool = Field(description="The best candidate has less than 0.9 of the circle (rule share-1)")
+    reason: str | None = Field(description="Why the place has to be confirmed on site, in the caller's language")
     rule: str
     candidates: list[CandidateOut] = Field(description="Best first")
     outside_share: float
-    boundary_m: float | None = Field(description="Distance to the outline of the covering cell, metres")
+    boundary_m: float | None = Field(description="Metres to where another cell begins; null outside, see nearest")
 
 
 class ReceiptOut(BaseModel):
@@ -235,6 +237,8 @@ class CaseOut(BaseModel):
     head: HeadOut | None
     location: LocationOut | None
     coord_sys: str | None
+    accuracy_m: float | None = Field(description="Radius of the position's error, metres")
+    confirm_on_site: bool = Field(description="The place was ambiguous: confirm it before dispatch")
     out_of_grid: bool
     nearest: list[NearOut]
     origin: str
@@ -266,6 +270,7 @@ class EventOut(BaseModel):
 class CaseDetailOut(CaseOut):
     """A case with its history and what may be done now."""
 
+    accuracy: AccuracyOut | None = Field(description="Cells the inaccurate position may lie in")
     backup: PostOut | None = Field(description="Who takes over when the head does not answer")
     events: list[EventOut]
     moves: list[str]

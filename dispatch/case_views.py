@@ -78,6 +78,8 @@ class CaseView:
     stage_due_at: datetime | None = None
     follows: str | None = None
     followers: tuple[str, ...] = ()
+    accuracy_m: float | None = None
+    confirm_on_site: bool = False
 
     def facts(self, as_of: datetime) -> Facts:
         """What the guards of the workflow look at."""

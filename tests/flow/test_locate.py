@@ -125,7 +125,7 @@ async def test_uncertainty_ranks_the_cells_of_the_circle(client: Client) -> None
     assert (await client.get("/v1/locate", params=HERE | {"accuracy_m": 0})).status_code == 422
 
 
-async def test_an_ambiguous_report_waits_for_a_person(client: Client) -> None:
+async def test_an_ambiguous_report_waits_for_a_person(client: Client, engine: AsyncEngine) -> None:
     sure = (await client.post("/v1/reports", json=report(ticket="sure", accuracy_m=30))).json()
     assert (sure["status"], sure["accuracy"]["confirm_on_site"]) == ("dispatched", False)
     torn = report(ticket="torn", lon=CORNER[0], lat=CORNER[1], accuracy_m=30)
@@ -134,6 +134,71 @@ async def test_an_ambiguous_report_waits_for_a_person(client: Client) -> None:
     assert answer.json()["accuracy"]["confirm_on_site"]
     assert len(answer.json()["accuracy"]["candidates"]) == 4
     assert (await client.post("/v1/reports", json=torn)).content == answer.content
+    waiting = (await client.get("/v1/cases?inbox=to_dispatch")).json()["cases"]
+    assert [(case["ticket"], case["accuracy_m"], case["confirm_on_site"]) for case in waiting] == [("torn", 30.0, True)]
+    detail = (await client.get(f"/v1/cases/{answer.json()['case']}")).json()
+    assert detail["accuracy"] == answer.json()["accuracy"]
+    # The point's own cell by the tie rule; that the others are as likely is what the desk reads.
+    assert detail["chain"][-1]["code"] == f"{WEST}001"
+    assert "30 m off" in detail["events"][0]["text"]
+    assert "any of 4 cells" in detail["events"][0]["text"]
+    chinese = await client.get(f"/v1/cases/{answer.json()['case']}", headers={"Accept-Language": "zh-CN"})
+    assert "请现场确认" in chinese.json()["accuracy"]["reason"]
+    moved = await client.post(
+        f"/v1/cases/{answer.json()['case']}/moves",
+        json={"move": "accept"},
+        headers={"If-Match": f'"{detail["version"]}"'},
+    )
+    assert moved.status_code == 200, moved.text
+    async with engine.connect() as connection:
+        kept = await connection.execute(
+            text(
+                "SELECT ticket, accuracy_m, confirm_on_site, owner_post_id FROM dispatch.dispatch_case ORDER BY ticket"
+            )
+        )
+        sure_row, torn_row = kept.all()
+    assert tuple(sure_row)[:3] == ("sure", 30.0, False)
+    assert sure_row.owner_post_id is not None
+    assert tuple(torn_row) == ("torn", 30.0, True, None)
+
+
+async def test_many_circles_at_once_have_the_shares_they_have_alone(client: Client) -> None:
+    places = [INSIDE, CORNER, (113.6001, 34.75), (113.59999, 34.75), (113.62, 34.75), (113.61, 34.7599), OUTSIDE]
+    bodies = [
+        report(ticket=f"c{number}", lon=lon, lat=lat, accuracy_m=60.0 + number)
+        for number, (lon, lat) in enumerate(places)
+    ]
+    together = await asyncio.gather(*(client.post("/v1/reports", json=body) for body in bodies))
+    for body, answer in zip(bodies, together, strict=True):
+        alone = {name: body[name] for name in ("lon", "lat", "coord_sys", "accuracy_m")}
+        expected = (await client.get("/v1/locate", params=alone)).json()["accuracy"]
+        assert answer.json()["accuracy"] == expected
+        assert sum(cell["share"] for cell in expected["candidates"]) + expected["outside_share"] == pytest.approx(
+            1, abs=5e-4
+        )
+    by_ticket = {answer.json()["ticket"]: answer.json() for answer in together}
+    assert [by_ticket[f"c{number}"]["status"] == "dispatched" for number in range(7)] == [
+        True, False, False, False, False, False, False
+    ]  # fmt: skip
+    # Out of grid and yet not lost: the cell that reaches into the circle is named with its share.
+    beyond = by_ticket["c3"]
+    assert beyond["out_of_grid"]
+    assert [cell["code"] for cell in beyond["accuracy"]["candidates"]] == [f"{WEST}001"]
+    assert by_ticket["c6"]["accuracy"]["candidates"] == []
+    assert "no cell" in by_ticket["c6"]["accuracy"]["reason"]
+
+
+@pytest.mark.parametrize("accuracy", [0, -5, 1e300, "30", True, 5000.1, [30], "near"])
+async def test_a_bad_accuracy_is_named(client: Client, accuracy: object) -> None:
+    answer = await client.post("/v1/reports", json=report(ticket="bad", accuracy_m=accuracy))
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/accuracy_m"]
+
+
+async def test_a_tiny_circle_on_an_edge_is_a_circle(client: Client) -> None:
+    corner = {"lon": CORNER[0], "lat": CORNER[1], "coord_sys": "wgs84", "accuracy_m": 1e-300}
+    torn = (await client.get("/v1/locate", params=corner)).json()["accuracy"]
+    assert [cell["share"] for cell in torn["candidates"]] == pytest.approx([0.25] * 4, abs=0.01)
 
 
 async def test_the_location_is_snapped_and_the_raw_pair_kept(client: Client, engine: AsyncEngine) -> None:

@@ -5,7 +5,7 @@ import { nearbyParts } from "./repeats.js";
 import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
-import { chainList, holderLine, nearestList } from "./who.js";
+import { candidateList, chainList, holderLine, nearestList } from "./who.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
@@ -329,7 +329,7 @@ export class Panel {
     return form;
   }
 
-  /** @param {Case} one */
+  /** @param {Case|CaseDetail} one */
   #place(one) {
     const section = this.#section("console.panel.chain");
     if (one.chain.length) section.append(chainList(one.chain));
@@ -337,6 +337,7 @@ export class Panel {
       section.append(make("p", "", one.nearest.length ? t("console.locate.out") : placeOf(one)));
       if (one.nearest.length) section.append(make("p", "quiet", t("console.locate.nearest")), nearestList(one.nearest));
     }
+    if ("accuracy" in one && one.accuracy?.reason) section.append(...candidateList(one.accuracy));
     if (one.address) section.append(make("p", "panel-address typed", one.address));
     if (one.location) {
       const { lon, lat } = one.location;

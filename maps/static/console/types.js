@@ -60,7 +60,9 @@
  * @property {string|null} text
  */
 
-/** @typedef {Case & {events: CaseEvent[], moves: string[], backup?: Holder|null}} CaseDetail */
+/** @typedef {{reason: string|null, candidates: (CellRef & {share: number})[]}} Accuracy the cells a position may lie in */
+
+/** @typedef {Case & {accuracy?: Accuracy|null, events: CaseEvent[], moves: string[], backup?: Holder|null}} CaseDetail */
 
 /**
  * @typedef {object} NearCase

@@ -51,6 +51,21 @@ export function nearestList(nearest) {
   return list;
 }
 
+/**
+ * Why a place is to be confirmed on site, and the cells it may be.
+ * @param {import("./types.js").Accuracy} accuracy
+ * @returns {HTMLElement[]}
+ */
+export function candidateList(accuracy) {
+  const list = make("ol", "chain");
+  for (const cell of accuracy.candidates) {
+    const item = make("li");
+    item.append(make("span", "chain-level", `${Math.round(100 * cell.share)} %`), make("bdi", "chain-name", cell.name), make("span", "chain-code", cell.code));
+    list.append(item);
+  }
+  return [make("p", "panel-confirm", accuracy.reason ?? ""), list];
+}
+
 export class Who {
   #map;
   #light;

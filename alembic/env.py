@@ -9,10 +9,14 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import NullPool, create_engine, text
 
 import api.accounts.tables
+import api.idempotency_tables
 import api.webhooks.tables
 import dispatch.storage.datum_tables
 import dispatch.storage.duty_tables
+import dispatch.storage.photo_tables
+import dispatch.storage.posts_tables
 import dispatch.storage.tables
+import geo.storage.gazetteer_tables
 import geo.storage.tables
 import geo.storage.tile_tables
 from geo.storage.base import Base
@@ -71,8 +75,12 @@ _TABLES = (  # imported for their metadata
     geo.storage.tile_tables,
     dispatch.storage.datum_tables,
     dispatch.storage.duty_tables,
+    dispatch.storage.photo_tables,
+    dispatch.storage.posts_tables,
     dispatch.storage.tables,
+    geo.storage.gazetteer_tables,
     api.accounts.tables,
+    api.idempotency_tables,
     api.webhooks.tables,
 )
 run()

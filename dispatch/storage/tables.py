@@ -156,6 +156,14 @@ class CaseRow(Base):
         Index("ix_dispatch_case_path", "cell_path", postgresql_using="gin"),
         Index("ix_dispatch_case_category", "category_code", sql("reported_at DESC")),
         Index("ix_dispatch_case_cell", "grid_version_id", "cell_id"),
+        Index(
+            "ix_dispatch_case_department",
+            "department_code",
+            sql("reported_at DESC"),
+            postgresql_where=sql("department_code IS NOT NULL"),
+        ),
+        # What somebody hands over with a post.
+        Index("ix_dispatch_case_owner_post", "owner_post_id", postgresql_where=sql(_OPEN)),
         # The worker finds what a redraw left behind by two range scans: everything below and above the valid version.
         Index(
             "ix_dispatch_case_owner_version",
@@ -237,6 +245,7 @@ class CaseRow(Base):
     # Who answers now may follow a later drawing than the one that placed the case; both stay empty until a redraw.
     owner_version_id: Mapped[int | None] = mapped_column(Integer)
     owner_path: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    department_code: Mapped[str | None] = mapped_column(ForeignKey("dispatch.department.code"))
 
 
 class CaseEventRow(Base):

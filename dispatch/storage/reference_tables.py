@@ -15,12 +15,14 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
     Numeric,
     SmallInteger,
     Text,
+    UniqueConstraint,
     func,
     literal_column,
 )
@@ -65,6 +67,7 @@ class DepartmentRow(Base):
     code: Mapped[str] = mapped_column(Text, primary_key=True)
     name_zh: Mapped[str] = mapped_column(Text)
     name_en: Mapped[str] = mapped_column(Text)
+    is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
 
 
 class CategoryRow(Base):
@@ -198,20 +201,27 @@ class WorkingHoursRow(Base):
 
 
 class PersonRow(Base):
-    """Somebody who can hold a post."""
+    """Somebody who can hold a post. The staff number (工号) tells two people of one name apart."""
 
     __tablename__ = "person"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (
+        UniqueConstraint("jurisdiction", "staff_number", name="uq_person_staff_number"),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"))
     name: Mapped[str] = mapped_column(Text)
     phone: Mapped[str | None] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
+    staff_number: Mapped[str | None] = mapped_column(Text)
 
 
 class PostRow(Base):
-    """A typed post of a cell or a department; rank A is the primary, rank B the backup."""
+    """A typed post of a cell or a department; rank A is the primary, rank B the backup.
+
+    A shared post may have several holders at a time, who relieve each other by shifts; any other has one at most.
+    """
 
     __tablename__ = "post"
     __table_args__ = (
@@ -229,7 +239,14 @@ class PostRow(Base):
             using="gist",
             name="ex_post_one_head",
         ),
+        UniqueConstraint("id", "is_shared", name="uq_post_shared"),
         Index("ix_post_cell", "jurisdiction", "cell_code", postgresql_where=sql("kind = 'grid_head'")),
+        Index(
+            "ix_post_department",
+            "jurisdiction",
+            "department_code",
+            postgresql_where=sql("department_code IS NOT NULL"),
+        ),
         {"schema": SCHEMA},
     )
 
@@ -243,10 +260,11 @@ class PostRow(Base):
     title_en: Mapped[str] = mapped_column(Text)
     valid_from: Mapped[datetime] = mapped_column(INSTANT)
     valid_until: Mapped[datetime | None] = mapped_column(INSTANT)
+    is_shared: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
 class AppointmentRow(Base):
-    """Who holds a post, from when until when."""
+    """Who holds a post, from when until when. ``is_shared`` is the post's, held equal by the foreign key."""
 
     __tablename__ = "appointment"
     __table_args__ = (
@@ -254,11 +272,26 @@ class AppointmentRow(Base):
         ExcludeConstraint(
             (literal_column("post_id"), "="),
             (literal_column("tstzrange(valid_from, valid_until)"), "&&"),
+            where=sql("NOT is_shared"),
             using="gist",
             name="ex_appointment_one_holder",
         ),
+        ExcludeConstraint(
+            (literal_column("post_id"), "="),
+            (literal_column("person_id"), "="),
+            (literal_column("tstzrange(valid_from, valid_until)"), "&&"),
+            using="gist",
+            name="ex_appointment_once",
+        ),
+        ForeignKeyConstraint(
+            ["post_id", "is_shared"],
+            ["dispatch.post.id", "dispatch.post.is_shared"],
+            onupdate="CASCADE",
+            name="fk_appointment_shared",
+        ),
         # The exclusion constraint's GiST index could answer, at several times the price; this is asked per report.
         Index("ix_appointment_post", "post_id"),
+        Index("ix_appointment_person", "person_id"),
         {"schema": SCHEMA},
     )
 
@@ -267,6 +300,7 @@ class AppointmentRow(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("dispatch.person.id"))
     valid_from: Mapped[datetime] = mapped_column(INSTANT)
     valid_until: Mapped[datetime | None] = mapped_column(INSTANT)
+    is_shared: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
 class LeaveRow(Base):

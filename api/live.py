@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.settings import Settings
 from dispatch.placing import LivePlacer
 from dispatch.roster import Roster
-from dispatch.storage.roster import DUTY_CHANNEL, duty_look, posts_reader
+from dispatch.storage.roster import DUTY_CHANNEL, duty_look, posts_reader, routes_reader
 from geo.lookup.holder import LiveIndex
 from geo.storage.grid_versions import GRID_CHANNEL
 from geo.storage.live_cells import cell_loader, version_look
@@ -33,7 +33,7 @@ async def open_live(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Li
         Reads posts while a request may hold a connection of the main pool, so it must have a pool of its own.
     """
     index = LiveIndex(cell_loader(settings.database_url))
-    roster = Roster(posts_reader(engine, settings.jurisdiction))
+    roster = Roster(posts_reader(engine, settings.jurisdiction), routes_reader(engine, settings.jurisdiction))
     looks = (version_look(settings.jurisdiction, index), duty_look(roster))
     watcher = Watcher(settings.database_url, (GRID_CHANNEL, DUTY_CHANNEL), looks, every_s=LOOK_EVERY_S)
     await watcher.start(wait_s=_FIRST_LOOK_S)

@@ -21,16 +21,33 @@ class Why(StrEnum):
     PRIMARY_ON_DUTY = "primary_on_duty"
     PRIMARY_ON_LEAVE = "primary_on_leave"
     PRIMARY_VACANT = "primary_vacant"
+    PRIMARY_OFF_SHIFT = "primary_off_shift"
     PRIMARY_NO_ACK = "primary_no_ack"
     PARENT_HEAD = "parent_head"
     FALLBACK_OWNER = "fallback_owner"
+    DEPARTMENT = "department"
+    DEPARTMENT_BACKUP = "department_backup"
+    DEPARTMENT_EMPTY = "department_empty"
+
+
+class Standing(StrEnum):
+    """What was found of a candidate. Texts: ``standing.<value>`` in the catalogues."""
+
+    RESPONSIBLE = "responsible"
+    STANDS_BY = "stands_by"
+    VACANT = "vacant"
+    ON_LEAVE = "on_leave"
+    OFF_SHIFT = "off_shift"
+    NO_ACK = "no_ack"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """One post on the ladder, with its holder (if any) at the instant asked about.
 
-    ``passed`` is why a case went past somebody who was there: ``no_ack`` or ``settled``.
+    ``passed`` is why a case went past somebody who was there: ``no_ack`` or ``settled``. ``department`` is the code of
+    the department whose handler this is; such a rung stands at the level of the case's cell and has no cell itself.
     """
 
     level: int
@@ -44,6 +61,8 @@ class Rung:
     leave_until: datetime | None
     is_available: bool
     passed: str = ""
+    is_off_shift: bool = False
+    department: str = ""
 
     def title(self, locale: str) -> str:
         """Title of the post in the caller's language."""
@@ -74,6 +93,9 @@ def parse_ladder(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Rung, ...]:
             leave_until=_instant(row["leave_until"]),
             is_available=row["is_available"],
             passed=row.get("passed") or "",
+            # Ladders kept before there were shifts and departments lack both.
+            is_off_shift=row.get("is_off_shift") or False,
+            department=row.get("department") or "",
         )
         for row in rows or ()
     )
@@ -85,7 +107,7 @@ def ladder_json(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
 
 
 def _rung_json(rung: Rung, step: int) -> dict[str, Any]:
-    return {
+    kept: dict[str, Any] = {
         "step": step,
         "level": rung.level,
         "cell_code": rung.cell_code,
@@ -99,6 +121,12 @@ def _rung_json(rung: Rung, step: int) -> dict[str, Any]:
         "is_available": rung.is_available,
         "passed": rung.passed,
     }
+    # Most rungs are neither; a million cases need not say so.
+    if rung.is_off_shift:
+        kept["is_off_shift"] = True
+    if rung.department:
+        kept["department"] = rung.department
+    return kept
 
 
 def find_head(ladder: Sequence[Rung]) -> Head | None:
@@ -129,13 +157,14 @@ def find_backup(ladder: Sequence[Rung], head: Head) -> Rung | None:
 
 def find_next(ladder: Sequence[Rung], post_id: int | None) -> Rung | None:
     """Who is asked after a post that did not answer: the next rung that somebody can take, never one below."""
-    at = next((index for index, rung in enumerate(ladder) if rung.post_id == post_id), -1)
+    # The last rung of the post: of a shared one several people hold rungs, and it was asked as a whole.
+    at = max((index for index, rung in enumerate(ladder) if rung.post_id == post_id), default=-1)
     return next((rung for rung in ladder[at + 1 :] if rung.is_available), None)
 
 
 def find_top(ladder: Sequence[Rung]) -> Rung | None:
     """The highest head there is: the territorial fallback owner (属地兜底), and who is told of a grave case."""
-    available = [rung for rung in ladder if rung.is_available]
+    available = [rung for rung in ladder if rung.is_available and not rung.department]
     return min(available, key=lambda rung: rung.level) if available else None
 
 
@@ -153,16 +182,40 @@ def find_superior(ladder: Sequence[Rung], level: int) -> Rung | None:
     return next((rung for rung in ladder if rung.level < level and rung.is_available), None)
 
 
+def candidates(ladder: Sequence[Rung]) -> tuple[tuple[Rung, Standing], ...]:
+    """Everybody who was looked at, in order, with what was found; the first who can take it is the answer."""
+    head = find_head(ladder)
+    return tuple((rung, _standing(rung, head)) for rung in ladder)
+
+
+def _standing(rung: Rung, head: Head | None) -> Standing:
+    if rung.passed:
+        return Standing(rung.passed)
+    if rung.person_id is None:
+        return Standing.VACANT
+    if rung.leave_until is not None:
+        return Standing.ON_LEAVE
+    if rung.is_off_shift:
+        return Standing.OFF_SHIFT
+    return Standing.RESPONSIBLE if head is not None and rung is head.rung else Standing.STANDS_BY
+
+
 def _why(first: Rung, taken: Rung) -> Why:
-    if taken is first and taken.rank == "A":
-        return Why.PRIMARY_ON_DUTY
     if first.passed == "settled":
         return Why.FALLBACK_OWNER
+    if taken.department:
+        return Why.DEPARTMENT if taken is first else Why.DEPARTMENT_BACKUP
+    if taken is first and taken.rank == "A":
+        return Why.PRIMARY_ON_DUTY
+    if first.department:
+        return Why.DEPARTMENT_EMPTY
     if taken.cell_code != first.cell_code:
         return Why.PARENT_HEAD
     if first.passed == "no_ack":
         return Why.PRIMARY_NO_ACK
-    return Why.PRIMARY_ON_LEAVE if first.rank == "A" and first.leave_until is not None else Why.PRIMARY_VACANT
+    if first.rank == "A" and first.leave_until is not None:
+        return Why.PRIMARY_ON_LEAVE
+    return Why.PRIMARY_OFF_SHIFT if first.rank == "A" and first.is_off_shift else Why.PRIMARY_VACANT
 
 
 def _instant(value: str | datetime | None) -> datetime | None:

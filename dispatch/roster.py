@@ -16,42 +16,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from dispatch.posts import Rung
+from dispatch.responsible import FAR_FUTURE, Holding, Post, constant_around, department_rungs, rungs_of
+from dispatch.routing import Route, RouteTable
 
-__all__ = ["CellPosts", "Changes", "Holding", "Post", "Roster"]
+__all__ = ["CellPosts", "Changes", "Holding", "Post", "Roster", "department_key"]
 
 _REACH_BACK = timedelta(minutes=5)
 """Entries hold no intervals that ended long before they were read; questions about the past go to SQL."""
 _MOST_CELLS = 400_000
-_FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Somebody holds a post from an instant until another (exclusive). ``leave`` are their absences."""
-
-    since: datetime
-    until: datetime
-    person_id: UUID | None
-    person_name: str | None
-    leave: tuple[tuple[datetime, datetime], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A grid head's post with its holders."""
-
-    rank: str
-    post_id: int
-    title_zh: str
-    title_en: str
-    since: datetime
-    until: datetime
-    holdings: tuple[Holding, ...]
 
 
 @dataclass(slots=True)
 class CellPosts:
-    """The posts of one cell, and the rungs they make now.
+    """The posts of one cell or one department, and the rungs they make now.
 
     ``persons`` are all who appear, active or not: a change of any of them makes the entry worthless.
     """
@@ -59,16 +36,16 @@ class CellPosts:
     posts: tuple[Post, ...]
     persons: frozenset[UUID]
     level: int = 0
-    since: datetime = _FAR_FUTURE
-    until: datetime = _FAR_FUTURE
+    since: datetime = FAR_FUTURE
+    until: datetime = FAR_FUTURE
     rungs: tuple[Rung, ...] = ()
 
     def rungs_at(self, level: int, code: str, at: datetime) -> tuple[Rung, ...]:
         """Rungs of the cell in the order A, B; made again only when an interval begins or ends."""
         if not (self.since <= at < self.until and self.level == level):
-            self.since, self.until = _constant_around(self.posts, at)
+            self.since, self.until = constant_around(self.posts, at)
             self.level = level
-            self.rungs = tuple(_rung(post, level, code, at) for post in self.posts if post.since <= at < post.until)
+            self.rungs = rungs_of(self.posts, level, code, at)
         return self.rungs
 
 
@@ -89,16 +66,21 @@ class Roster:
     Parameters
     ----------
     load
-        Reads the posts of cells from the database; a code without any post is answered with an empty entry.
+        Reads the posts of cells and departments (`department_key`) from the database; a code without any post is
+        answered with an empty entry.
+    load_routes
+        Reads the matrix of departments; without it the roster knows the territory only.
     patience_s
         Without a look at the log for this long nothing is answered from memory. With it, a change is at most this old
         when it acts on a question; a report is guarded by the snapshot besides and never late.
     """
 
     load: Callable[[Sequence[str]], Awaitable[Mapping[str, CellPosts]]]
+    load_routes: Callable[[], Awaitable[RouteTable]] | None = None
     patience_s: float = 1.0
     snapshot: str = ""
     _cells: dict[str, CellPosts] = field(default_factory=dict)
+    _routes: RouteTable | None = None
     _looked_at: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -121,6 +103,26 @@ class Roster:
             rungs += entry.rungs_at(level, code, at)
         return tuple(rungs)
 
+    def route(self, path: Sequence[str], category: str, at: datetime) -> Route | None:
+        """The department of a category in a cell; only after `ensure_routes`, which says whether that is known."""
+        return self._routes.find(path, category, at) if self._routes is not None else None
+
+    def led_ladder(self, path: Sequence[str], department: str | None, at: datetime) -> tuple[Rung, ...] | None:
+        """The ladder of a cell with the handlers of a leading department before it; None when SQL has to be asked."""
+        ladder = self.ladder(path, at)
+        if ladder is None or department is None:
+            return ladder
+        entry = self._cells.get(department_key(department))
+        return None if entry is None else (*department_rungs(entry.posts, department, path, at), *ladder)
+
+    async def ensure_routes(self) -> bool:
+        """Load the matrix if it is not known; say whether it is now."""
+        if self._routes is None and self.load_routes is not None:
+            async with self._lock:
+                if self._routes is None and self.snapshot:
+                    self._routes = await self.load_routes()
+        return self._routes is not None
+
     async def ensure(self, codes: Iterable[str]) -> None:
         """Load what is missing of some cells. Cost: nothing, or one query for all of them."""
         if all(code in self._cells for code in codes):
@@ -142,9 +144,12 @@ class Roster:
             Gives the changes since a snapshot; an empty one asks for the present snapshot.
         """
         async with self._lock:
+            # Before the question: what is read is at least as new as that.
+            asked_at = time.monotonic()
             changes = await read(self.snapshot)
             if changes.is_everything:
                 self._cells.clear()
+                self._routes = None
             for code in changes.cells:
                 self._cells.pop(code, None)
             if changes.persons:
@@ -152,32 +157,9 @@ class Roster:
                 for code in touched:
                     del self._cells[code]
             self.snapshot = changes.snapshot
-            self._looked_at = time.monotonic()
+            self._looked_at = asked_at
 
 
-def _rung(post: Post, level: int, code: str, at: datetime) -> Rung:
-    held = next((holding for holding in post.holdings if holding.since <= at < holding.until), None)
-    away = max((ends for starts, ends in held.leave if starts <= at < ends), default=None) if held else None
-    person = held.person_id if held else None
-    return Rung(
-        level=level,
-        cell_code=code,
-        rank=post.rank,
-        post_id=post.post_id,
-        title_zh=post.title_zh,
-        title_en=post.title_en,
-        person_id=person,
-        person_name=held.person_name if held and person else None,
-        leave_until=away,
-        is_available=person is not None and away is None,
-    )
-
-
-def _constant_around(posts: Sequence[Post], at: datetime) -> tuple[datetime, datetime]:
-    """The stretch around an instant in which no interval begins or ends."""
-    marks = [mark for post in posts for mark in (post.since, post.until)]
-    for post in posts:
-        for holding in post.holdings:
-            marks += [holding.since, holding.until, *(mark for stay in holding.leave for mark in stay)]
-    before = max((mark for mark in marks if mark <= at), default=datetime.min.replace(tzinfo=UTC))
-    return before, min((mark for mark in marks if mark > at), default=_FAR_FUTURE)
+def department_key(code: str) -> str:
+    """The name under which a department's handlers have their entry, and changes of them are noted."""
+    return "@" + code

@@ -67,6 +67,9 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+            # A revision may have brought a table that tells of cases: it goes behind policies in the same transaction.
+            if connection.execute(text("SELECT to_regprocedure('api.protect()')")).scalar_one() is not None:
+                connection.execute(text("SELECT api.protect()"))
         connection.commit()
 
 

@@ -12,35 +12,19 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NewType
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.accounts.roles import DEFAULT_SCOPES, Scope
 from api.accounts.tables import ApiKeyRow
 from dispatch.storage.tables import ChannelRow
 from geo.errors import BadInputError
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
 KeyText = NewType("KeyText", str)
-
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    REPORTS_CREATE = "reports:create"
-    CASES_READ = "cases:read"
-    CASES_READ_ALL = "cases:read_all"
-    CASES_MOVE = "cases:move"
-    LOCATE = "locate"
-    GRID_READ = "grid:read"
-    GRID_WRITE = "grid:write"
-    WEBHOOKS_MANAGE = "webhooks:manage"
-
-
-DEFAULT_SCOPES = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

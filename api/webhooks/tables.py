@@ -57,6 +57,9 @@ class WebhookRow(Base):
     turn_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
     lease: Mapped[UUID | None]
     leased_until: Mapped[datetime | None] = mapped_column(INSTANT)
+    # What its maker saw; both empty: no limit beside the channel's.
+    cells: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    departments: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
 class WebhookSecretRow(Base):

@@ -153,7 +153,17 @@ class CaseRow(Base):
         Index("ix_dispatch_case_reported", sql("reported_at DESC"), sql("id DESC")),
         Index("ix_dispatch_case_open", sql("reported_at DESC"), sql("id DESC"), postgresql_where=sql(_OPEN)),
         Index("ix_dispatch_case_rung", "next_rung_at", postgresql_where=sql("next_rung_at IS NOT NULL")),
+        # What the auditor walks: the cases on the ladder; and those that fell off it, of which there should be none.
+        Index("ix_dispatch_case_climbing", "id", postgresql_where=sql(CLIMBING)),
+        Index("ix_dispatch_case_unarmed", "id", postgresql_where=sql(UNARMED)),
         Index("ix_dispatch_case_path", "cell_path", postgresql_using="gin"),
+        # What somebody's area lets them see: where it lies, where it lies today, and whose it is (decision 0029).
+        Index(
+            "ix_dispatch_case_owner_path",
+            "owner_path",
+            postgresql_using="gin",
+            postgresql_where=sql("owner_path IS NOT NULL"),
+        ),
         Index("ix_dispatch_case_category", "category_code", sql("reported_at DESC")),
         Index("ix_dispatch_case_cell", "grid_version_id", "cell_id"),
         Index(

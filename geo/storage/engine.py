@@ -18,7 +18,13 @@ APPLICATION_NAME = "gridward"
 
 
 def create_engine(
-    url: str, *, pool_size: int = 8, pool_timeout_s: float = 5.0, statement_timeout_s: float = 15.0, name: str = "api"
+    url: str,
+    *,
+    pool_size: int = 8,
+    pool_timeout_s: float = 5.0,
+    statement_timeout_s: float = 15.0,
+    name: str = "api",
+    role: str | None = None,
 ) -> AsyncEngine:
     """Make the process's engine.
 
@@ -32,6 +38,8 @@ def create_engine(
         How long a request waits for a connection before it is told to come back (503).
     statement_timeout_s
         PostgreSQL ends a statement that runs longer. Bulk work opens its own engine with a larger one.
+    role
+        Role that every connection takes on at once; None keeps the login's own rights.
     """
     target = make_url(url).set(drivername="postgresql+psycopg")
     engine = create_async_engine(
@@ -46,7 +54,7 @@ def create_engine(
             "application_name": f"{APPLICATION_NAME}-{name}",
             "connect_timeout": 5,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC"
-            " -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000",
+            " -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000" + (f" -c role={role}" if role else ""),
         },
     )
 

@@ -1,15 +1,66 @@
-"""One request, command or job is one transaction, and only the unit of work commits it (decision 0001)."""
+"""One request, command or job is one transaction, and only the unit of work commits it (decision 0001).
+
+A transaction for a caller runs as one of two roles that own nothing, with the caller's areas as settings: the policies
+of the tables decide by them what exists (decision 0029). A connection of the requests' pool that nobody has given a
+viewer sees no case at all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, NewType
+from dataclasses import dataclass, field
+from typing import Any, Final, NewType
 
 from psycopg import AsyncConnection as DriverConnection
-from sqlalchemy import text
+from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+#: Sees what the settings of its transaction allow; without any, nothing.
+AREA_ROLE: Final = "gridward_area"
+#: Sees every case: its policies are constants, which the planner drops.
+DESK_ROLE: Final = "gridward_desk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Through whose eyes a transaction looks.
+
+    Attributes
+    ----------
+    role
+        Role of the database that the transaction takes on.
+    settings
+        Name behind ``gridward.`` → words; what they mean, the policies of each floor's tables say.
+    """
+
+    role: str
+    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def statements(self) -> sql.Composed:
+        """The statements that put the transaction behind these eyes, as one text: one round trip."""
+        parts: list[sql.Composable] = [sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(self.role))]
+        parts += [
+            sql.SQL("SET LOCAL {} = {}").format(sql.Identifier("gridward", name), sql.Literal(array_literal(words)))
+            for name, words in self.settings.items()
+        ]
+        return sql.SQL("; ").join(parts)
+
+
+NOBODY: Final = Viewer(role=AREA_ROLE)
+EVERYBODY: Final = Viewer(role=DESK_ROLE)
+
+
+def array_literal(words: tuple[str, ...]) -> str:
+    """Write words as PostgreSQL's text form of an array.
+
+    Examples
+    --------
+    >>> array_literal(("410102001", 'a "b" c'))
+    '{"410102001","a \\\\"b\\\\" c"}'
+    """
+    quoted = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
+    return "{" + ",".join(f'"{word}"' for word in quoted) + "}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,26 +82,58 @@ WriteUnit = NewType("WriteUnit", Unit)
 
 
 @asynccontextmanager
-async def write_unit(engine: AsyncEngine) -> AsyncIterator[WriteUnit]:
-    """Open a READ COMMITTED transaction; commit when the block ends, roll back when it raises."""
+async def write_unit(engine: AsyncEngine, *, viewer: Viewer | None = None) -> AsyncIterator[WriteUnit]:
+    """Open a READ COMMITTED transaction; commit when the block ends, roll back when it raises.
+
+    Parameters
+    ----------
+    viewer
+        Through whose eyes; None leaves the role that the engine connects with.
+    """
     async with engine.begin() as connection:
-        yield WriteUnit(Unit(connection=connection))
+        unit = Unit(connection=connection)
+        if viewer is not None:
+            driver = await unit.driver()
+            await driver.execute(viewer.statements(), prepare=False)
+        yield WriteUnit(unit)
 
 
 @asynccontextmanager
-async def read_unit(engine: AsyncEngine, *, snapshot: bool = False) -> AsyncIterator[ReadUnit]:
+async def read_unit(
+    engine: AsyncEngine, *, snapshot: bool = False, viewer: Viewer | None = None
+) -> AsyncIterator[ReadUnit]:
     """Open a READ ONLY transaction.
 
     Parameters
     ----------
     snapshot
         REPEATABLE READ: several statements see one instant (a page whose numbers must agree with each other).
+    viewer
+        Through whose eyes; None leaves the role that the engine connects with.
     """
-    async with engine.connect() as connection:
-        mode = "REPEATABLE READ" if snapshot else "READ COMMITTED"
-        await connection.execute(text(f"SET TRANSACTION ISOLATION LEVEL {mode} READ ONLY"))
-        yield ReadUnit(Unit(connection=connection))
-        await connection.rollback()
+    async with engine.connect() as connection, connection.begin() as transaction:
+        unit = Unit(connection=connection)
+        mode = sql.SQL("REPEATABLE READ" if snapshot else "READ COMMITTED")
+        begin: sql.Composed = sql.SQL("SET TRANSACTION ISOLATION LEVEL {} READ ONLY").format(mode)
+        if viewer is not None:
+            begin = sql.SQL("; ").join([begin, viewer.statements()])
+        driver = await unit.driver()
+        # Several statements in one text and one round trip: that is possible only unprepared.
+        await driver.execute(begin, prepare=False)
+        yield ReadUnit(unit)
+        await transaction.rollback()
+
+
+async def act_as_service(unit: WriteUnit) -> None:
+    """From here on the transaction acts with the service's own rights.
+
+    Notes
+    -----
+    For what follows from an act that was looked at and allowed with the caller's rights: a case that is dispatched
+    out of its actor's sight must be written all the same, and so must the other case it is merged into.
+    """
+    driver = await unit.driver()
+    await driver.execute("SET LOCAL ROLE NONE")
 
 
 @asynccontextmanager

@@ -1,0 +1,111 @@
+"""Roles: what each may ask for, and which moves of a case it makes. Pure; drawn in docs/access.md.
+
+Source: the roles of grid management (docs/glossary.md). Which post makes which move is the workflow's own table; here
+stands only which post a role is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+from dispatch.workflow import TRANSITIONS, Move, Who, row_of
+
+__all__ = ["DEFAULT_SCOPES", "ROLES", "Role", "Scope", "is_area_role", "may_make", "moves_of", "scopes_of"]
+
+
+class Scope(StrEnum):
+    """What a caller may ask for."""
+
+    REPORTS_CREATE = "reports:create"
+    CASES_READ = "cases:read"
+    CASES_READ_ALL = "cases:read_all"
+    CASES_MOVE = "cases:move"
+    LOCATE = "locate"
+    GRID_READ = "grid:read"
+    GRID_WRITE = "grid:write"
+    WEBHOOKS_MANAGE = "webhooks:manage"
+    PEOPLE_MANAGE = "people:manage"
+    KEYS_MANAGE = "keys:manage"
+
+
+DEFAULT_SCOPES: Final = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)
+
+
+class Role(StrEnum):
+    """Who somebody is in the office."""
+
+    ADMINISTRATOR = "administrator"
+    SHIFT_LEADER = "shift_leader"
+    DISPATCHER = "dispatcher"
+    ACCEPTOR = "acceptor"
+    GRID_HEAD = "grid_head"
+    GRID_WORKER = "grid_worker"
+    DEPARTMENT_HANDLER = "department_handler"
+    EVALUATOR = "evaluator"
+    PLANNER = "planner"
+    LEADER = "leader"
+
+
+ROLES: Final = tuple(Role)
+
+_LOOK: Final = frozenset({Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.LOCATE, Scope.GRID_READ})
+_WORK: Final = _LOOK | {Scope.CASES_MOVE}
+_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
+    Role.ADMINISTRATOR: _LOOK | {Scope.GRID_WRITE, Scope.WEBHOOKS_MANAGE, Scope.PEOPLE_MANAGE, Scope.KEYS_MANAGE},
+    Role.SHIFT_LEADER: _WORK,
+    Role.DISPATCHER: _WORK,
+    Role.ACCEPTOR: _WORK,
+    Role.GRID_HEAD: _WORK,
+    Role.GRID_WORKER: _WORK,
+    Role.DEPARTMENT_HANDLER: _WORK,
+    Role.EVALUATOR: _WORK,
+    Role.PLANNER: _LOOK,
+    Role.LEADER: _WORK,
+}
+#: The posts of the workflow's table that a role is. An administrator makes no moves, and a planner only looks.
+_POSTS: Final[dict[Role, frozenset[Who]]] = {
+    Role.ADMINISTRATOR: frozenset(),
+    Role.SHIFT_LEADER: frozenset({Who.SHIFT_LEADER}),
+    Role.DISPATCHER: frozenset({Who.DISPATCHER}),
+    Role.ACCEPTOR: frozenset({Who.ACCEPTOR}),
+    Role.GRID_HEAD: frozenset({Who.GRID_HEAD}),
+    Role.GRID_WORKER: frozenset({Who.ASSISTANT}),
+    Role.DEPARTMENT_HANDLER: frozenset({Who.HANDLER}),
+    Role.EVALUATOR: frozenset({Who.EVALUATOR}),
+    Role.PLANNER: frozenset(),
+    Role.LEADER: frozenset({Who.LEADER}),
+}
+
+
+def scopes_of(roles: Iterable[Role]) -> frozenset[Scope]:
+    """What these roles together may ask for."""
+    return frozenset().union(*(_SCOPES[role] for role in roles))
+
+
+def may_make(roles: Iterable[Role], move: Move) -> bool:
+    """Whether one of these roles makes a move.
+
+    Examples
+    --------
+    >>> may_make([Role.GRID_HEAD], Move.ACKNOWLEDGE), may_make([Role.GRID_HEAD], Move.CLOSE)
+    (True, False)
+    """
+    who = row_of(move).who
+    return any(post in who for role in roles for post in _POSTS[role])
+
+
+def moves_of(role: Role) -> tuple[Move, ...]:
+    """The moves of a role, in the order of the workflow's table."""
+    return tuple(row.move for row in TRANSITIONS if row.sources and may_make([role], row.move))
+
+
+def makers_of(move: Move) -> tuple[Role, ...]:
+    """The roles that make a move."""
+    return tuple(role for role in ROLES if may_make([role], move))
+
+
+def is_area_role(role: Role) -> bool:
+    """Whether a role may be limited to an area: accounts, keys and the grid itself are not divided."""
+    return role is not Role.ADMINISTRATOR

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dispatch.states import CaseState
-from dispatch.workflow import OVERLAYS, UNDO, Guard, Line, Move, Transition, allowed_moves, plan, row_of
+from dispatch.workflow import OVERLAYS, UNDO, Guard, Line, Move, Transition, Who, allowed_moves, plan, row_of
 from geo.errors import BadInputError, ConflictError, ForbiddenError
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "after",
     "check",
     "failing",
+    "may",
     "possible_moves",
     "retrace",
 ]
@@ -41,7 +42,9 @@ class Request(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What guards look at. ``is_overdue`` is of the moment; all else follows from the history.
+    """What guards look at. ``is_overdue`` is of the moment and ``has_open_phase`` of the limit; the rest is history.
+
+    ``is_joint``: legs of joint work are still open.
 
     ``received_by`` is the person who took a returned case back; empty when nobody did or nobody in particular.
     """
@@ -58,6 +61,8 @@ class Facts:
     is_late: bool = False
     is_exempt: bool = False
     is_supervised: bool = False
+    is_joint: bool = False
+    has_open_phase: bool = False
 
 
 _TESTS: Final[dict[Guard, Callable[[Facts, str], bool]]] = {
@@ -76,6 +81,9 @@ _TESTS: Final[dict[Guard, Callable[[Facts, str], bool]]] = {
     Guard.NOT_EXEMPT: lambda facts, _: not facts.is_exempt,
     Guard.SUPERVISED: lambda facts, _: facts.is_supervised,
     Guard.NOT_SUPERVISED: lambda facts, _: not facts.is_supervised,
+    Guard.JOINT: lambda facts, _: facts.is_joint,
+    Guard.NOT_JOINT: lambda facts, _: not facts.is_joint,
+    Guard.PHASE_OPEN: lambda facts, _: facts.has_open_phase,
 }
 
 
@@ -93,6 +101,8 @@ _SETS: Final[dict[Move, dict[str, Any]]] = {
     Move.REFUSE_APPEAL: {"asked": None},
     # What is still asked for when the work is done has lost its meaning.
     Move.REPORT_BACK: {"asked": None},
+    Move.SPLIT_JOINT: {"is_joint": True},
+    Move.JOIN: {"is_joint": False},
     Move.DISSATISFIED: {"asked": None, "is_late": False, "is_overdue": False},
     Move.SUPERVISE: {"is_supervised": True},
     Move.ANSWER_SUPERVISION: {"is_supervised": False},
@@ -126,6 +136,31 @@ def check(row: Transition, facts: Facts, actor: str = "", *, is_system: bool = F
     guard = failing(row, facts, actor)
     if guard is not None:
         raise ConflictError(f"dispatch.guard.{guard.value}", pointer="/move", move=row.move.value)
+
+
+#: On the short line the shift leader's filing is delegated to whoever dispatches ("shift leader, or delegated").
+_DELEGATED: Final = frozenset({Move.ACCEPT, Move.FILE})
+
+
+def may(roles: Iterable[str], move: Move, line: Line = Line.SHORT) -> bool:
+    """Whether one of somebody's roles makes a move by the workflow's table.
+
+    Parameters
+    ----------
+    roles
+        Kinds of posts (`Who`); words that are no role of the table count for nothing.
+
+    Examples
+    --------
+    >>> may(["grid_head"], Move.REPORT_BACK), may(["grid_head"], Move.CLOSE), may(["dispatcher"], Move.FILE, Line.FULL)
+    (True, False, False)
+    >>> may(["dispatcher"], Move.FILE, Line.SHORT)
+    True
+    """
+    held = set(roles)
+    if not held.isdisjoint(who.value for who in row_of(move).who):
+        return True
+    return line is Line.SHORT and move in _DELEGATED and Who.DISPATCHER.value in held
 
 
 def possible_moves(facts: Facts, line: Line = Line.SHORT, actor: str = "") -> tuple[Move, ...]:

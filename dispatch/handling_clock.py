@@ -16,7 +16,17 @@ from dispatch.deadlines import Deadline, Limit, LimitUnit, Pause, add, elapsed, 
 from dispatch.lights import warn_share
 from geo.errors import BadInputError
 
-__all__ = ["LONGEST_PAUSE", "Course", "check_pause_end", "extended", "paused", "resumed", "warn_at"]
+__all__ = [
+    "LONGEST_PAUSE",
+    "Course",
+    "check_pause_end",
+    "extended",
+    "leg_due",
+    "leg_moved",
+    "paused",
+    "resumed",
+    "warn_at",
+]
 
 LONGEST_PAUSE: Final = timedelta(days=366)
 _MICROSECONDS_AN_HOUR: Final = 3_600_000_000
@@ -78,6 +88,25 @@ def warn_at(calendar: WorkingCalendar, course: Course, due_at: datetime) -> date
     total = course.total
     share = warn_share(total.span.total_seconds())
     return min(share_at(calendar, course.start_at, total, share, course.pauses), due_at)
+
+
+def leg_due(calendar: WorkingCalendar, start: datetime, limit: Limit, case_due: datetime | None) -> Deadline:
+    """The deadline of a leg of joint work. Boundary: within its case's, unless that has passed already.
+
+    A leg that outlasted its case would be a way to more time without an approval. Where the case is late, the leg's own
+    limit counts: a department that is called in today has not been late since yesterday.
+    """
+    due = add(calendar, start, limit)
+    if case_due is None or case_due < start or due.due_at <= case_due:
+        return due
+    return Deadline(due_at=case_due, is_provisional=due.is_provisional)
+
+
+def leg_moved(moved: Deadline, was: datetime, *, case_was: datetime, case_now: datetime) -> Deadline:
+    """A leg's deadline when an approval moves its case's: moved by its own limit, and still within its case's."""
+    if was > case_was:
+        return moved
+    return Deadline(due_at=min(moved.due_at, case_now), is_provisional=moved.is_provisional)
 
 
 def _after(calendar: WorkingCalendar, start: datetime, left: timedelta, unit: LimitUnit) -> Deadline:

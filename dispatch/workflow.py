@@ -10,85 +10,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from dispatch.move_words import Clock, Guard, Line, Move, Source, Stage, Who
 from dispatch.states import OPEN_STATES, CaseState
 from geo.errors import BadInputError, ConflictError
 
+__all__ = [
+    "AUTOMATIC_LINE",
+    "EVENT_OF",
+    "LEG_MOVES",
+    "OVERLAYS",
+    "STAGE_OF",
+    "TRANSITIONS",
+    "UNDO",
+    "UNDOABLE",
+    "Clock",
+    "Guard",
+    "Line",
+    "Move",
+    "Source",
+    "Stage",
+    "Transition",
+    "Who",
+    "allowed_moves",
+    "event_type",
+    "parse_move",
+    "plan",
+    "replay",
+    "row_of",
+]
+
 S = CaseState
-
-
-class Move(StrEnum):
-    """What somebody does to a case."""
-
-    REPORT = "report"
-    SELF_HANDLE = "self_handle"
-    SAMPLE_OK = "sample_ok"
-    SAMPLE_BAD = "sample_bad"
-    ACCEPT = "accept"
-    DECLINE = "decline"
-    SEND_VERIFY = "send_verify"
-    VERIFY_DONE = "verify_done"
-    VERIFY_TIMEOUT = "verify_timeout"
-    FILE = "file"
-    REFUSE_FILE = "refuse_file"
-    VOID = "void"
-    DISPATCH = "dispatch"
-    ACKNOWLEDGE = "acknowledge"
-    NO_ACK = "no_ack"
-    RETURN = "return"
-    RE_DISPATCH = "re_dispatch"
-    SETTLE = "settle"
-    REPORT_BACK = "report_back"
-    REQUEST_EXTENSION = "request_extension"
-    APPROVE_EXTENSION = "approve_extension"
-    REFUSE_EXTENSION = "refuse_extension"
-    REQUEST_SUSPEND = "request_suspend"
-    APPROVE_SUSPEND = "approve_suspend"
-    REFUSE_SUSPEND = "refuse_suspend"
-    RESUME = "resume"
-    CHECK_PASS = "check_pass"  # noqa: S105 - a move, not a secret
-    CHECK_FAIL = "check_fail"
-    CLOSE = "close"
-    SATISFIED = "follow_up_satisfied"
-    UNREACHABLE = "follow_up_unreachable"
-    DISSATISFIED = "follow_up_dissatisfied"
-    APPEAL = "appeal"
-    UPHOLD_APPEAL = "uphold_appeal"
-    REFUSE_APPEAL = "refuse_appeal"
-    MERGE = "merge"
-    UNMERGE = "unmerge"
-    URGE = "urge"
-    SUPERVISE = "supervise"
-    ANSWER_SUPERVISION = "answer_supervision"
-    ESCALATE_NOW = "escalate_now"
-
-
-class Clock(StrEnum):
-    """What a move does to the handling clock H.
-
-    A return never buys time: RUNS_ON keeps the due instant as it was. Only EXTEND and PAUSE make it later, and both
-    are approvals that leave a record; RENEW begins another clock epoch and leaves the old one as it ended.
-    """
-
-    NONE = "none"
-    START = "start"
-    RUNS_ON = "runs_on"
-    EXTEND = "extend"
-    PAUSE = "pause"
-    GO_ON = "go_on"
-    RENEW = "renew"
-    STOP = "stop"
-
-
-class Stage(StrEnum):
-    """Clocks of single steps; at most one runs at a time, and which one follows from the state."""
-
-    ACCEPT = "accept"
-    VERIFY = "verify"
-    DISPATCH = "dispatch"
-    ACKNOWLEDGE = "acknowledge"
-    CHECK = "check"
 
 
 #: The stage clock that runs while a case is in a state; entering the state starts it, leaving it stops it.
@@ -99,54 +51,6 @@ STAGE_OF = {
     S.DISPATCHED: Stage.ACKNOWLEDGE,
     S.HANDLED: Stage.CHECK,
 }
-
-
-class Guard(StrEnum):
-    """What a move needs beyond its state; decided in `dispatch/guards.py`."""
-
-    BEFORE_DUE = "before_due"
-    EXTENSIONS_LEFT = "extensions_left"
-    NEVER_SUSPENDED = "never_suspended"
-    NOTHING_ASKED = "nothing_asked"
-    EXTENSION_ASKED = "extension_asked"
-    SUSPENSION_ASKED = "suspension_asked"
-    APPEAL_ASKED = "appeal_asked"
-    RETURNS_LEFT = "returns_left"
-    THIRD_RETURN = "third_return"
-    NOT_RECEIVER = "not_receiver"
-    CLOSED_LATE = "closed_late"
-    NOT_EXEMPT = "not_exempt"
-    SUPERVISED = "supervised"
-    NOT_SUPERVISED = "not_supervised"
-
-
-class Who(StrEnum):
-    """Who makes a move: kinds of posts, and the system itself."""
-
-    CHANNEL = "channel"
-    SYSTEM = "system"
-    GRID_HEAD = "grid_head"
-    HANDLER = "department_handler"
-    ASSISTANT = "assistant"
-    ACCEPTOR = "acceptor"
-    SHIFT_LEADER = "shift_leader"
-    DISPATCHER = "dispatcher"
-    EVALUATOR = "evaluator"
-    LEADER = "leader"
-
-
-class Line(StrEnum):
-    """Which steps an office walks separately."""
-
-    FULL = "full"
-    SHORT = "short"
-
-
-class Source(StrEnum):
-    """Where a row comes from: the trade's specification, or a decision of this project that completes it."""
-
-    SPECIFIED = "S"
-    DECIDED = "D"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +138,11 @@ TRANSITIONS: tuple[Transition, ...] = (
     _row(_M.RE_DISPATCH, (S.RETURNED, S.REOPENED), S.DISPATCHED, "redispatched", (_W.DISPATCHER,), _C.RUNS_ON, None,
          _G.RETURNS_LEFT),
     _row(_M.SETTLE, (S.RETURNED,), S.DISPATCHED, "settled", _HEADS, _C.RUNS_ON, None, _G.THIRD_RETURN, reason=True),
-    _row(_M.REPORT_BACK, (S.HANDLING,), S.HANDLED, "handled", _FIELD, _C.STOP, "handled_at"),
+    _row(_M.OPEN_OPERATION, (), S.HANDLING, "operation_opened", _SYSTEM, _C.START, "reported_at", source=_D),
+    _row(_M.SPLIT_JOINT, (S.HANDLING,), None, "split", (_W.DISPATCHER, _W.SYSTEM), _C.RUNS_ON),
+    _row(_M.JOIN, (S.HANDLING,), None, "joined", _SYSTEM, _C.RUNS_ON, None, _G.JOINT, source=_D),
+    _row(_M.REPORT_PHASE, (S.HANDLING,), None, "phase_reported", _FIELD, _C.RUNS_ON, None, _G.PHASE_OPEN, source=_D),
+    _row(_M.REPORT_BACK, (S.HANDLING,), S.HANDLED, "handled", _FIELD, _C.STOP, "handled_at", _G.NOT_JOINT),
     _row(_M.REQUEST_EXTENSION, (S.HANDLING,), None, "extension_asked", _FIELD, _C.RUNS_ON, None,
          _G.NOTHING_ASKED, _G.EXTENSIONS_LEFT, _G.BEFORE_DUE, reason=True),
     _row(_M.APPROVE_EXTENSION, (S.HANDLING,), None, "extended", (_W.DISPATCHER,), _C.EXTEND, None, _G.EXTENSION_ASKED),
@@ -281,8 +189,13 @@ _SHORT_ONLY = frozenset({(S.HANDLED, Move.CLOSE)})
 
 AUTOMATIC_LINE = (Move.REPORT, Move.ACCEPT, Move.FILE, Move.DISPATCH)
 
-#: Facts of the history that lie over the states and that nobody asks for as a move.
-OVERLAYS = frozenset({"escalate", "hand_over", "follow"})
+#: What somebody does to one leg of joint work; the legs have a table of their own in `dispatch/joint.py`.
+LEG_MOVES = frozenset({
+    "leg_acknowledge", "leg_return", "leg_re_dispatch", "leg_settle", "leg_report_back", "leg_sign", "leg_reject",
+    "leg_withdraw",
+})  # fmt: skip
+#: Facts of the history that lie over the states and that nobody asks for as a move of the case.
+OVERLAYS = frozenset({"escalate", "hand_over", "follow", "recompute", "overdue_part"}) | LEG_MOVES
 #: An act that takes back the one before it; the history keeps both.
 UNDO = "undo"
 #: What can be taken back for some seconds: moves that touch neither a clock under way nor another case.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from dispatch.joint import ENDED, LEG_TRANSITIONS, LegState, LegTransition
 from dispatch.states import FINAL_STATES, CaseState
 from dispatch.workflow import STAGE_OF, TRANSITIONS, Clock, Transition
 
@@ -24,6 +25,17 @@ says where the row comes from: S specified by the trade, D decided here.
 | move | from | to | who | clock H | needs | event | source |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
+_LEGS = """\
+## Legs of joint work
+
+`split_joint` gives every department a leg with a clock, evidence and a sign-off of its own; the case stays *handling*
+on its own clock and is not reported back before every leg is signed or withdrawn (`join`).
+"""
+
+_LEG_TABLE = """\
+| move | from | to | who | clock of the leg | needs | event |
+| --- | --- | --- | --- | --- | --- | --- |"""
+
 _OPEN = "any open"
 
 
@@ -40,12 +52,27 @@ def diagram() -> str:
     return "\n".join(lines)
 
 
+def leg_diagram() -> str:
+    """State diagram of one leg."""
+    lines = ["stateDiagram-v2", f"    [*] --> {LegState.DISPATCHED}: split_joint"]
+    edges: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in LEG_TRANSITIONS:
+        for source in sorted(row.sources):
+            edges[source, row.target].append(row.move.value)
+    lines += [f"    {source} --> {target}: {', '.join(moves)}" for (source, target), moves in edges.items()]
+    lines += [f"    {state} --> [*]" for state in sorted(ENDED)]
+    return "\n".join(lines)
+
+
 def page() -> str:
     """The whole page."""
     parts = [
         _HEAD,
         f"```mermaid\n{diagram()}\n```\n",
         "\n".join([_TABLE, *(_line(row) for row in TRANSITIONS)]) + "\n",
+        _LEGS,
+        f"```mermaid\n{leg_diagram()}\n```\n",
+        "\n".join([_LEG_TABLE, *(_leg_line(row) for row in LEG_TRANSITIONS)]) + "\n",
         _stages(),
     ]
     return "\n".join(parts)
@@ -63,6 +90,20 @@ def _line(row: Transition) -> str:
         ", ".join(needs) or "–",
         f"`{row.event}`",
         row.source.value,
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _leg_line(row: LegTransition) -> str:
+    needs = (["reason"] if row.needs_reason else []) + ([row.guard.value.replace("_", " ")] if row.guard else [])
+    cells = (
+        f"`{row.move}`",
+        ", ".join(sorted(row.sources)),
+        row.target.value,
+        ", ".join(who.value.replace("_", " ") for who in row.who),
+        row.clock.value.replace("_", " ") if row.clock is not Clock.NONE else "–",
+        ", ".join(needs) or "–",
+        f"`{row.event}`",
     )
     return "| " + " | ".join(cells) + " |"
 

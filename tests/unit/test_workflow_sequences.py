@@ -7,6 +7,7 @@ Run here with 2,000 sequences; ``GRIDWARD_WORKFLOW_SEQUENCES`` asks for more. Th
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dispatch.calendars import WorkingCalendar, seed_calendar
-from dispatch.deadlines import Limit, LimitUnit, Pause, add, is_on_time
+from dispatch.deadlines import Deadline, Limit, LimitUnit, Pause, add, is_on_time
 from dispatch.guards import (
     MOST_EXTENSIONS,
     SETTLED_AT_RETURN,
@@ -27,7 +28,26 @@ from dispatch.guards import (
     possible_moves,
     retrace,
 )
-from dispatch.handling_clock import LONGEST_PAUSE, Course, extended, paused, resumed, warn_at
+from dispatch.handling_clock import (
+    LONGEST_PAUSE,
+    Course,
+    extended,
+    leg_due,
+    leg_moved,
+    paused,
+    resumed,
+    warn_at,
+)
+from dispatch.joint import (
+    ENDED,
+    LegFacts,
+    LegMove,
+    LegState,
+    after_leg,
+    check_leg,
+    possible_leg_moves,
+    retrace_leg,
+)
 from dispatch.states import HANDLING_STATES, CaseState
 from dispatch.workflow import STAGE_OF, Clock, Line, Move, plan, replay, row_of
 
@@ -49,12 +69,24 @@ BEGINNINGS: dict[str, tuple[Move | timedelta, ...]] = {
     "handling": (Move.DISPATCH, Move.ACKNOWLEDGE),
     "extension_asked": (Move.DISPATCH, Move.ACKNOWLEDGE, Move.REQUEST_EXTENSION),
     "suspended": (Move.DISPATCH, Move.ACKNOWLEDGE, Move.REQUEST_SUSPEND, Move.APPROVE_SUSPEND),
+    "joint": (Move.DISPATCH, Move.ACKNOWLEDGE, Move.SPLIT_JOINT),
     "returned_twice": (Move.DISPATCH, *(Move.RETURN, Move.RE_DISPATCH) * 2, Move.RETURN),
     "closed": (Move.DISPATCH, Move.ACKNOWLEDGE, Move.REPORT_BACK, Move.CLOSE),
     "closed_late": (Move.DISPATCH, Move.ACKNOWLEDGE, timedelta(days=40), Move.REPORT_BACK, Move.CLOSE),
 }
 OVERLAID = {Move.URGE, Move.SUPERVISE, Move.ANSWER_SUPERVISION, Move.ESCALATE_NOW}
 AUTOMATIC = (Move.NO_ACK, Move.VERIFY_TIMEOUT)
+
+
+@dataclass
+class Leg:
+    """A leg in memory: ``due`` is the deadline in force."""
+
+    limit: Limit
+    due: datetime
+    is_within: bool
+    facts: LegFacts = field(default_factory=LegFacts)
+    moves: list[LegMove] = field(default_factory=list)
 
 
 @dataclass
@@ -72,12 +104,41 @@ class Life:
     pauses: list[Pause] = field(default_factory=list)
     approvals: int = 0
     suspended_until: datetime | None = None
+    legs: list[Leg] = field(default_factory=list)
+
+    def open_legs(self) -> list[Leg]:
+        return [leg for leg in self.legs if leg.facts.state not in ENDED]
+
+    def split(self, limits: tuple[Limit, ...]) -> None:
+        assert self.due is not None
+        for limit in limits:
+            due = leg_due(CALENDAR, self.at, limit, self.due).due_at
+            self.legs.append(Leg(limit=limit, due=due, is_within=due <= self.due))
+
+    def make_leg(self, leg: Leg, move: LegMove, actor: str) -> None:
+        before = leg.due
+        leg.facts = after_leg(check_leg(move, leg.facts, actor), leg.facts, actor)
+        leg.moves.append(move)
+        assert leg.due == before, "no move of a leg touches its deadline"
+        names = [move.value]
+        if self.facts.is_joint and not self.open_legs():
+            row = row_of(Move.JOIN)
+            assert failing(row, self.facts) is None
+            self.facts = after(row, self.facts)
+            names.append(Move.JOIN.value)
+        self.acts.append(names)
+
+    def follow(self, moved: Callable[[Leg], Deadline], case_was: datetime) -> None:
+        assert self.due is not None
+        for leg in self.open_legs():
+            leg.due = leg_moved(moved(leg), leg.due, case_was=case_was, case_now=self.due).due_at
 
     def now(self) -> Facts:
         return replace(self.facts, is_overdue=self.due is not None and self.at > self.due)
 
     def make(self, move: Move, *, actor: str = "", pause: timedelta = timedelta(days=3)) -> None:
         before, approvals, epoch = self.due, self.approvals, self.facts.clock_epoch
+        legs_before = [leg.due for leg in self.legs]
         rows = plan(self.facts.state, move, self.line)
         for row in rows:
             assert failing(row, self.now(), actor) is None
@@ -86,8 +147,13 @@ class Life:
         self.acts.append([row.move.value for row in rows])
         if before is not None and self.due is not None and self.due > before and epoch == self.facts.clock_epoch:
             assert self.approvals == approvals + 1, f"{move} made the deadline later without an approval"
+        if move is Move.SPLIT_JOINT:
+            self.split(LIMITS[: 1 + len(self.acts) % len(LIMITS)])
+        if any(leg.due > was for leg, was in zip(self.legs, legs_before, strict=False)):
+            assert self.approvals == approvals + 1, f"{move} made a leg's deadline later without an approval"
 
     def _clock(self, move: Move, clock: Clock, pause: timedelta) -> None:
+        was = self.due or self.at
         match clock:
             case Clock.START | Clock.RENEW:
                 self.start, self.extensions, self.pauses = self.at, 0, []
@@ -95,12 +161,14 @@ class Life:
             case Clock.EXTEND:
                 assert self.due is not None
                 self.due = extended(CALENDAR, self.due, self.limit).due_at
+                self.follow(lambda leg: extended(CALENDAR, leg.due, leg.limit), was)
                 self.extensions += 1
                 self.approvals += 1
             case Clock.PAUSE:
                 assert self.due is not None
                 halt = Pause(start_at=self.at, end_at=self.at + pause)
                 self.due = paused(CALENDAR, self.due, self.limit.unit, halt).due_at
+                self.follow(lambda leg: paused(CALENDAR, leg.due, leg.limit.unit, halt), was)
                 self.pauses.append(halt)
                 self.suspended_until = halt.end_at
                 self.approvals += 1
@@ -113,6 +181,10 @@ class Life:
                     ).due_at
                     assert early <= self.due
                     self.due = early
+                    planned = self.suspended_until
+                    self.follow(
+                        lambda leg: resumed(CALENDAR, leg.due, leg.limit.unit, planned=planned, at=self.at), was
+                    )
                     self.pauses[-1] = Pause(start_at=self.pauses[-1].start_at, end_at=self.at)
                 self.suspended_until = None
             case Clock.STOP if move is Move.REPORT_BACK:
@@ -164,6 +236,38 @@ class CaseLife(RuleBasedStateMachine):
             return
         life.make(move, actor=actor, pause=min(timedelta(days=days), LONGEST_PAUSE))
 
+    @rule(pick=st.integers(0, 1000), actor=st.sampled_from(["", "a", "b"]))
+    def leg_step(self, pick: int, actor: str) -> None:
+        life = self.life
+        legs = life.open_legs()
+        if not legs or life.facts.state is not CaseState.HANDLING:
+            return
+        leg = legs[pick % len(legs)]
+        moves = possible_leg_moves(leg.facts, actor)
+        if moves:
+            life.make_leg(leg, moves[pick // len(legs) % len(moves)], actor)
+        else:
+            assert leg.facts.handled_by == actor
+
+    @invariant()
+    def legs_hold_their_case(self) -> None:
+        if not hasattr(self, "life"):
+            return
+        life = self.life
+        assert life.facts.is_joint == bool(life.open_legs())
+        if life.open_legs():
+            assert life.facts.state in {CaseState.HANDLING, CaseState.SUSPENDED}
+        for leg in life.legs:
+            told = retrace_leg(leg.moves)
+            assert (told.state, told.return_count, told.rework_count) == (
+                leg.facts.state,
+                leg.facts.return_count,
+                leg.facts.rework_count,
+            )
+            assert leg.facts.return_count <= SETTLED_AT_RETURN
+            assert not leg.is_within or leg.facts.state in ENDED or life.due is None or leg.due <= life.due
+            assert (leg.facts.state is LegState.SIGNED) == (bool(leg.moves) and leg.moves[-1] is LegMove.SIGN)
+
     @invariant()
     def history_replays_to_the_row(self) -> None:
         if not hasattr(self, "life"):
@@ -172,8 +276,8 @@ class CaseLife(RuleBasedStateMachine):
         assert replay(self.life.acts) is facts.state
         told = retrace(self.life.acts)
         named = ("state", "return_count", "rework_count", "extension_count", "suspend_count", "clock_epoch", "asked")
-        assert {name: getattr(told, name) for name in (*named, "is_exempt", "is_supervised")} == {
-            name: getattr(facts, name) for name in (*named, "is_exempt", "is_supervised")
+        assert {name: getattr(told, name) for name in (*named, "is_exempt", "is_supervised", "is_joint")} == {
+            name: getattr(facts, name) for name in (*named, "is_exempt", "is_supervised", "is_joint")
         }
 
     @invariant()

@@ -19,7 +19,7 @@ const NEEDS_REASON = new Set([
   "follow_up_dissatisfied", "appeal", "refuse_appeal", "unmerge", "supervise", "answer_supervision", "escalate_now",
 ]);
 /** These ask for another case or a date, for which this panel has no fields yet; the interface takes them. */
-const NEEDS_MORE = new Set(["merge", "request_suspend"]);
+const NEEDS_MORE = new Set(["merge", "request_suspend", "split_joint", "report_phase"]);
 const NEEDS_RESULT = new Set(["report_back"]);
 const KEYS = /** @type {Record<string, string>} */ ({ dispatch: "D", re_dispatch: "D", return: "R" });
 const STAMPS = /** @type {const} */ (["reported_at", "dispatched_at", "acknowledged_at", "handled_at", "closed_at"]);

@@ -1,0 +1,146 @@
+"""Does one case bring the next: Knox's table of pairs close in space and in time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import KDTree
+from scipy.stats import poisson
+
+__all__ = ["MOST_PAIRS", "Knox", "TooManyPairsError", "expected_pairs", "knox", "poisson_tail"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: What a page can wait for: a second of permutations.
+MOST_PAIRS: Final = 2_000_000
+
+
+class TooManyPairsError(ValueError):
+    """More pairs of cases lie close together than a page can wait for; a shorter period or smaller distances do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knox:
+    """Pairs of cases by distance and time between them. Shape: (distance bands, time bands).
+
+    Attributes
+    ----------
+    distances_m, days
+        Upper ends of the bands. Boundary: included; the first distance band of 0 means the same place.
+    observed, expected
+        Pairs found, and the mean over random assignments of the instants to the places.
+    p
+        One-sided: how often chance gives at least as many; the observed one counts as a draw.
+    cases, permutations, seed
+        How many cases, how many random assignments, from which seed.
+    """
+
+    distances_m: tuple[float, ...]
+    days: tuple[float, ...]
+    observed: Ints
+    expected: Floats
+    p: Floats
+    cases: int
+    permutations: int
+    seed: int
+
+    @property
+    def ratio(self) -> Floats:
+        """Observed over expected; NaN where nothing is expected. Above 1 with small p: near repeats."""
+        blank = np.full(self.expected.shape, np.nan)
+        return np.asarray(np.divide(self.observed, self.expected, out=blank, where=self.expected > 0))
+
+
+def expected_pairs(close_in_space: int, close_in_time: int, all_pairs: int) -> float:
+    """Return how many pairs are close in both by chance.
+
+    Notes
+    -----
+    Source: Knox (1964).
+
+    Examples
+    --------
+    Knox's own: 96 cases, 25 pairs within a kilometre, 152 within 60 days; 5 were both.
+
+    >>> round(expected_pairs(25, 152, 96 * 95 // 2), 2)
+    0.83
+    """
+    return close_in_space * close_in_time / all_pairs
+
+
+def poisson_tail(observed: int, expected: float) -> float:
+    """Return the chance of at least so many pairs by Knox's approximation (Poisson)."""
+    return float(poisson.sf(observed - 1, expected))
+
+
+def knox(
+    x_m: Floats,
+    y_m: Floats,
+    day: Floats,
+    *,
+    distances_m: Sequence[float] = (0.0, 100.0, 200.0, 300.0, 400.0),
+    days: Sequence[float] = (7.0, 14.0, 21.0, 28.0),
+    permutations: int = 999,
+    seed: int = 0,
+) -> Knox:
+    """Count pairs of cases by distance and by days between them, beside what chance gives.
+
+    Parameters
+    ----------
+    x_m, y_m, day
+        Shape: (cases,). Units: metres in a projected system; days, fractions allowed.
+    distances_m, days
+        Upper ends of the bands, ascending.
+
+    Raises
+    ------
+    TooManyPairsError
+        When more than `MOST_PAIRS` pairs are within the largest distance.
+
+    Notes
+    -----
+    Chance means: the same places, the same instants, in random combination; so neither a busy place nor a busy week
+    makes a near repeat. Cost: permutations × pairs within the largest distance.
+    """
+    points = np.column_stack((x_m, y_m))
+    n = len(points)
+    tree = KDTree(points) if n else None
+    reach = float(distances_m[-1])
+    close = 0 if tree is None else (int(tree.count_neighbors(tree, reach)) - n) // 2
+    if close > MOST_PAIRS:
+        raise TooManyPairsError(f"{close} pairs of cases within {reach:g} m")
+    pairs = np.empty((0, 2), dtype=np.int64) if tree is None else tree.query_pairs(reach, output_type="ndarray")
+    one, other = pairs[:, 0], pairs[:, 1]
+    apart = np.hypot(*(points[one] - points[other]).T)
+    space = np.searchsorted(np.asarray(distances_m, dtype=np.float64), apart, side="left")
+    ends = np.asarray(days, dtype=np.float64)
+    shape = (len(distances_m), len(days))
+
+    def count(when: Floats) -> Ints:
+        time = np.searchsorted(ends, np.abs(when[one] - when[other]), side="left")
+        near = time < len(ends)
+        cells = space[near] * len(ends) + time[near]
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+
+    observed = count(np.asarray(day, dtype=np.float64))
+    rng = np.random.default_rng(seed)
+    total, reached = np.zeros(shape), np.zeros(shape)
+    for _ in range(permutations):
+        drawn = count(rng.permutation(day))
+        total += drawn
+        reached += drawn >= observed
+    return Knox(
+        distances_m=tuple(distances_m),
+        days=tuple(days),
+        observed=observed,
+        expected=total / max(permutations, 1),
+        p=(reached + 1) / (permutations + 1),
+        cases=n,
+        permutations=permutations,
+        seed=seed,
+    )

@@ -21,7 +21,7 @@ class Why(StrEnum):
     PRIMARY_ON_DUTY = "primary_on_duty"
     PRIMARY_ON_LEAVE = "primary_on_leave"
     PRIMARY_VACANT = "primary_vacant"
-    PRIMARY_OFF_SHIFT = "primary_off_shift"
+    PRIMARY_OFF_DUTY = "primary_off_duty"
     PRIMARY_NO_ACK = "primary_no_ack"
     PARENT_HEAD = "parent_head"
     FALLBACK_OWNER = "fallback_owner"
@@ -145,7 +145,7 @@ def find_head(ladder: Sequence[Rung]) -> Head | None:
     """
     for rung in ladder:
         if rung.is_available:
-            return Head(rung=rung, why=_why(ladder[0], rung), passed=None if rung is ladder[0] else ladder[0])
+            return Head(rung=rung, why=_why(ladder, rung), passed=None if rung is ladder[0] else ladder[0])
     return None
 
 
@@ -200,8 +200,9 @@ def _standing(rung: Rung, head: Head | None) -> Standing:
     return Standing.RESPONSIBLE if head is not None and rung is head.rung else Standing.STANDS_BY
 
 
-def _why(first: Rung, taken: Rung) -> Why:
-    if first.passed == "settled":
+def _why(ladder: Sequence[Rung], taken: Rung) -> Why:
+    first = ladder[0]
+    if any(rung.passed == "settled" for rung in ladder):
         return Why.FALLBACK_OWNER
     if taken.department:
         return Why.DEPARTMENT if taken is first else Why.DEPARTMENT_BACKUP
@@ -215,7 +216,7 @@ def _why(first: Rung, taken: Rung) -> Why:
         return Why.PRIMARY_NO_ACK
     if first.rank == "A" and first.leave_until is not None:
         return Why.PRIMARY_ON_LEAVE
-    return Why.PRIMARY_OFF_SHIFT if first.rank == "A" and first.is_off_shift else Why.PRIMARY_VACANT
+    return Why.PRIMARY_OFF_DUTY if first.rank == "A" and first.is_off_shift else Why.PRIMARY_VACANT
 
 
 def _instant(value: str | datetime | None) -> datetime | None:

@@ -1,0 +1,117 @@
+"""Asking the database who answers for a (cell, category): the line of the matrix and the ladder, at any instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from dispatch.posts import Head, Rung, find_head, parse_ladder
+from dispatch.routing import Department, Mode, Route
+from geo.storage.uow import Unit
+
+__all__ = ["Answer", "department_ladder", "find_fallback", "led_ladder", "read_department", "responsible_for"]
+
+_ROUTE = """
+SELECT r.rule_id, r.mode, r.cell_code, r.category_code, d.code, d.name_zh, d.name_en
+  FROM dispatch.route(%(jurisdiction)s, %(path)s::text[], %(category)s, %(at)s) AS r
+  JOIN dispatch.department AS d ON d.code = r.department_code
+"""
+_LADDER = "SELECT * FROM dispatch.duty_ladder(%(jurisdiction)s, %(path)s::text[], %(department)s, %(at)s) ORDER BY step"
+# The line for the territory itself, whatever else the matrix says about the category.
+_FALLBACK = """
+SELECT r.department_code
+  FROM dispatch.routing AS r
+  JOIN dispatch.department AS d ON d.code = r.department_code AND d.is_active
+ WHERE r.jurisdiction = %(jurisdiction)s AND r.mode = 'fallback'
+   AND r.cell_code = ANY (array_append(%(path)s::text[], ''))
+   AND r.valid_from <= %(at)s AND (r.valid_until IS NULL OR r.valid_until > %(at)s)
+ ORDER BY coalesce(array_position(%(path)s::text[], r.cell_code), 0) DESC
+ LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Who answers for a (cell, category) at an instant: the line of the matrix, if any, and everybody looked at.
+
+    ``ladder`` begins with the department when it leads. ``helpers`` are the handlers of a department that does not lead.
+    """
+
+    route: Route | None
+    ladder: tuple[Rung, ...]
+    helpers: tuple[Rung, ...] = ()
+
+    @property
+    def head(self) -> Head | None:
+        """The responsible person and why."""
+        return find_head(self.ladder)
+
+    @property
+    def territory(self) -> Head | None:
+        """The grid head who answers for the territory, whichever department leads."""
+        return find_head([rung for rung in self.ladder if not rung.department])
+
+
+async def responsible_for(unit: Unit, jurisdiction: str, path: Sequence[str], category: str, at: datetime) -> Answer:
+    """Who answers for a category in a cell (given by its path of codes) at an instant, and everybody looked at."""
+    driver = await unit.driver()
+    values = {"jurisdiction": jurisdiction, "path": list(path), "category": category, "at": at}
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_ROUTE, values)
+        row = await cursor.fetchone()
+    route = _route(row) if row else None
+    ladder = await led_ladder(unit, jurisdiction, path, route.leading if route else None, at)
+    helpers: tuple[Rung, ...] = ()
+    if route is not None and route.leading is None:
+        helpers = await department_ladder(unit, jurisdiction, path, route.department.code, at)
+    return Answer(route=route, ladder=ladder, helpers=helpers)
+
+
+async def led_ladder(
+    unit: Unit, jurisdiction: str, path: Sequence[str], department: str | None, at: datetime
+) -> tuple[Rung, ...]:
+    """The ladder of a cell with the handlers of a department before it; None leaves the territory alone."""
+    driver = await unit.driver()
+    values = {"jurisdiction": jurisdiction, "path": list(path), "department": department, "at": at}
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_LADDER, values)
+        return parse_ladder(await cursor.fetchall())
+
+
+async def department_ladder(
+    unit: Unit, jurisdiction: str, path: Sequence[str], department: str, at: datetime
+) -> tuple[Rung, ...]:
+    """The handlers of a department for a cell, best first; nobody else."""
+    ladder = await led_ladder(unit, jurisdiction, path, department, at)
+    return tuple(rung for rung in ladder if rung.department)
+
+
+async def find_fallback(unit: Unit, jurisdiction: str, path: Sequence[str], at: datetime) -> tuple[Rung, ...]:
+    """The handlers of the territorial fallback owner (属地兜底) of a cell; empty when the matrix names none."""
+    driver = await unit.driver()
+    values = {"jurisdiction": jurisdiction, "path": list(path), "at": at}
+    row = await (await driver.execute(_FALLBACK, values)).fetchone()
+    return await department_ladder(unit, jurisdiction, path, row[0], at) if row else ()
+
+
+async def read_department(unit: Unit, code: str) -> Department | None:
+    """A department by its code."""
+    driver = await unit.driver()
+    row = await (
+        await driver.execute("SELECT name_zh, name_en, is_active FROM dispatch.department WHERE code = %s", (code,))
+    ).fetchone()
+    return Department(code=code, name_zh=row[0], name_en=row[1], is_active=row[2]) if row else None
+
+
+def _route(row: dict[str, Any]) -> Route:
+    return Route(
+        rule_id=row["rule_id"],
+        mode=Mode(row["mode"]),
+        department=Department(code=row["code"], name_zh=row["name_zh"], name_en=row["name_en"]),
+        cell_code=row["cell_code"],
+        category_code=row["category_code"],
+    )

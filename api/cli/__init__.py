@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "demo": ("api.cli.demo", "app"),
     "keys": ("api.cli.keys", "app"),
     "webhooks": ("api.cli.webhooks", "app"),
+    "places": ("api.cli.places", "app"),
     "doctor": ("api.cli.doctor", "doctor"),
     "test": ("api.cli.testing", "test"),
     "bench": ("api.cli.testing", "bench"),

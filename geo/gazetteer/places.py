@@ -73,7 +73,7 @@ class Candidate:
     key: str
 
 
-_LEAST = 0.3
+_LEAST = 0.25
 _TOO_CLOSE = 0.05
 
 

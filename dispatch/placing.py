@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +26,8 @@ class Place:
 
     how: LocatedHow
     version_id: int | None
+    #: With the id: a version that was withdrawn and redrawn keeps its id, and has another revision.
+    version_revision: int | None
     version_number: int | None
     version_name: str
     cell_id: int | None = None
@@ -55,11 +56,11 @@ class LivePlacer:
     roster: Roster
     jurisdiction: str
     _records: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    _records_of: int = 0
+    _records_of: tuple[int, int] = (0, 0)
 
     async def place(self, reports: Sequence[PreparedReport]) -> Placement:
         """Place what can be placed. Cost: microseconds each, and one query when the roster lacks some cells."""
-        grid = self.index.at(datetime.now(UTC))
+        grid = self.index.at(self.index.now())
         if grid is None:
             return NOTHING_KNOWN
         chains = {
@@ -80,7 +81,13 @@ class LivePlacer:
         version = grid.version
         if not chain:
             how = LocatedHow.NO_POSITION if report.lon is None else LocatedHow.OUT_OF_GRID
-            return Place(how=how, version_id=version.id, version_number=version.number, version_name=version.name)
+            return Place(
+                how=how,
+                version_id=version.id,
+                version_revision=version.revision,
+                version_number=version.number,
+                version_name=version.name,
+            )
         path = tuple(cell.code for cell in chain)
         ladder = self.roster.ladder(path, report.reported_at)
         if ladder is None:
@@ -88,18 +95,19 @@ class LivePlacer:
         return Place(
             how=LocatedHow.COVERS,
             version_id=version.id,
+            version_revision=version.revision,
             version_number=version.number,
             version_name=version.name,
             cell_id=chain[-1].id,
             path=path,
-            chain=self._record(version.id, chain),
+            chain=self._record(version.key, chain),
             ladder=ladder,
         )
 
-    def _record(self, version_id: int, chain: tuple[CellRef, ...]) -> Sequence[Mapping[str, Any]]:
+    def _record(self, version: tuple[int, int], chain: tuple[CellRef, ...]) -> Sequence[Mapping[str, Any]]:
         """The chain as events keep it, made once per cell."""
-        if self._records_of != version_id:
-            self._records, self._records_of = {}, version_id
+        if self._records_of != version:
+            self._records, self._records_of = {}, version
         cell_id = chain[-1].id
         found = self._records.get(cell_id)
         if found is None:

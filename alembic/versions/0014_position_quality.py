@@ -6,6 +6,8 @@ Revises: 0013
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,6 +15,22 @@ revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
+
+# Version 2 made it without the revision.
+_FORMER_VALID_VERSION = """
+DROP FUNCTION geo.valid_version(text, timestamptz);
+CREATE FUNCTION geo.valid_version(in_jurisdiction text, at timestamptz)
+RETURNS TABLE (id int, number int, name text, valid_from timestamptz, valid_until timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT v.id, v.number, v.name, v.valid_from, v.valid_until
+    FROM geo.grid_version AS v
+   WHERE v.jurisdiction = in_jurisdiction
+     AND v.status = 'published'
+     AND v.valid_from <= at
+     AND (v.valid_until IS NULL OR v.valid_until > at)
+$$;
+"""
 
 
 def upgrade() -> None:
@@ -32,6 +50,7 @@ def upgrade() -> None:
         "NOT confirm_on_site OR accuracy_m IS NOT NULL",
         schema="dispatch",
     )
+    op.execute((Path(__file__).parents[1] / "sql" / "0014_valid_version.sql").read_text(encoding="utf-8"))
     _create_channel_datum()
 
 
@@ -63,5 +82,6 @@ def _create_channel_datum() -> None:
 def downgrade() -> None:
     """Drop both; the first event of a case keeps what was said."""
     op.drop_table("channel_datum", schema="dispatch")
+    op.execute(_FORMER_VALID_VERSION)
     op.drop_column("dispatch_case", "confirm_on_site", schema="dispatch")
     op.drop_column("dispatch_case", "accuracy_m", schema="dispatch")

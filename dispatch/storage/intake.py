@@ -105,6 +105,7 @@ async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]
             if has_position[row["id"]]
             else LocatedHow.NO_POSITION,
             version_id=row["version_id"],
+            version_revision=row["version_revision"],
             version_number=row["version_number"],
             version_name=row["version_name"] or "",
             cell_id=row["cell_id"],
@@ -214,6 +215,7 @@ def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> di
         "is_certain": report.is_certain and not is_ambiguous,
         "confirm_on_site": is_ambiguous,
         "version_id": place.version_id,
+        "version_revision": place.version_revision,
         "cell_id": place.cell_id,
         "cell_path": place.path,
         "how": place.how.value,

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import structlog
@@ -27,15 +27,25 @@ AHEAD = timedelta(minutes=10)
 """A scheduled version is loaded this long before its instant, so that the swap itself takes no time."""
 
 
+_CLOCK_JITTER_S = 0.05
+_NOTHING = timedelta(0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveVersion:
     """A published version. Zone: instants are UTC; ``valid_until`` is exclusive."""
 
     id: int
+    revision: int
     number: int
     name: str
     valid_from: datetime
     valid_until: datetime | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What names its cells: a version that is withdrawn, redrawn and activated again keeps its id."""
+        return self.id, self.revision
 
     def is_valid(self, at: datetime) -> bool:
         """Whether it answers for an instant."""
@@ -70,14 +80,15 @@ class LiveIndex:
         Without news for this long it no longer answers: somebody may have activated a version meanwhile.
     """
 
-    def __init__(self, load: Callable[[LiveVersion, Event], LiveGrid], *, patience_s: float = 3.0) -> None:
+    def __init__(self, load: Callable[[LiveVersion, Event], LiveGrid], *, patience_s: float = 1.0) -> None:
         self._load = load
         self._patience_s = patience_s
         self._stopping = Event()
         self._versions: tuple[LiveVersion, ...] = ()
-        self._grids: dict[int, LiveGrid] = {}
+        self._grids: dict[tuple[int, int], LiveGrid] = {}
         self._told_at = float("-inf")
-        self._loading: dict[int, asyncio.Task[None]] = {}
+        self._loading: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._ahead = timedelta(0)
 
     def at(self, instant: datetime) -> LiveGrid | None:
         """The grid valid at an instant, or None when SQL has to be asked."""
@@ -85,35 +96,45 @@ class LiveIndex:
             return None
         for version in self._versions:
             if version.is_valid(instant):
-                return self._grids.get(version.id)
+                return self._grids.get(version.key)
         return None
 
-    def learn(self, versions: Sequence[LiveVersion], now: datetime) -> None:
+    def now(self) -> datetime:
+        """The present instant by the database's clock, which decides what is valid, as far as this process knows it."""
+        return datetime.now(UTC) + self._ahead
+
+    def learn(self, versions: Sequence[LiveVersion], now: datetime, *, asked_at: float | None = None) -> None:
         """Take note of the versions that are valid now or later, and begin to load what will be needed.
 
         Parameters
         ----------
         now
             The database's clock, which decides what is valid.
+        asked_at
+            When the question was put, by ``time.monotonic``; the present if left out.
         """
+        arrived = time.monotonic()
+        self._told_at = arrived if asked_at is None else asked_at
+        # A difference that the way of the question explains is none: then both clocks are taken as one.
+        ahead = now - datetime.now(UTC)
+        self._ahead = ahead if abs(ahead.total_seconds()) > max(arrived - self._told_at, _CLOCK_JITTER_S) else _NOTHING
         if tuple(versions) != self._versions:
             self._versions = tuple(versions)
-            by_id = {version.id: version for version in versions}
+            by_key = {version.key: version for version in versions}
             # The same cells, and perhaps a new end: activating a successor sets it.
             self._grids = {
-                id_: replace(grid, version=by_id.get(id_, grid.version)) for id_, grid in self._grids.items()
+                key: replace(grid, version=by_key.get(key, grid.version)) for key, grid in self._grids.items()
             }
-        self._told_at = time.monotonic()
         wanted = {
-            version.id for version in versions if version.is_valid(now) or now < version.valid_from <= now + AHEAD
+            version.key for version in versions if version.is_valid(now) or now < version.valid_from <= now + AHEAD
         }
         for version in versions:
-            if version.id in wanted and version.id not in self._grids and version.id not in self._loading:
-                self._loading[version.id] = asyncio.create_task(self._fetch(version), name=f"index-{version.id}")
+            if version.key in wanted and version.key not in self._grids and version.key not in self._loading:
+                self._loading[version.key] = asyncio.create_task(self._fetch(version), name=f"index-{version.id}")
         # What has passed is let go only once its successor is there: until then it may still be asked about the past.
-        current = next((version.id for version in versions if version.is_valid(now)), None)
+        current = next((version.key for version in versions if version.is_valid(now)), None)
         if current is None or current in self._grids:
-            self._grids = {id_: grid for id_, grid in self._grids.items() if id_ in wanted}
+            self._grids = {key: grid for key, grid in self._grids.items() if key in wanted}
 
     async def ready(self) -> None:
         """Wait until nothing is being loaded."""
@@ -130,10 +151,10 @@ class LiveIndex:
         try:
             grid = await asyncio.to_thread(self._load, version, self._stopping)
             # One assignment: a reader sees the old holding or the new one.
-            self._grids = {**self._grids, version.id: grid}
+            self._grids = {**self._grids, version.key: grid}
             log.info("index_loaded", version=version.number, cells=len(grid.index), took_s=time.monotonic() - begun)
         except Exception as error:
             # SQL answers meanwhile; the next look tries again.
             log.warning("index_not_loaded", version=version.number, error=type(error).__name__)
         finally:
-            self._loading.pop(version.id, None)
+            self._loading.pop(version.key, None)

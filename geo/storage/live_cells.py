@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC
 from threading import Event
@@ -19,10 +20,14 @@ from geo.storage.watching import Look
 __all__ = ["cell_loader", "version_look"]
 
 _VERSIONS = """
-SELECT id, number, name, valid_from, valid_until, now() FROM geo.grid_version
- WHERE jurisdiction = %s AND status = 'published' AND (valid_until IS NULL OR valid_until > now() - interval '1 minute')
- ORDER BY valid_from DESC
+SELECT clock_timestamp(), v.id, v.revision, v.number, v.name, v.valid_from, v.valid_until
+  FROM (SELECT 1) AS always
+  LEFT JOIN geo.grid_version AS v
+         ON v.jurisdiction = %s AND v.status = 'published'
+        AND (v.valid_until IS NULL OR v.valid_until > now() - interval '1 minute')
+ ORDER BY v.valid_from DESC
 """
+_STILL = "SELECT FROM geo.grid_version WHERE id = %s AND revision = %s AND status = 'published'"
 _CELLS = """
 SELECT id, level, code, parent_id, name_zh, name_en, kind, ST_AsBinary(boundary) FROM geo.cell WHERE version_id = %s
 """
@@ -33,13 +38,15 @@ def version_look(jurisdiction: str, live: LiveIndex) -> Look:
     """Make the look that keeps a live index informed. Cost: one small query."""
 
     async def look(connection: psycopg.AsyncConnection[Any]) -> None:
+        # Before the question: what is learned is at least as new as that.
+        asked_at = time.monotonic()
         rows = await (await connection.execute(_VERSIONS, (jurisdiction,))).fetchall()
-        if not rows:
-            return
         versions = [
-            LiveVersion(id=row[0], number=row[1], name=row[2], valid_from=row[3], valid_until=row[4]) for row in rows
+            LiveVersion(id=row[1], revision=row[2], number=row[3], name=row[4], valid_from=row[5], valid_until=row[6])
+            for row in rows
+            if row[1] is not None
         ]
-        live.learn(versions, rows[0][5].astimezone(UTC))
+        live.learn(versions, rows[0][0].astimezone(UTC), asked_at=asked_at)
 
     return look
 
@@ -56,6 +63,10 @@ def cell_loader(url: str) -> Callable[[LiveVersion, Event], LiveGrid]:
             psycopg.connect(dsn(url), connect_timeout=5, application_name=f"{APPLICATION_NAME}-index") as connection,
             connection.cursor(name="cells", binary=True) as cursor,
         ):
+            # Version and cells from one snapshot: between two it may be withdrawn and redrawn.
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            if connection.execute(_STILL, version.key).fetchone() is None:
+                raise LookupError(f"version {version.number} is another one by now")
             cursor.itersize = _AT_ONCE
             cursor.execute(_CELLS, (version.id,))
             index = CellIndex.build(version.id, _read(cursor, refs, stopping))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
@@ -18,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 def version(number: int, since: datetime, until: datetime | None = None) -> LiveVersion:
-    return LiveVersion(id=number, number=number, name=f"v{number}", valid_from=since, valid_until=until)
+    return LiveVersion(id=number, revision=0, number=number, name=f"v{number}", valid_from=since, valid_until=until)
 
 
 def load(of: LiveVersion, _stopping: Event) -> LiveGrid:
@@ -71,6 +72,35 @@ async def test_without_news_it_falls_silent(monkeypatch: pytest.MonkeyPatch) -> 
     told = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: told + 1.5)
     assert codes(live, NOON) is None
+
+
+async def test_the_same_version_redrawn_is_another_one() -> None:
+    """Withdrawn, redrawn and activated again between two looks: the id is the same, the cells are not."""
+    live = LiveIndex(load)
+    live.learn([version(1, NOON - HOUR)], NOON)
+    await live.ready()
+    again = replace(version(1, NOON - HOUR), revision=2, number=7)
+    live.learn([again], NOON)
+    assert codes(live, NOON) is None, "what is held is the former drawing"
+    await live.ready()
+    assert codes(live, NOON) == ["7"]
+
+
+async def test_with_nothing_valid_nothing_is_answered() -> None:
+    live = LiveIndex(load)
+    live.learn([version(1, NOON - HOUR)], NOON)
+    await live.ready()
+    live.learn([], NOON)
+    assert codes(live, NOON) is None
+
+
+async def test_the_database_s_clock_decides() -> None:
+    live = LiveIndex(load)
+    real = datetime.now(UTC)
+    live.learn([], real + HOUR)
+    assert abs(live.now() - real - HOUR) < timedelta(seconds=1)
+    live.learn([], datetime.now(UTC) + timedelta(milliseconds=2))
+    assert live.now() <= datetime.now(UTC), "two milliseconds are the way of the question, not another clock"
 
 
 async def test_a_failed_load_is_tried_again() -> None:

@@ -12,12 +12,13 @@ WITH input AS MATERIALIZED (
            lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text, accuracy_m float8,
            confirm_on_site boolean, reported_at timestamptz,
            is_certain boolean, is_self_handled boolean, due_at timestamptz, due_provisional boolean, warn_at timestamptz,
-           version_id int, cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, payload jsonb)
+           version_id int, version_revision int,
+           cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, payload jsonb)
 ),
 -- Not a WHERE: the planner would expect one row to be left, and join quadratically.
 guarded AS MATERIALIZED (
   SELECT i.*,
-         v.id IS DISTINCT FROM i.version_id OR EXISTS (
+         (v.id, v.revision) IS DISTINCT FROM (i.version_id, i.version_revision) OR EXISTS (
            SELECT FROM dispatch.duty_change AS d
             WHERE d.txid >= pg_snapshot_xmin(%(known)s::pg_snapshot)
               AND NOT pg_visible_in_snapshot(d.txid, %(known)s::pg_snapshot)) AS is_stale

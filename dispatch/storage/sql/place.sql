@@ -1,6 +1,6 @@
 -- The truth about places: cell, chain and ladder of posts of any number of reports, by the version valid now.
 -- Parameter: rows, a JSON array of {id, jurisdiction, lon, lat, reported_at}.
-SELECT pg_current_snapshot()::text AS known, i.id, v.id AS version_id, v.number AS version_number,
+SELECT pg_current_snapshot()::text AS known, i.id, v.id AS version_id, v.revision AS version_revision, v.number AS version_number,
        v.name AS version_name, c.id AS cell_id, coalesce(c.path, '{}') AS path,
        CASE WHEN c.id IS NOT NULL THEN (
          SELECT jsonb_agg(jsonb_build_object('level', g.level, 'code', g.code, 'name_zh', g.name_zh,

@@ -16,10 +16,11 @@ from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
 from api.routes import (
     cases,
+    channels,
     coverage,
     events,
-    grid,
     gazetteer,
+    grid,
     grid_pages,
     health,
     locating,
@@ -78,8 +79,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         repeats,
         locating,
         places,
-        coverage,
         gazetteer,
+        coverage,
         events,
         webhooks,
         stream,
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         pages,
         grid,
         grid_pages,
+        channels,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")

@@ -28,13 +28,22 @@ _PACK_QUICKLY: Final = 1
 _SMALL: Final = 50_000
 
 
+#: Version and revision: what is only scheduled may be withdrawn, drawn anew and published under the same number.
+Drawing = tuple[int, int]
+
+
+def _drawing(version: GridVersion) -> Drawing:
+    return version.id, version.revision
+
+
 class KeptTiles:
-    """Tiles by version, layer and address. A version never changes once it is active, so nothing here goes stale.
+    """Tiles by drawing, layer and address. A version never changes once it is active, so nothing here goes stale.
 
     Attributes
     ----------
     numbered
-        Versions that are no drafts, by their number: a number keeps its version for ever.
+        Versions that have begun, by their number: from then on a number keeps its version for ever. One that is only
+        scheduled may still be withdrawn and drawn anew.
     """
 
     def __init__(self, engine: AsyncEngine, *, room: int = _ROOM) -> None:
@@ -42,23 +51,25 @@ class KeptTiles:
         self._engine = engine
         self._room = room
         self._used = 0
-        self._tiles: OrderedDict[tuple[int, str, TileAddress], bytes] = OrderedDict()
-        self._extents: dict[int, Mapping[int, LevelExtent]] = {}
-        self._built: set[tuple[int, int, int]] = set()
+        self._tiles: OrderedDict[tuple[Drawing, str, TileAddress], bytes] = OrderedDict()
+        self._extents: dict[Drawing, Mapping[int, LevelExtent]] = {}
+        self._built: set[tuple[Drawing, int, int]] = set()
         # One build at a time: it is seconds of arithmetic, and those who wait for it hold no connection.
         self._building = asyncio.Lock()
 
-    async def extents(self, version_id: int) -> Mapping[int, LevelExtent]:
+    async def extents(self, version: GridVersion) -> Mapping[int, LevelExtent]:
         """Return the levels that a version has."""
-        if version_id not in self._extents:
+        drawing = _drawing(version)
+        if drawing not in self._extents:
             async with read_unit(self._engine) as unit:
-                found = await read_extents(unit, version_id)
+                found = await read_extents(unit, version.id)
             while len(self._extents) >= _VERSIONS:
                 del self._extents[next(iter(self._extents))]
-            self._extents[version_id] = found
-        return self._extents[version_id]
+            self._extents[drawing] = found
+            return found
+        return self._extents[drawing]
 
-    async def tile(self, version_id: int, layer: str, address: TileAddress) -> bytes:
+    async def tile(self, version: GridVersion, layer: str, address: TileAddress) -> bytes:
         """Return a tile, gzipped; empty when no cell is in it.
 
         Parameters
@@ -71,17 +82,17 @@ class KeptTiles:
         Cost: a dictionary look-up when it is kept; else one statement. The first tile of a band of zooms waits for the
         shapes: some seconds for a city, once per version.
         """
-        key = (version_id, layer, address)
+        key = (_drawing(version), layer, address)
         kept = self._tiles.get(key)
         if kept is not None:
             self._tiles.move_to_end(key)
             return kept
-        extents = await self.extents(version_id)
+        extents = await self.extents(version)
         levels = tuple(level for level in extents if layer == layer_of(level))
         if layer == ALL_LEVELS:
             levels = levels_at(address.zoom, extents)
-        await self._ensure_shapes(version_id, levels, extents, address.zoom)
-        made = await self._make(version_id, layer, levels, extents, address)
+        await self._ensure_shapes(version, levels, extents, address.zoom)
+        made = await self._make(version.id, layer, levels, extents, address)
         self._keep(key, made)
         return made
 
@@ -113,24 +124,24 @@ class KeptTiles:
         return await asyncio.to_thread(gzip.compress, body, _PACK_QUICKLY, mtime=0)
 
     async def _ensure_shapes(
-        self, version_id: int, levels: Sequence[int], extents: Mapping[int, LevelExtent], zoom: int
+        self, version: GridVersion, levels: Sequence[int], extents: Mapping[int, LevelExtent], zoom: int
     ) -> None:
         band = band_of(zoom)
-        wanted = {(version_id, level, band.number) for level in levels}
+        wanted = {(_drawing(version), level, band.number) for level in levels}
         if wanted <= self._built:
             return
         async with self._building:
             if wanted <= self._built:
                 return
             async with read_unit(self._engine) as unit:
-                there = await are_shapes_built(unit, version_id, levels, band)
+                there = await are_shapes_built(unit, version.id, levels, band)
             if not there:
                 for level in levels:
                     async with write_unit(self._engine) as writing:
-                        await build_band(writing, version_id, extents[level], band)
+                        await build_band(writing, version.id, extents[level], band)
             self._built |= wanted
 
-    def _keep(self, key: tuple[int, str, TileAddress], tile: bytes) -> None:
+    def _keep(self, key: tuple[Drawing, str, TileAddress], tile: bytes) -> None:
         if len(tile) > self._room // 4:
             return
         before = self._tiles.pop(key, b"")

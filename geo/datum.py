@@ -1,8 +1,8 @@
 """Which coordinate system do these points really speak? A statistical answer from where they fall.
 
-A channel declares its system once and is believed; if it is wrong, every report lies half a kilometre off and no single
-one looks wrong. Many together do: some fall out of the jurisdiction, or off the cell that their address names, and would
-not under another reading. The points are read every way there is, and the readings compared place by place.
+A channel declares its system and is believed; if it is wrong, every report lies half a kilometre off and no single one
+looks wrong. Many together do: some fall out of the jurisdiction, or off the cell that their address names, and would
+not under another reading. So the points are read every way there is, and the readings compared place by place.
 
 Why a sign test: under the right reading few places fit *only* under a wrong one, whatever the shape of the border; so
 places that decide for another reading against those that decide for the declared one is a fair coin at best. Points

@@ -19,7 +19,7 @@ from geo.coverage import CoverageCell, check_coverage
 from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
 from geo.storage.drafts import count_cells, discard_draft
-from geo.storage.grid_versions import GridVersion, get_version, list_versions
+from geo.storage.grid_versions import GridVersion, get_version, list_versions, withdraw
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
 app = typer.Typer(no_args_is_help=True)
@@ -151,6 +151,18 @@ def activate(
 
     version = _writing(write)
     say(t("grid.activated", number=number, status=t(f"grid.status.{version.status}"), since=version.valid_from))
+
+
+@app.command("withdraw", help=t("grid.help.withdraw"))
+def take_back(number: Number, jurisdiction: Jurisdiction = None) -> None:
+    """Make a scheduled version a draft again."""
+    code = _code(jurisdiction)
+
+    async def write(unit: WriteUnit) -> GridVersion:
+        return await withdraw(unit, code, number)
+
+    _writing(write)
+    say(t("grid.withdrawn", number=number))
 
 
 @app.command("discard", help=t("grid.help.discard"))

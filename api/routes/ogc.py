@@ -230,7 +230,7 @@ def _place(request: Request) -> Place:
 async def _extents(container: Container) -> Mapping[int, LevelExtent]:
     async with read_unit(container.engine) as unit:
         active = await find_active(unit, container.settings.jurisdiction)
-    return await kept_tiles(container.engine).extents(active.id) if active else {}
+    return await kept_tiles(container.engine).extents(active) if active else {}
 
 
 async def _time_zone(container: Container) -> str:

@@ -61,7 +61,7 @@ async def read_tilejson(
     extents = await _extents(container, found)
     _check_layer(layer, extents)
     locale = locale_of(request)
-    tag = quoted(f"{_DRAWING}-{found.id if found else 0}-{layer}-{locale}")
+    tag = quoted(f"{_DRAWING}-{_drawing_of(found)}-{layer}-{locale}")
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _is_known(request, tag):
         return Response(status_code=304, headers=headers)
@@ -127,8 +127,8 @@ async def read_vector_tile(
     found = await _version(container, version)
     _check_layer(layer, await _extents(container, found))
     packs = "gzip" in request.headers.get("accept-encoding", "")
-    tag = f"{_DRAWING}-{found.id if found else 0}-{layer}-{address}"
-    lasting = version is not None
+    tag = f"{_DRAWING}-{_drawing_of(found)}-{layer}-{address}"
+    lasting = version is not None and found is not None and found.status is not VersionStatus.SCHEDULED
     headers = {
         # Private: what a key may see must not stand in a cache that asks nobody for a key.
         "Cache-Control": f"private, max-age={_A_YEAR_S}, immutable" if lasting else "private, no-cache",
@@ -137,7 +137,7 @@ async def read_vector_tile(
     }
     if _is_known(request, quoted(tag), quoted(f"{tag}-gz")):
         return Response(status_code=304, headers=headers)
-    body = await kept_tiles(container.engine).tile(found.id, layer, address) if found else b""
+    body = await kept_tiles(container.engine).tile(found, layer, address) if found else b""
     if not body:
         return Response(status_code=204, headers=headers)
     if packs:
@@ -156,12 +156,18 @@ async def _version(container: Container, number: int | None) -> GridVersion | No
     if found.status is VersionStatus.DRAFT:
         # A draft still changes, and what is kept of it would lie.
         raise NotFoundError("tiles.version_is_draft", number=number)
-    numbered[number] = found
+    if found.status is not VersionStatus.SCHEDULED:
+        numbered[number] = found
     return found
 
 
+def _drawing_of(version: GridVersion | None) -> str:
+    # A scheduled version that is withdrawn keeps its number and gets another revision.
+    return f"{version.id}.{version.revision}" if version else "0"
+
+
 async def _extents(container: Container, version: GridVersion | None) -> Mapping[int, LevelExtent]:
-    return await kept_tiles(container.engine).extents(version.id) if version else {}
+    return await kept_tiles(container.engine).extents(version) if version else {}
 
 
 def _check_layer(layer: str, extents: Mapping[int, LevelExtent]) -> None:

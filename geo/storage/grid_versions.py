@@ -241,6 +241,8 @@ async def withdraw(unit: WriteUnit, jurisdiction: str, number: int) -> GridVersi
         ),
         {"id": version.id},
     )
+    # It may be drawn anew: what tiles had been drawn of it must not outlive that.
+    await unit.connection.execute(text("DELETE FROM geo.tile_band WHERE version_id = :id"), {"id": version.id})
     await unit.connection.execute(
         text(
             "UPDATE geo.grid_version SET valid_until = :until"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.keys import Scope
 from api.kept_tiles import KeptTiles
-from geo.storage.grid_versions import activate, copy_cells, create_draft
-from geo.storage.uow import write_unit
+from geo.storage.grid_versions import activate, copy_cells, create_draft, get_version, withdraw
+from geo.storage.tile_duty import TileDuty
+from geo.storage.uow import read_unit, write_unit
 from geo.tiles import TileAddress
 from tests.builders import CELLS, EAST, JURISDICTION, L1, WEST, cell_records
 
@@ -150,10 +152,56 @@ async def test_memory_stays_bounded(client: Client, engine: AsyncEngine) -> None
     """The oldest goes first; an empty tile counts too."""
     body = (await client.get(TILE, headers={"Accept-Encoding": "gzip"})).content
     room = 6 * (len(gzip.compress(body)) + 300)
+    async with read_unit(engine) as unit:
+        version = await get_version(unit, JURISDICTION, 1)
+    drawing = (version.id, version.revision)
     kept = KeptTiles(engine, room=room)
     for x in range(200):
-        await kept.tile(1, "cells-3", TileAddress(zoom=11, x=1500 + x, y=812))
+        await kept.tile(version, "cells-3", TileAddress(zoom=11, x=1500 + x, y=812))
     assert kept._used <= room
     assert len(kept._tiles) <= room // 300
-    assert (1, "cells-3", TileAddress(zoom=11, x=1699, y=812)) in kept._tiles
-    assert (1, "cells-3", TileAddress(zoom=11, x=1500, y=812)) not in kept._tiles
+    assert (drawing, "cells-3", TileAddress(zoom=11, x=1699, y=812)) in kept._tiles
+    assert (drawing, "cells-3", TileAddress(zoom=11, x=1500, y=812)) not in kept._tiles
+
+
+async def test_the_worker_makes_tiles_before_anybody_looks(engine: AsyncEngine, client: Client) -> None:
+    """The active version and what is scheduled; then nothing is left, and a viewer makes none."""
+    async with write_unit(engine) as unit:
+        draft = await create_draft(unit, JURISDICTION, name="next", code_system="cn15", source="test")
+        records = cell_records()
+        await copy_cells(unit, draft.id, records, count=len(records))
+        await activate(unit, draft.id, at=datetime(2099, 1, 1, tzinfo=UTC))
+    duty = TileDuty(engine=engine, jurisdiction=JURISDICTION)
+    made = [await duty.run_once(asyncio.Event()) for _ in range(32)]
+    assert made[:30].count(0) == 0
+    assert made[30:] == [0, 0]
+    query = text("SELECT count(*), count(DISTINCT version_id), max(built_at) FROM geo.tile_band")
+    async with engine.connect() as connection:
+        before = tuple((await connection.execute(query)).one())
+    assert before[:2] == (30, 2)
+    assert (await client.get(TILE)).status_code == 200
+    async with engine.connect() as connection:
+        assert tuple((await connection.execute(query)).one()) == before
+
+
+async def test_a_withdrawn_version_is_drawn_anew(engine: AsyncEngine, client: Client) -> None:
+    """Scheduled, looked at, withdrawn, changed, scheduled again: the same number shows the new cells."""
+    async with write_unit(engine) as unit:
+        draft = await create_draft(unit, JURISDICTION, name="next", code_system="cn15", source="test")
+        records = cell_records()
+        await copy_cells(unit, draft.id, records, count=len(records))
+        await activate(unit, draft.id, at=datetime(2099, 1, 1, tzinfo=UTC))
+    first = await client.get(f"{TILE}?version={draft.number}")
+    assert first.status_code == 200
+    assert "immutable" not in first.headers["cache-control"]
+    async with write_unit(engine) as unit:
+        await withdraw(unit, JURISDICTION, draft.number)
+    assert (await client.get(f"{TILE}?version={draft.number}")).status_code == 404
+    renamed = {"operation": "edit", "cell": f"{EAST}002", "set": {"name_en": "Renamed"}}
+    assert (await client.post(f"/v1/grid/versions/{draft.number}/operations", json=renamed)).status_code == 200
+    async with write_unit(engine) as unit:
+        await activate(unit, draft.id, at=datetime(2098, 1, 1, tzinfo=UTC))
+    second = await client.get(f"{TILE}?version={draft.number}", headers={"If-None-Match": first.headers["etag"]})
+    assert second.status_code == 200
+    shown = mapbox_vector_tile.decode(second.content)["cells-3"]["features"]
+    assert "Renamed" in {feature["properties"].get("name_en") for feature in shown}

@@ -11,8 +11,10 @@ from sqlalchemy import NullPool, create_engine, text
 import api.accounts.tables
 import api.idempotency_tables
 import api.webhooks.tables
+import dispatch.storage.calendar_tables
 import dispatch.storage.datum_tables
 import dispatch.storage.duty_tables
+import dispatch.storage.joint_tables
 import dispatch.storage.photo_tables
 import dispatch.storage.posts_tables
 import dispatch.storage.tables

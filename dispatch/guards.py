@@ -142,13 +142,17 @@ def check(row: Transition, facts: Facts, actor: str = "", *, is_system: bool = F
 _DELEGATED: Final = frozenset({Move.ACCEPT, Move.FILE})
 
 
+#: A grid worker (网格员) acts beside the head in the head's cells, with the same right to make moves.
+_ACTS_AS: Final = {"grid_worker": (Who.GRID_HEAD.value, Who.ASSISTANT.value)}
+
+
 def may(roles: Iterable[str], move: Move, line: Line = Line.SHORT) -> bool:
     """Whether one of somebody's roles makes a move by the workflow's table.
 
     Parameters
     ----------
     roles
-        Kinds of posts (`Who`); words that are no role of the table count for nothing.
+        Kinds of posts (`Who`) or ``grid_worker``; words that are no role of the table count for nothing.
 
     Examples
     --------
@@ -157,7 +161,7 @@ def may(roles: Iterable[str], move: Move, line: Line = Line.SHORT) -> bool:
     >>> may(["dispatcher"], Move.FILE, Line.SHORT)
     True
     """
-    held = set(roles)
+    held = {name for role in roles for name in _ACTS_AS.get(role, (role,))}
     if not held.isdisjoint(who.value for who in row_of(move).who):
         return True
     return line is Line.SHORT and move in _DELEGATED and Who.DISPATCHER.value in held

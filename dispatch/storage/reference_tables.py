@@ -187,6 +187,8 @@ class CalendarYearRow(Base):
     jurisdiction: Mapped[str] = mapped_column(ForeignKey("geo.jurisdiction.code"), primary_key=True)
     year: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     loaded_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
+    is_published: Mapped[bool] = mapped_column(server_default=sql("true"))
+    revision: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class WorkingHoursRow(Base):

@@ -7,6 +7,7 @@ Codes, not row ids, tie posts and cases to cells: a cell's row belongs to one gr
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Numeric,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -148,6 +150,8 @@ class CaseRow(Base):
         CheckConstraint(one_of("asked", Request), name="asked"),
         # What the worker acts on: nobody verified, nobody acknowledged, a suspension ends.
         Index("ix_dispatch_case_stage", "stage_due_at", postgresql_where=sql(WATCHED_STAGES)),
+        CheckConstraint("(limit_value IS NULL) = (limit_unit IS NULL)", name="limit"),
+        Index("ix_dispatch_case_provisional", "jurisdiction", "due_at", postgresql_where=sql("due_provisional")),
         Index("ix_dispatch_case_parent", "parent_case_id", postgresql_where=sql("parent_case_id IS NOT NULL")),
         Index("ix_dispatch_case_location", "location", postgresql_using="gist"),
         Index("ix_dispatch_case_reported", sql("reported_at DESC"), sql("id DESC")),
@@ -241,6 +245,11 @@ class CaseRow(Base):
     clock_started_at: Mapped[datetime | None] = mapped_column(INSTANT)
     asked: Mapped[str | None] = mapped_column(Text)
     asked_until: Mapped[datetime | None] = mapped_column(INSTANT)
+    # The limit as it was given; empty on cases from before it was kept. A city's new limits move no deadline.
+    limit_value: Mapped[Decimal | None] = mapped_column(Numeric(8, 2))
+    limit_unit: Mapped[str | None] = mapped_column(Text)
+    open_legs: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    open_phases: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     extension_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     suspend_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     supervised_until: Mapped[datetime | None] = mapped_column(INSTANT)

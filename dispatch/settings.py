@@ -16,3 +16,5 @@ class DispatchSettings(BaseModel):
     sweep_batch: int = Field(200, ge=1, description="Cases per sweep transaction")
     relay_batch: int = Field(200, ge=1, description="Outbox rows per relay transaction")
     relay_most_attempts: int = Field(8, ge=1, description="After so many failures an outbox row is parked")
+    audit_every_s: float = Field(30.0, gt=0, description="Pause between the auditor's looks")
+    audit_late_s: float = Field(60.0, gt=0, description="A rung left for longer than this is reported by the auditor")

@@ -37,6 +37,16 @@ from sqlalchemy.types import UserDefinedType
 
 from dispatch.guards import Request
 from dispatch.states import HAND_OVER_STATES, OPEN_STATES, CaseState, Origin
+from dispatch.storage.escalation_tables import (
+    CLIMBING,
+    UNARMED,
+    EscalationRow,
+    LadderRow,
+    LadderRungRow,
+    NotificationRow,
+    PersonContactRow,
+    WorkerFaultRow,
+)
 from dispatch.storage.ledger_tables import CaseEpochRow, CaseExtensionRow, CasePauseRow, CaseUndoRow
 from dispatch.storage.reference_tables import (
     POST_KINDS,
@@ -77,14 +87,18 @@ __all__ = [
     "ChannelRow",
     "DepartmentRow",
     "EscalationRow",
+    "LadderRow",
+    "LadderRungRow",
     "LeaveRow",
     "LedgerRow",
     "NotificationRow",
     "OutboxRow",
+    "PersonContactRow",
     "PersonRow",
     "PostRow",
     "ProfileRow",
     "RepeatRuleRow",
+    "WorkerFaultRow",
     "WorkerSignalRow",
     "WorkingHoursRow",
 ]
@@ -232,7 +246,11 @@ class CaseRow(Base):
     due_provisional: Mapped[bool] = mapped_column(server_default=sql("false"))
     warn_at: Mapped[datetime | None] = mapped_column(INSTANT)
     clock_epoch: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    # Set by a trigger and by the sweep only (decision 0027): when to look at the ladder next.
     next_rung_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    ladder_epoch: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    ladder_from: Mapped[datetime | None] = mapped_column(INSTANT)
+    ladder_done: Mapped[bool] = mapped_column(server_default=sql("false"))
     is_on_time: Mapped[bool | None]
     closed_level: Mapped[int | None] = mapped_column(SmallInteger)
     rework_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
@@ -314,38 +332,6 @@ class OutboxRow(Base):
     next_attempt_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
     last_error: Mapped[str | None] = mapped_column(Text)
     parked_at: Mapped[datetime | None] = mapped_column(INSTANT)
-
-
-class NotificationRow(Base):
-    """Who was told what, and when; UNIQUE makes a repeated relay harmless."""
-
-    __tablename__ = "notification"
-    __table_args__ = (
-        UniqueConstraint("event_id", "person_id", "medium", name="uq_notification_once"),
-        Index("ix_notification_person", "person_id", sql("sent_at DESC")),
-        {"schema": SCHEMA},
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    event_id: Mapped[int] = mapped_column(ForeignKey("dispatch.case_event.id"))
-    person_id: Mapped[UUID] = mapped_column(ForeignKey("dispatch.person.id"))
-    medium: Mapped[str] = mapped_column(Text)
-    body_key: Mapped[str] = mapped_column(Text)
-    params: Mapped[Any] = mapped_column(JSONB, server_default="{}")
-    sent_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
-
-
-class EscalationRow(Base):
-    """A rung that has fired. The primary key is the promise: once per case, rung and clock epoch."""
-
-    __tablename__ = "escalation"
-    __table_args__ = ({"schema": SCHEMA},)
-
-    case_id: Mapped[UUID] = mapped_column(ForeignKey("dispatch.dispatch_case.id"), primary_key=True)
-    rung: Mapped[str] = mapped_column(Text, primary_key=True)
-    clock_epoch: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    fired_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
-    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.person.id"))
 
 
 class WorkerSignalRow(Base):

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.settings import DispatchSettings
-from dispatch.worker import LogNotifier, Message, Worker, relay, sweep
+from dispatch.notices import NoticeLane
+from dispatch.worker import LogNotifier, Message, Notifier, Worker, relay, sweep
 from geo.storage.uow import write_unit
 from tests.builders import WEST, person_id, report
 from tests.flow.conftest import Client
 
-MAKE_OVERDUE = (
-    "UPDATE dispatch.dispatch_case SET due_at = now() - interval '1 s', next_rung_at = now() - interval '1 s'"
-)
+MAKE_OVERDUE = "UPDATE dispatch.dispatch_case SET due_at = now() - interval '1 s'"
 
 
 async def one(engine: AsyncEngine, query: str) -> Any:
@@ -41,10 +39,15 @@ async def test_an_overdue_case_is_escalated_once_to_the_parents_head(client: Cli
         await connection.execute(text(MAKE_OVERDUE))
     assert [await run_sweep(engine), await run_sweep(engine)] == [1, 0]
     case = (await client.get(created["status_url"])).json()
-    assert [event["type"] for event in case["events"]] == ["case.dispatched.v1", "case.escalated.v1"]
-    assert "Head 001 A" in case["events"][1]["text"]
-    assert case["version"] == 2
-    assert await one(engine, "SELECT person_id FROM dispatch.escalation") == person_id(f"A-{WEST}")
+    # The reminders were overtaken: they are owed all the same, and come before what follows them.
+    reminded, escalated = "case.reminded.v1", "case.escalated.v1"
+    assert [event["type"] for event in case["events"]] == ["case.dispatched.v1", reminded, reminded, escalated]
+    assert "Head 001 A" in case["events"][-1]["text"]
+    assert case["version"] == 4
+    told = "SELECT person_id FROM dispatch.escalation WHERE rung = 'due'"
+    assert await one(engine, told) == person_id(f"A-{WEST}")
+    due = "SELECT next_rung_at > now() AND NOT ladder_done FROM dispatch.dispatch_case"
+    assert await one(engine, due) is True
 
 
 async def test_eight_sweeps_at_once_fire_each_rung_once(client: Client, engine: AsyncEngine) -> None:
@@ -55,7 +58,8 @@ async def test_eight_sweeps_at_once_fire_each_rung_once(client: Client, engine: 
     taken = await asyncio.gather(*(run_sweep(engine) for _ in range(8)))
     taken.append(await run_sweep(engine))
     assert sum(taken) == 40
-    assert await one(engine, "SELECT count(*) FROM dispatch.escalation") == 40
+    assert await one(engine, "SELECT count(*) FROM dispatch.escalation") == 120
+    assert await one(engine, "SELECT count(*) FROM dispatch.escalation WHERE rung = 'due'") == 40
     assert await one(engine, "SELECT count(*) FROM dispatch.case_event WHERE type = 'case.escalated.v1'") == 40
 
 
@@ -85,11 +89,18 @@ async def test_an_empty_rung_is_recorded_not_passed_over(client: Client, engine:
     assert "nobody above is on duty" in case["events"][-1]["text"]
 
 
+async def send(engine: AsyncEngine, *notifiers: Notifier, most_attempts: int = 8) -> int:
+    lane = NoticeLane(engine=engine, notifiers=notifiers, most_attempts=most_attempts)
+    return await lane.run_once(asyncio.Event())
+
+
 async def test_the_head_is_told_once_and_the_outbox_empties(client: Client, engine: AsyncEngine) -> None:
     await client.post("/v1/reports", json=report())
     assert [await run_relay(engine, LogNotifier()), await run_relay(engine, LogNotifier())] == [1, 0]
     assert await one(engine, "SELECT count(*) FROM dispatch.outbox") == 0
     assert await one(engine, "SELECT person_id FROM dispatch.notification") == person_id(f"A-{WEST}001")
+    assert [await send(engine, LogNotifier()), await send(engine, LogNotifier())] == [1, 0]
+    assert await one(engine, "SELECT state FROM dispatch.notification") == "sent"
 
 
 class Broken:
@@ -105,39 +116,39 @@ class Broken:
         raise ConnectionError("service down")
 
 
-async def test_a_failing_delivery_is_retried_then_parked_and_leaves_no_receipt(
+async def test_a_failing_delivery_is_retried_later_then_parked_and_freed_by_hand(
     client: Client, engine: AsyncEngine
 ) -> None:
     await client.post("/v1/reports", json=report())
     broken = Broken()
-    for _ in range(3):
+    await run_relay(engine, broken)
+    assert await send(engine, broken, most_attempts=3) == 1
+    assert await one(engine, "SELECT state FROM dispatch.notification") == "waiting"
+    assert await send(engine, broken, most_attempts=3) == 0, "it rests before it is tried again"
+    for _ in range(2):
         async with engine.begin() as connection:
-            await connection.execute(text("UPDATE dispatch.outbox SET next_attempt_at = now()"))
-        await run_relay(engine, broken, most_attempts=3)
+            await connection.execute(text("UPDATE dispatch.notification SET next_attempt_at = now()"))
+        await send(engine, broken, most_attempts=3)
     assert broken.tried == 3
-    assert await one(engine, "SELECT count(*) FROM dispatch.notification") == 0
-    assert await one(engine, "SELECT parked_at IS NOT NULL FROM dispatch.outbox") is True
-    assert "service down" in await one(engine, "SELECT last_error FROM dispatch.outbox")
-    assert await run_relay(engine, broken, most_attempts=3) == 0
+    assert await one(engine, "SELECT state FROM dispatch.notification") == "parked"
+    assert "service down" in await one(engine, "SELECT last_error FROM dispatch.notification")
+    assert await send(engine, broken, most_attempts=3) == 0
 
 
-@pytest.mark.parametrize("statement", ["sweep", "relay"])
-async def test_the_worker_does_its_duties_and_stops_when_told(
-    client: Client, engine: AsyncEngine, statement: str
-) -> None:
+async def test_the_worker_does_its_duties_and_stops_when_told(client: Client, engine: AsyncEngine) -> None:
     await client.post("/v1/reports", json=report())
     async with engine.begin() as connection:
         await connection.execute(text(MAKE_OVERDUE))
     worker = Worker(engine=engine, settings=DispatchSettings(sweep_every_s=0.05))
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(10):
-        while await one(engine, "SELECT count(*) FROM dispatch.notification") < 2:
+        while await one(engine, "SELECT count(*) FROM dispatch.notification WHERE state = 'sent'") < 4:
             await asyncio.sleep(0.05)
         worker.stop()
         await running
     ready = (await client.get("/readyz")).json()
     assert ready["worker"] == "ok"
-    assert statement in ready["worker_seen_s"]
+    assert {"sweep", "relay", "stages", "hand_over", "notices", "auditor"} <= set(ready["worker_seen_s"])
 
 
 async def test_the_sweep_reads_its_index(engine: AsyncEngine) -> None:

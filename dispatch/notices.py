@@ -1,0 +1,301 @@
+"""Telling people: the outbox relay turns committed events into notices, and lanes hand these to the notifiers.
+
+A notice is a row of ``dispatch.notification``: UNIQUE(event, person, medium) makes a repeated relay harmless, its state
+says what came of it. Sending happens with no transaction open: a slow mail server must not hold back the feed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dispatch.posts import find_head, parse_ladder
+from dispatch.storage.statements import statement
+from dispatch.storage.worker import describe, wait_after
+from dispatch.workflow import Move, event_type
+from geo.storage.uow import WriteUnit, write_unit
+
+__all__ = ["Contact", "LogNotifier", "Message", "NoticeLane", "Notifier", "UnreachableError", "relay"]
+
+log = structlog.get_logger("gridward.worker")
+
+#: Notices that one turn of a lane sends, and how many of them at the same time.
+_BATCH: Final = 100
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How a person can be told, and in which language."""
+
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    wecom: str = ""
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a person is told; ``key`` names the sentences in the catalogues.
+
+    ``id`` stays the same at every attempt, so that a receiver can tell a repeat.
+    """
+
+    person_id: UUID
+    key: str
+    params: dict[str, Any]
+    id: int = 0
+    contact: Contact = Contact()
+
+
+class UnreachableError(Exception):
+    """The person has no address for this medium: trying again would change nothing."""
+
+
+class Notifier(Protocol):
+    """Port through which people are told: log, mail, SMS, WeCom."""
+
+    @property
+    def medium(self) -> str:
+        """Name of the medium, part of the notice's key."""
+        ...
+
+    async def send(self, message: Message) -> None:
+        """Deliver, or raise: it is tried again later, and parked when it keeps failing.
+
+        Raises
+        ------
+        UnreachableError
+            The person has no address for the medium.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogNotifier:
+    """Tells by writing to the log: ids and keys only, never names or phones."""
+
+    medium: str = "log"
+
+    async def send(self, message: Message) -> None:
+        """Write one line."""
+        log.info("told", person=str(message.person_id), key=message.key, case=message.params.get("case"))
+
+
+async def relay(unit: WriteUnit, notifiers: Sequence[Notifier], *, batch: int, most_attempts: int) -> int:
+    """Turn committed events into notices, one per person and medium; return how many outbox rows were taken."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement("relay"), {"batch": batch})
+        rows = await cursor.fetchall()
+    done: list[int] = []
+    for row in rows:
+        try:
+            # A savepoint: one event that cannot be told must not hold up all the others.
+            async with driver.transaction():
+                await _tell(unit, row, notifiers)
+        except psycopg.OperationalError:
+            raise  # the transaction is lost; the rows stay for the next pass
+        except Exception as error:
+            await _put_off(unit, row, error, most_attempts)
+        else:
+            done.append(row["id"])
+    if done:
+        await driver.execute("DELETE FROM dispatch.outbox WHERE id = ANY (%s)", (done,))
+    return len(rows)
+
+
+async def _tell(unit: WriteUnit, row: dict[str, Any], notifiers: Sequence[Notifier]) -> None:
+    person_id = _concerned(row)
+    if person_id is None:
+        return
+    payload = row["payload"]
+    said = ("rung", "rung_zh", "rung_en", "told_zh", "told_en", "reason", "until")
+    params = {
+        "case": row["ref"],
+        "category_zh": row["category_zh"],
+        "category_en": row["category_en"],
+        "address": row["address"],
+        "due_at": row["due_at"].isoformat() if row["due_at"] else None,
+        "time_zone": row["time_zone"],
+        **{name: payload[name] for name in said if payload.get(name)},
+    }
+    driver = await unit.driver()
+    await driver.execute(
+        "INSERT INTO dispatch.notification (event_id, person_id, medium, body_key, params)"
+        " SELECT %(event)s, %(person)s, m.medium, %(key)s, %(params)s FROM unnest(%(media)s::text[]) AS m (medium)"
+        " WHERE NOT EXISTS (SELECT FROM dispatch.person_contact AS c"
+        "                    WHERE c.person_id = %(person)s AND m.medium = ANY (c.muted))"
+        " ON CONFLICT ON CONSTRAINT uq_notification_once DO NOTHING",
+        {
+            "event": row["event_id"],
+            "person": person_id,
+            "key": f"notice.{row['type'].split('.')[1]}",
+            "params": Jsonb(params),
+            "media": [notifier.medium for notifier in notifiers],
+        },
+    )
+
+
+#: Acts that the owner must hear of, whoever that is by now.
+_OWNERS_NEWS: Final = frozenset(
+    event_type(move)
+    for move in (
+        Move.RE_DISPATCH,
+        Move.SETTLE,
+        Move.CHECK_FAIL,
+        Move.APPROVE_EXTENSION,
+        Move.REFUSE_EXTENSION,
+        Move.APPROVE_SUSPEND,
+        Move.REFUSE_SUSPEND,
+        Move.RESUME,
+        Move.URGE,
+        Move.SUPERVISE,
+    )
+)
+#: Acts that name in their payload whom they tell.
+_NAMED: Final = frozenset(
+    {
+        "case.reminded.v1",
+        "case.escalated.v1",
+        "case.escalated_at_once.v1",
+        "case.not_acknowledged.v1",
+        "case.handed_over.v1",
+    }
+)
+#: Every notice has its sentences in the catalogues: ``notice.<kind>`` and ``notice.<kind>.subject``.
+NOTICES: Final = tuple(sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | {"case.dispatched.v1"}))
+
+
+def _concerned(row: dict[str, Any]) -> UUID | None:
+    kind, payload = row["type"], row["payload"]
+    if kind in _NAMED:
+        told = payload.get("told_person_id")
+        return UUID(told) if told else None
+    if kind == event_type(Move.DISPATCH):
+        # The head named by the event itself: by now the case may belong to somebody else.
+        head = find_head(parse_ladder(payload.get("ladder")))
+        if head:
+            return head.rung.person_id
+    if kind == event_type(Move.DISPATCH) or kind in _OWNERS_NEWS:
+        owner: UUID | None = row["owner_person_id"]
+        return owner
+    return None
+
+
+async def _put_off(unit: WriteUnit, row: dict[str, Any], error: Exception, most_attempts: int) -> None:
+    attempts = row["attempts"] + 1
+    driver = await unit.driver()
+    await driver.execute(
+        "UPDATE dispatch.outbox SET attempts = %s, last_error = %s,"
+        " next_attempt_at = now() + make_interval(secs => %s),"
+        " parked_at = CASE WHEN %s THEN now() END WHERE id = %s",
+        (attempts, describe(error), wait_after(attempts), attempts >= most_attempts, row["id"]),
+    )
+    log.warning("outbox_retry", outbox=row["id"], attempts=attempts, parked=attempts >= most_attempts)
+
+
+_LEASE: Final = """
+WITH due AS (
+  SELECT n.id FROM dispatch.notification AS n
+   WHERE n.state = 'waiting' AND n.next_attempt_at <= now() AND n.medium = ANY (%(media)s)
+   ORDER BY n.next_attempt_at, n.id LIMIT %(batch)s
+     FOR UPDATE SKIP LOCKED)
+UPDATE dispatch.notification AS n
+   SET attempts = n.attempts + 1, next_attempt_at = now() + make_interval(secs => %(seconds)s)
+  FROM due, dispatch.person AS p
+  LEFT JOIN dispatch.person_contact AS c ON c.person_id = p.id
+ WHERE n.id = due.id AND p.id = n.person_id
+RETURNING n.id, n.person_id, n.medium, n.body_key, n.params, n.attempts, p.name, p.phone, c.email, c.wecom,
+          coalesce(c.locale, 'zh-CN') AS locale
+"""
+_DONE: Final = """
+UPDATE dispatch.notification AS n
+   SET state = r.state, last_error = r.error, sent_at = CASE WHEN r.state = 'sent' THEN clock_timestamp() END,
+       next_attempt_at = now() + make_interval(secs => r.wait_s)
+  FROM jsonb_to_recordset(%s) AS r (id bigint, state text, error text, wait_s float8)
+ WHERE n.id = r.id AND n.state = 'waiting'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeLane:
+    """Sends waiting notices: leases some, sends them with no transaction open, writes down what came of it.
+
+    Parameters
+    ----------
+    longest_s
+        No attempt takes longer; a lease outlives it. Units: seconds.
+    """
+
+    engine: AsyncEngine
+    notifiers: tuple[Notifier, ...] = (LogNotifier(),)
+    most_attempts: int = 8
+    longest_s: float = 30.0
+    name: str = "notices"
+
+    async def run_once(self, stopping: asyncio.Event) -> int:
+        """Send a batch; return how many were tried."""
+        async with write_unit(self.engine) as unit:
+            driver = await unit.driver()
+            async with driver.cursor(row_factory=dict_row) as cursor:
+                media = [notifier.medium for notifier in self.notifiers]
+                # Everything of a batch is sent in rounds; the lease covers all of them.
+                seconds = self.longest_s * (_BATCH / _AT_ONCE + 1)
+                await cursor.execute(_LEASE, {"media": media, "batch": _BATCH, "seconds": seconds})
+                rows = await cursor.fetchall()
+        if not rows:
+            return 0
+        turns = asyncio.Semaphore(_AT_ONCE)
+        results = await asyncio.gather(*(self._try(row, turns, stopping) for row in rows))
+        async with write_unit(self.engine) as unit:
+            driver = await unit.driver()
+            await driver.execute(_DONE, (Jsonb(list(results)),))
+        return len(rows)
+
+    async def _try(self, row: dict[str, Any], turns: asyncio.Semaphore, stopping: asyncio.Event) -> dict[str, Any]:
+        async with turns:
+            if stopping.is_set():
+                # Leased and not tried: the next worker takes it at once.
+                return _result(row, "waiting", "stopped", 0.0)
+            notifier = next(one for one in self.notifiers if one.medium == row["medium"])
+            try:
+                async with asyncio.timeout(self.longest_s):
+                    await notifier.send(_message(row))
+            except UnreachableError as error:
+                return _result(row, "unreachable", str(error), 0.0)
+            except Exception as error:
+                parked = row["attempts"] >= self.most_attempts
+                log.warning("notice_failed", notice=row["id"], medium=row["medium"], parked=parked)
+                return _result(row, "parked" if parked else "waiting", describe(error), wait_after(row["attempts"]))
+            return _result(row, "sent", None, 0.0)
+
+
+def _result(row: dict[str, Any], state: str, error: str | None, wait_s: float) -> dict[str, Any]:
+    return {"id": row["id"], "state": state, "error": error, "wait_s": wait_s}
+
+
+def _message(row: dict[str, Any]) -> Message:
+    return Message(
+        person_id=row["person_id"],
+        key=row["body_key"],
+        params=row["params"],
+        id=row["id"],
+        contact=Contact(
+            name=row["name"],
+            phone=row["phone"] or "",
+            email=row["email"] or "",
+            wecom=row["wecom"] or "",
+            locale=row["locale"],
+        ),
+    )

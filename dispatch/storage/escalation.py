@@ -1,0 +1,155 @@
+"""Read and write the ladder: its versions, what has fired, who sits where, and what a sweep found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from psycopg.rows import dict_row
+
+from dispatch.deadlines import Limit, LimitUnit, Pause
+from dispatch.escalation import DEFAULT_LADDERS, Basis, EndsWith, Ladder, LadderRung, Scope, Target
+from dispatch.ladder_targets import Seat
+from dispatch.storage.statements import statement
+from geo.storage.uow import Unit, WriteUnit
+
+__all__ = ["fired_rungs", "list_seats", "load_ladders", "pauses_of", "take_due", "write_looks"]
+
+_ALWAYS: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+_LADDERS: Final = """
+SELECT l.id, l.jurisdiction, l.cell_code, l.category, l.effective_from, l.made_at, l.made_by, l.note,
+       coalesce((SELECT jsonb_agg(to_jsonb(r) ORDER BY r.position) FROM dispatch.ladder_rung AS r
+                  WHERE r.ladder_id = l.id), '[]') AS rungs
+  FROM dispatch.ladder AS l
+"""
+_SEATS: Final = """
+SELECT p.id AS post_id, p.jurisdiction, p.kind, p.cell_code, p.department_code, p.title_zh, p.title_en,
+       (SELECT a.person_id FROM dispatch.appointment AS a JOIN dispatch.person AS n ON n.id = a.person_id
+         WHERE a.post_id = p.id AND a.valid_from <= %(at)s AND (a.valid_until IS NULL OR a.valid_until > %(at)s)
+           AND n.is_active
+           AND NOT EXISTS (SELECT FROM dispatch.leave AS v WHERE v.person_id = a.person_id
+                              AND v.starts_at <= %(at)s AND v.ends_at > %(at)s)
+         LIMIT 1) AS person_id
+  FROM dispatch.post AS p
+ WHERE p.jurisdiction = ANY (%(jurisdictions)s) AND p.kind IN ('leader', 'shift_leader', 'department_handler')
+   AND p.valid_from <= %(at)s AND (p.valid_until IS NULL OR p.valid_until > %(at)s)
+ ORDER BY p.rank, p.id
+"""
+
+
+async def take_due(unit: WriteUnit, *, batch: int) -> list[dict[str, Any]]:
+    """Lock cases whose ladder is to be looked at now."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement("sweep"), {"batch": batch})
+        return await cursor.fetchall()
+
+
+async def ladder_rows(unit: Unit, ladder_id: int | None = None) -> list[dict[str, Any]]:
+    """Versions of ladders with their rungs, as stored; newest last within a scope."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        where = " WHERE %(id)s::int IS NULL OR l.id = %(id)s::int"
+        await cursor.execute(
+            _LADDERS + where + " ORDER BY l.jurisdiction, l.cell_code, l.category, l.effective_from, l.id",
+            {"id": ladder_id},
+        )
+        return await cursor.fetchall()
+
+
+async def load_ladders(unit: Unit) -> tuple[Ladder, ...]:
+    """All versions of all ladders. An empty table means what is shipped."""
+    rows = await ladder_rows(unit)
+    if not rows:
+        return tuple(
+            Ladder(id=0, scope=Scope(category=category), effective_from=_ALWAYS, rungs=rungs)
+            for category, rungs in DEFAULT_LADDERS.items()
+        )
+    return tuple(read_ladder(row) for row in rows)
+
+
+def read_ladder(row: Mapping[str, Any]) -> Ladder:
+    """A ladder from its row."""
+    return Ladder(
+        id=row["id"],
+        scope=Scope(jurisdiction=row["jurisdiction"], cell_code=row["cell_code"], category=row["category"]),
+        effective_from=row["effective_from"],
+        rungs=tuple(_rung(rung) for rung in row["rungs"]),
+    )
+
+
+def _rung(row: Mapping[str, Any]) -> LadderRung:
+    return LadderRung(
+        code=row["code"],
+        basis=Basis(row["basis"]),
+        target=Target(row["target"]),
+        share=Decimal(str(row["share"])),
+        after=Limit(value=Decimal(str(row["after_value"])), unit=LimitUnit(row["after_unit"])),
+        ends_with=EndsWith(row["ends_with"]),
+        in_bulletin=row["in_bulletin"],
+        name_zh=row["name_zh"],
+        name_en=row["name_en"],
+    )
+
+
+async def pauses_of(unit: Unit, cases: Sequence[Mapping[str, Any]]) -> dict[UUID, tuple[Pause, ...]]:
+    """Approved pauses of the present clock epoch of each case."""
+    driver = await unit.driver()
+    found: dict[UUID, list[Pause]] = defaultdict(list)
+    epochs = {case["id"]: case["clock_epoch"] for case in cases}
+    rows = await driver.execute(
+        "SELECT case_id, clock_epoch, starts_at, ends_at FROM dispatch.case_pause WHERE case_id = ANY (%s)",
+        (list(epochs),),
+    )
+    async for case_id, epoch, starts_at, ends_at in rows:
+        if epochs[case_id] == epoch:
+            found[case_id].append(Pause(start_at=starts_at, end_at=ends_at))
+    return {case_id: tuple(pauses) for case_id, pauses in found.items()}
+
+
+async def fired_rungs(unit: Unit, case_ids: Iterable[UUID]) -> dict[UUID, list[tuple[str, int]]]:
+    """Rungs that have fired, with their epochs."""
+    driver = await unit.driver()
+    found: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    rows = await driver.execute(
+        "SELECT case_id, rung, clock_epoch FROM dispatch.escalation WHERE case_id = ANY (%s)", (list(case_ids),)
+    )
+    async for case_id, rung, epoch in rows:
+        found[case_id].append((rung, epoch))
+    return found
+
+
+async def list_seats(unit: Unit, jurisdictions: Sequence[str], at: datetime) -> dict[str, list[Seat]]:
+    """Leaders, shift leaders and department handlers of jurisdictions, with who is there at an instant."""
+    driver = await unit.driver()
+    seats: dict[str, list[Seat]] = defaultdict(list)
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SEATS, {"jurisdictions": list(jurisdictions), "at": at})
+        async for row in cursor:
+            seats[row.pop("jurisdiction")].append(Seat(**row))
+    return seats
+
+
+async def write_looks(unit: WriteUnit, rungs: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]]) -> int:
+    """Write what a sweep found (``sql/fire.sql``); return how many rungs fired."""
+    driver = await unit.driver()
+    values = {"rungs": msgspec.json.encode(rungs).decode(), "cases": msgspec.json.encode(cases).decode()}
+    row = await (await driver.execute(statement("fire"), values)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def departments_of(unit: Unit, case_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The department that answers for each case: that of the post which owns it."""
+    driver = await unit.driver()
+    rows = await driver.execute(
+        "SELECT c.id, p.department_code FROM dispatch.dispatch_case AS c"
+        " JOIN dispatch.post AS p ON p.id = c.owner_post_id"
+        " WHERE c.id = ANY (%s) AND p.department_code IS NOT NULL",
+        (list(case_ids),),
+    )
+    return {case_id: department async for case_id, department in rows}

@@ -115,13 +115,19 @@ class Roster:
         entry = self._cells.get(department_key(department))
         return None if entry is None else (*department_rungs(entry.posts, department, path, at), *ladder)
 
+    @property
+    def knows_routes(self) -> bool:
+        """Whether `route` can be asked."""
+        return self._routes is not None
+
     async def ensure_routes(self) -> bool:
         """Load the matrix if it is not known; say whether it is now."""
         if self._routes is None and self.load_routes is not None:
             async with self._lock:
-                if self._routes is None and self.snapshot:
+                # Whoever waited for the lock finds what the first one loaded.
+                if self.snapshot and not self.knows_routes:
                     self._routes = await self.load_routes()
-        return self._routes is not None
+        return self.knows_routes
 
     async def ensure(self, codes: Iterable[str]) -> None:
         """Load what is missing of some cells. Cost: nothing, or one query for all of them."""

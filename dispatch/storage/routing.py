@@ -38,7 +38,7 @@ SELECT r.department_code
 class Answer:
     """Who answers for a (cell, category) at an instant: the line of the matrix, if any, and everybody looked at.
 
-    ``ladder`` begins with the department when it leads. ``helpers`` are the handlers of a department that does not lead.
+    ``ladder`` begins with the department when it leads; ``helpers`` are the handlers of one that does not.
     """
 
     route: Route | None

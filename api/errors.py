@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,7 +27,7 @@ from geo.errors import (
     UnavailableError,
 )
 from geo.storage.engine import unavailable
-from maps.i18n import Locale, catalogue, translate
+from maps.i18n import Locale, catalogue, spoken, translate
 
 log = structlog.get_logger("gridward.http")
 
@@ -48,6 +50,10 @@ STATUS_OF_CODE = {
     "geo.draft_changed": 412,
     "dispatch.ticket_reused": 422,
     "ogc.bad_query": 400,
+    "idempotency.other_request": 422,
+    "photo.too_large": 413,
+    "batch.empty": 422,
+    "batch.too_many": 413,
     "request.too_large": 413,
 }
 RETRY_AFTER_S = 2
@@ -63,8 +69,7 @@ def status_of(error: GridwardError) -> int:
 
 def message_of(locale: Locale, code: str, params: dict[str, Any]) -> str:
     """Sentence of an error; lists are joined, so that catalogues need no syntax for them."""
-    said = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in params.items()}
-    return translate(locale, f"error.{code}", **said)
+    return translate(locale, f"error.{code}", **spoken(locale, params))
 
 
 def problem(
@@ -94,7 +99,9 @@ def problem(
 def error_response(error: GridwardError, locale: Locale) -> Response:
     """Turn one of our errors into its response."""
     errors = None
-    if isinstance(error, InvalidRequestError):
+    if error.causes:
+        errors = [_fault(fault, locale) for fault in error.causes]
+    elif isinstance(error, InvalidRequestError):
         errors = [_fault(fault, locale) for fault in error.faults]
     elif error.pointer is not None:
         errors = [_fault(Fault(code=error.code, pointer=error.pointer, params=error.params), locale)]
@@ -144,9 +151,10 @@ _SHAPE = {
 _PARTS = frozenset({"body", "query", "path", "header", "cookie"})
 
 
-def _shape_faults(error: RequestValidationError) -> list[Fault]:
+def shape_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
+    """Faults of a body's shape, from pydantic's own list."""
     faults = []
-    for item in error.errors()[:_MOST_FAULTS]:
+    for item in itertools.islice(errors, _MOST_FAULTS):
         where = [str(part) for part in item["loc"]]
         if where and where[0] in _PARTS:
             where = where[1:]
@@ -176,7 +184,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _shape(request: Request, error: RequestValidationError) -> Response:
-        return error_response(InvalidRequestError(_shape_faults(error)), locale_of(request))
+        return error_response(InvalidRequestError(shape_faults(error.errors())), locale_of(request))
 
     @app.exception_handler(StarletteHTTPException)
     async def _http(request: Request, error: StarletteHTTPException) -> Response:

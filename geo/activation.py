@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import text
 
-from geo.coverage import CoverageReport, Severity, check_coverage
+from geo.coverage import CoverageReport, Finding, Severity, check_coverage
 from geo.coverage.findings import DEFAULT_SLIVER_WIDTH_M, DEFAULT_TOLERANCE_M2
-from geo.errors import BadInputError, ConflictError
+from geo.errors import BadInputError, ConflictError, Fault
 from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
 from geo.storage.drafts import lock_draft
 from geo.storage.grid_versions import GridVersion, activate
 from geo.storage.uow import WriteUnit
 
+_MOST_TOLD = 20
 _REWRITES = """
 SELECT min(number) FROM geo.grid_version
  WHERE jurisdiction = :jurisdiction AND status = 'published' AND :at < now() AND valid_from < now()
@@ -26,6 +27,33 @@ _ACCEPT = """
 INSERT INTO geo.accepted_finding (version_id, kind, findings, area_m2, reason, actor)
 VALUES (:version, :kind, :findings, :area_m2, :reason, :actor)
 """
+
+
+class CoverageRefusedError(ConflictError):
+    """The proof stands in the way: which classes, and the worst findings one by one with their place."""
+
+    def __init__(self, number: int, report: CoverageReport, classes: Sequence[str]) -> None:
+        found = [each for each in report.findings if each.severity is Severity.ERROR and each.kind.value in classes]
+        super().__init__(
+            "geo.coverage_errors", pointer="/accept", number=number, classes=list(classes), count=len(found)
+        )
+        self.causes = tuple(_fault(each) for each in found[:_MOST_TOLD])
+
+
+def _fault(finding: Finding) -> Fault:
+    inside = finding.where.representative_point() if not finding.where.is_empty else None
+    named = list(finding.cells[:_MOST_TOLD])
+    return Fault(
+        code=f"coverage.{finding.kind.value}",
+        pointer=f"/accept/{finding.kind.value}",
+        params={
+            "parent": finding.parent or "–",
+            "cells": [*named, "…"] if len(finding.cells) > len(named) else named,
+            "area": f"{finding.area_m2:,.2f}",
+            "reason": finding.reason,
+            "position": f"{inside.x:.7f}, {inside.y:.7f}" if inside is not None else "–",
+        },
+    )
 
 
 async def activate_checked(
@@ -57,7 +85,7 @@ async def activate_checked(
     Raises
     ------
     ConflictError
-        ``geo.coverage_errors`` with the classes not accepted, ``geo.version_empty``, ``geo.version_rewrites`` when
+        ``geo.coverage_errors`` with the classes not accepted and their worst findings, ``geo.version_empty``, ``geo.version_rewrites`` when
         another version answers for that past instant, and those of `geo.storage.grid_versions.activate`.
     BadInputError
         ``geo.unknown_finding_class``.
@@ -80,9 +108,7 @@ async def activate_checked(
         raise BadInputError("geo.unknown_finding_class", pointer=f"/accept/{unknown[0]}", kind=unknown[0][:40])
     left = sorted(set(wrong) - set(reasons))
     if left:
-        raise ConflictError(
-            "geo.coverage_errors", pointer="/accept", number=number, classes=left, count=sum(wrong[k][0] for k in left)
-        )
+        raise CoverageRefusedError(number, report, left)
     for kind, why in reasons.items():
         count, area = wrong[kind]
         await unit.connection.execute(

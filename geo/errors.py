@@ -25,6 +25,9 @@ class GridwardError(Exception):
         The facts of the sentence; values must be JSON-serialisable.
     """
 
+    #: What is wrong, one by one, when an error is the sum of several faults.
+    causes: Sequence[Fault] = ()
+
     def __init__(self, code: str, *, pointer: str | None = None, **params: Any) -> None:
         self.code = code
         self.pointer = pointer

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from babel.messages.pofile import read_po
 
@@ -80,6 +80,29 @@ def translate(locale: Locale, key: str, /, **params: object) -> str:
     """
     text = catalogue(locale)[key]
     return text.format_map(params) if params or "{" in text else text
+
+
+#: Facts of errors that are codes by themselves, and the texts that name them.
+_NAMED = {"classes": "coverage.class."}
+
+
+def spoken(locale: Locale, params: Mapping[str, Any]) -> dict[str, object]:
+    """Return the facts of an error as sentences take them: lists joined, and codes that have a name by it.
+
+    Examples
+    --------
+    >>> spoken("en", {"classes": ["gap", "overlap"], "count": 2})
+    {'classes': 'gap, overlap', 'count': 2}
+    """
+    texts = catalogue(locale)
+
+    def say(name: str, value: object) -> str:
+        return texts.get(f"{_NAMED.get(name, '')}{value}", str(value)) if name in _NAMED else str(value)
+
+    return {
+        name: ", ".join(say(name, each) for each in value) if isinstance(value, list) else value
+        for name, value in params.items()
+    }
 
 
 def subset(locale: Locale, prefix: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "0014"
@@ -52,6 +53,19 @@ def upgrade() -> None:
     )
     op.execute((Path(__file__).parents[1] / "sql" / "0014_valid_version.sql").read_text(encoding="utf-8"))
     _create_channel_datum()
+    op.create_table(
+        "cell_undo",
+        sa.Column("version_id", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("cell_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("was", postgresql.JSONB()),
+        sa.ForeignKeyConstraint(
+            ["version_id"], ["geo.grid_version.id"], name=op.f("fk_cell_undo_version_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("version_id", "seq", "cell_id", name=op.f("pk_cell_undo")),
+        schema="geo",
+    )
 
 
 def _create_channel_datum() -> None:
@@ -81,6 +95,7 @@ def _create_channel_datum() -> None:
 
 def downgrade() -> None:
     """Drop both; the first event of a case keeps what was said."""
+    op.drop_table("cell_undo", schema="geo")
     op.drop_table("channel_datum", schema="dispatch")
     op.execute(_FORMER_VALID_VERSION)
     op.drop_column("dispatch_case", "confirm_on_site", schema="dispatch")

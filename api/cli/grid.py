@@ -18,7 +18,8 @@ from geo.activation import activate_checked
 from geo.coverage import CoverageCell, check_coverage
 from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
-from geo.storage.drafts import count_cells, discard_draft
+from geo.storage.draft_undo import Undone, undo_last
+from geo.storage.drafts import count_cells, discard_draft, lock_draft
 from geo.storage.grid_versions import GridVersion, get_version, list_versions, withdraw
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
@@ -91,7 +92,7 @@ def check(number: Number, jurisdiction: Jurisdiction = None) -> None:
         totals[key] = (count + 1, area + finding.area_m2)
     for (severity, kind), (count, area) in totals.items():
         named = t(f"grid.severity.{severity}")
-        say(t("grid.check.line", severity=named, kind=kind, count=count, area=f"{area:,.2f}"))
+        say(t("grid.check.line", severity=named, kind=t(f"coverage.class.{kind}"), count=count, area=f"{area:,.2f}"))
     if any(severity == "error" for severity, _ in totals):
         raise typer.Exit(1)
 
@@ -151,6 +152,18 @@ def activate(
 
     version = _writing(write)
     say(t("grid.activated", number=number, status=t(f"grid.status.{version.status}"), since=version.valid_from))
+
+
+@app.command("undo", help=t("grid.help.undo"))
+def undo(number: Number, jurisdiction: Jurisdiction = None) -> None:
+    """Take back the last change of a draft."""
+    code = _code(jurisdiction)
+
+    async def write(unit: WriteUnit) -> Undone:
+        return await undo_last(unit, await lock_draft(unit, code, number))
+
+    undone = _writing(write)
+    say(t("grid.undone", number=number, change=t(f"grid_page.tool.{undone.kind}"), seq=undone.seq))
 
 
 @app.command("withdraw", help=t("grid.help.withdraw"))

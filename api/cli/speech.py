@@ -10,7 +10,7 @@ from babel.core import default_locale
 
 from api.settings import Settings
 from geo.errors import GridwardError
-from maps.i18n import DEFAULT_LOCALE, Locale, catalogue, translate
+from maps.i18n import DEFAULT_LOCALE, Locale, catalogue, spoken, translate
 
 
 @cache
@@ -29,14 +29,15 @@ def t(key: str, /, **params: object) -> str:
 
 
 def sentence(error: GridwardError) -> str:
-    """Return an error's sentence; the bare code and facts when the catalogue has none."""
+    """Return an error's sentence, and below it one for each of its causes; bare facts when a text is missing."""
     key = f"error.{error.code}"
     if key not in catalogue(language()):
         return str(error)
-    params = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in error.params.items()
-    }
-    return t(key, **params)
+    lines = [t(key, **spoken(language(), error.params))]
+    for fault in error.causes:
+        if (text := f"error.{fault.code}") in catalogue(language()):
+            lines.append(f"  {t(text, **spoken(language(), fault.params))}")
+    return "\n".join(lines)
 
 
 def say(text: str, *, to_error: bool = False) -> None:

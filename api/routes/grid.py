@@ -25,6 +25,7 @@ from geo.redraw.operations import named_codes
 from geo.storage import drafts
 from geo.storage.cells import cells_as_geojson
 from geo.storage.comparing import compare_versions
+from geo.storage.draft_undo import count_undoable, undo_last
 from geo.storage.grid_versions import GridVersion, create_draft, find_active, get_version, list_versions, withdraw
 from geo.storage.uow import ReadUnit, WriteUnit
 
@@ -150,7 +151,8 @@ async def read_version_lineage(
         }
         for row in await drafts.read_lineage(unit, version.id)
     ]
-    return json_answer({"number": number, "lineage": rows}, locale=locale_of(request))
+    body = {"number": number, "lineage": rows, "undoable": await count_undoable(unit, version.id)}
+    return json_answer(body, locale=locale_of(request))
 
 
 @router.get(
@@ -208,6 +210,30 @@ async def create_operation(
     locale = locale_of(request)
     answer = {**change_json(patch, named_codes(operation), lineage, locale), "revision": revision, "dry_run": dry_run}
     return json_answer(answer, locale=locale, ETag=quoted(revision))
+
+
+@router.post(
+    "/v1/grid/versions/{number}/undo",
+    response_model=None,
+    responses={200: {**_OBJECT, "description": "What was taken back, and how many changes still can be"}, **_WRITE},
+)
+async def create_undo(
+    request: Request,
+    number: Number,
+    unit: Writing,
+    container: Wired,
+    caller: Writer,
+    if_match: IfMatch = None,
+) -> Response:
+    """Take back the last change of a draft; again takes back the one before. The revision grows all the same."""
+    version = await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=_seen(if_match))
+    undone = await undo_last(unit, version)
+    body = {
+        "undone": {"revision": undone.seq, "operation": undone.kind},
+        "revision": undone.revision,
+        "undoable": await count_undoable(unit, version.id),
+    }
+    return json_answer(body, locale=locale_of(request), ETag=quoted(undone.revision))
 
 
 @router.get(

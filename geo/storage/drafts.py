@@ -17,6 +17,7 @@ from geo.errors import ConflictError
 from geo.importing.measures import area_m2, label_points
 from geo.redraw.operations import Add, Edit, Lineage, Merge, MoveBoundary, Operation, Reassign, Retire, Split
 from geo.redraw.patch import DraftCell, Patch, local_shape
+from geo.storage.draft_undo import note_before, note_made
 from geo.storage.grid_versions import GridVersion, get_version
 from geo.storage.uow import Unit, WriteUnit
 
@@ -168,7 +169,12 @@ async def save_patch(
     driver = await unit.driver()
     ids: dict[str, int] = {code: cell.id for code, cell in patch.before.items() if cell.id is not None}
     kept = {cell.id for cell in patch.cells.values()}
-    gone = [cell.id for cell in patch.before.values() if cell.id not in kept]
+    gone = [cell.id for cell in patch.before.values() if cell.id is not None and cell.id not in kept]
+    touched = [
+        cell.id for cell in patch.cells.values() if cell.id is not None and cell is not patch.before.get(cell.code)
+    ]
+    await note_before(unit, version, kind, [*gone, *touched])
+    made: list[int] = []
     # A code that one cell gives up may be taken by another in the same act; UNIQUE is checked row by row.
     await driver.execute(
         "UPDATE geo.cell SET code = '\x7f' || id, path[level] = '\x7f' || id WHERE id = ANY (%s)", (gone,)
@@ -184,12 +190,14 @@ async def save_patch(
             ).fetchone()
             assert row is not None
             ids[cell.code] = row[0]
+            made.append(row[0])
             continue
         ids[cell.code] = cell.id
         await driver.execute(_WRITE, values)
         if old is None or cell.shape is not old.shape:
             await driver.execute(_SHAPE, {**_measures(patch, cell), "id": cell.id})
     await driver.execute("DELETE FROM geo.cell WHERE id = ANY (%s)", (gone,))
+    await note_made(unit, version, kind, made)
     row = await (
         await driver.execute(
             "UPDATE geo.grid_version SET revision = revision + 1 WHERE id = %s RETURNING revision", (version.id,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from geoalchemy2 import Geometry, WKBElement
 from sqlalchemy import (
@@ -22,7 +23,7 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geo.storage.base import Base
@@ -143,6 +144,21 @@ class CellLineageRow(Base):
     share: Mapped[float]
     actor: Mapped[str] = mapped_column(Text, server_default="")
     recorded_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
+
+
+class CellUndoRow(Base):
+    """What a cell of a draft was before a change, so that the change can be taken back; empty: the change made it."""
+
+    __tablename__ = "cell_undo"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    version_id: Mapped[int] = mapped_column(
+        ForeignKey("geo.grid_version.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    cell_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(Text)
+    was: Mapped[Any | None] = mapped_column(JSONB)
 
 
 class AcceptedFindingRow(Base):

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.handover import hand_over
@@ -19,10 +20,10 @@ from geo.storage.drafts import copy_version
 from geo.storage.engine import dsn
 from geo.storage.grid_versions import activate, create_draft, find_active, get_version
 from geo.storage.uow import read_unit, write_unit
-from tests.builders import EAST, INSIDE, JURISDICTION, WEST, person_id, report
+from tests.builders import EAST, INSIDE, JURISDICTION, L1, WEST, person_id, report
 
 Client = httpx.AsyncClient
-W1, W3, E2 = f"{WEST}001", f"{WEST}003", f"{EAST}002"
+W1, W3, E1, E2 = f"{WEST}001", f"{WEST}003", f"{EAST}001", f"{EAST}002"
 #: From south to north through the western half of cell W1; INSIDE lies east of it.
 LINE = [[113.605, 34.73], [113.606, 34.77]]
 SPLIT = {
@@ -353,6 +354,13 @@ async def test_errors_of_the_coverage_are_accepted_by_class_and_reason_only(
     refused = await client.post(path, json={})
     assert (refused.status_code, refused.json()["code"]) == (409, "geo.coverage_errors")
     assert refused.json()["params"]["classes"] == ["gap"]
+    (gap,) = refused.json()["errors"]
+    assert (gap["code"], gap["pointer"]) == ("coverage.gap", "/accept/gap")
+    assert f"of {E2[:12]} are in none of its cells, at 113.6" in gap["detail"]
+    chinese = (await client.post(path, json={}, headers={"Accept-Language": "zh-CN"})).json()
+    assert "缝隙" in chinese["detail"]
+    assert "gap" not in chinese["detail"]
+    assert "不属于任何下级网格" in chinese["errors"][0]["detail"]
     assert (await client.post(path, json={"accept": {"gap": "  "}})).status_code == 409
     other = await client.post(path, json={"accept": {"gap": "river", "overlap": "?"}})
     assert other.json()["code"] == "geo.unknown_finding_class"
@@ -396,3 +404,54 @@ async def test_as_of_answers_cell_and_head_of_that_time(client: Client, engine: 
         assert (ladder[0].cell_code, ladder[0].person_name) == (W1, f"A-{W1}")
         later = await responsible_at(unit, JURISDICTION, after.path, march)
         assert (later[0].cell_code, later[0].person_name) == (WEST, f"A-{WEST}")
+
+
+async def content(engine: AsyncEngine, number: int) -> list[str]:
+    """Everything about a version's cells and lineage, row ids included."""
+    query = (
+        "SELECT c::text FROM geo.cell AS c JOIN geo.grid_version AS v ON v.id = c.version_id WHERE v.number = :number"
+        " UNION ALL SELECT l::text FROM geo.cell_lineage AS l JOIN geo.grid_version AS v ON v.id = l.version_id"
+        " WHERE v.number = :number ORDER BY 1"
+    )
+    async with engine.connect() as connection:
+        return list((await connection.execute(text(query), {"number": number})).scalars())
+
+
+async def test_changes_are_taken_back_one_by_one(client: Client, engine: AsyncEngine) -> None:
+    """Every operation, then back the same way: after each step the draft is what it was, to the byte."""
+    number = await draft(client)
+    path = f"/v1/grid/versions/{number}"
+    operations = [
+        {
+            "operation": "split",
+            "cell": E1,
+            "line": [[113.625, 34.755], [113.635, 34.785]],
+            "into": [{"code": E1}, {"code": f"{EAST}009"}],
+        },
+        {"operation": "edit", "cell": f"{EAST}009", "set": {"code": f"{EAST}008", "name_zh": "新网格"}},
+        {"operation": "move_boundary", "cells": [E1, E2], "line": [[113.615, 34.758], [113.645, 34.761]]},
+        {"operation": "merge", "cells": [E1, f"{EAST}008"], "into": {"code": f"{EAST}009", "name_en": "Merged"}},
+        {"operation": "retire", "cell": E2, "to": f"{EAST}009"},
+        {"operation": "edit", "cell": EAST, "set": {"code": f"{L1}007"}},
+    ]
+    seen = []
+    for operation in operations:
+        seen.append(await content(engine, number))
+        answer = await client.post(f"{path}/operations", json=operation)
+        assert answer.status_code == 200, (operation, answer.text)
+        assert await content(engine, number) != seen[-1]
+    for left, operation in reversed(list(enumerate(operations))):
+        undone = await client.post(f"{path}/undo")
+        assert undone.status_code == 200, undone.text
+        assert undone.json()["undone"] == {"revision": left + 1, "operation": operation["operation"]}
+        assert undone.json()["undoable"] == left
+        assert await content(engine, number) == seen[left]
+    nothing = await client.post(f"{path}/undo")
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "geo.nothing_to_undo")
+    assert (await client.get(f"{path}/lineage")).json()["undoable"] == 0
+    stale = await client.post(f"{path}/undo", headers={"If-Match": '"3"'})
+    assert stale.status_code == 412
+    again = await client.post(f"{path}/operations", json=operations[0])
+    assert again.status_code == 200, again.text
+    published = await client.post("/v1/grid/versions/1/undo")
+    assert (published.status_code, published.json()["code"]) == (409, "geo.version_not_draft")

@@ -5,7 +5,7 @@ import { number, t } from "../console/texts.js";
 import { clearFaults, faultPlace, field, select, showFault } from "./forms.js";
 import { swatch } from "./overlay.js";
 import { button } from "./overview.js";
-import { applyChange, listLineage, previewChange } from "./service.js";
+import { applyChange, listLineage, previewChange, undoChange } from "./service.js";
 import { formOf, TOOLS } from "./tools.js";
 import { area, levelName } from "./words.js";
 
@@ -45,12 +45,35 @@ export class RedrawView {
   async show(pane, signal) {
     const version = this.#desk.version;
     if (!version) return;
-    const lineage = version.revision ? await listLineage(version.number, signal) : [];
+    const past = await listLineage(version.number, signal);
     if (signal.aborted) return;
+    const undo = button(t("grid_page.redraw.undo"), () => void this.#undo(undo));
+    undo.dataset.undo = "";
+    undo.disabled = past.undoable === 0;
     pane.replaceChildren(make("p", "quiet", t("grid_page.redraw.intro")), this.#chooser, this.#tools, this.#form);
-    pane.append(make("p", "quiet pane-section", t("grid_page.redraw.undo_how", { count: number(version.revision) })));
-    pane.append(history(lineage));
+    pane.append(make("p", "quiet pane-section", t("grid_page.redraw.undo_how", { count: number(past.undoable) })));
+    pane.append(undo, history(past.lineage));
     this.selected(this.#desk.selected);
+  }
+
+  /** @param {HTMLButtonElement} undo */
+  async #undo(undo) {
+    const version = this.#desk.version;
+    if (!version) return;
+    undo.disabled = true;
+    clearFaults(this.#form);
+    try {
+      const done = await undoChange(version);
+      this.#stop();
+      await this.#desk.refresh();
+      this.#desk.select(null);
+      announce(t("grid_page.redraw.undone", { what: t(`grid_page.tool.${done.undone.operation}`) }));
+      /** @type {HTMLElement|null} */ (document.querySelector("[data-undo]:enabled"))?.focus();
+    } catch (fault) {
+      undo.disabled = false;
+      if (!this.#form.querySelector(".form-fault")) this.#form.replaceChildren(faultPlace());
+      showFault(this.#form, fault);
+    }
   }
 
   leave() {

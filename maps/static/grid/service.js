@@ -106,10 +106,19 @@ export async function withdrawVersion(version) {
 /**
  * @param {number} number
  * @param {AbortSignal} signal
- * @returns {Promise<Descent[]>} which cell became which, in the order it was drawn
+ * @returns {Promise<{lineage: Descent[], undoable: number}>} which cell became which, in the order it was drawn
  */
 export async function listLineage(number, signal) {
-  return (await (await request(`${pathOf(number)}/lineage`, { signal })).json()).lineage;
+  return (await request(`${pathOf(number)}/lineage`, { signal })).json();
+}
+
+/**
+ * Take the last change of a draft back.
+ * @param {Version} version
+ * @returns {Promise<{undone: {revision: number, operation: string}, revision: number, undoable: number}>}
+ */
+export async function undoChange(version) {
+  return (await send(`${pathOf(version.number)}/undo`, "POST", undefined, seen(version))).json();
 }
 
 /**

@@ -21,6 +21,7 @@ from dispatch.deadlines import Deadline, Limit, StartRule, add, clock_start, sha
 from dispatch.lights import warn_share
 from dispatch.posts import Head, Rung, find_backup, find_head, parse_ladder
 from dispatch.reference import Category, Condition, Jurisdiction, Reference
+from dispatch.routing import Route, parse_route
 from dispatch.states import CaseState
 from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
 from geo.errors import BadInputError, Fault, InvalidRequestError, UnavailableError
@@ -105,6 +106,7 @@ class Receipt:
     lat: float | None
     is_repeat: bool
     accuracy: Mapping[str, Any] | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,4 +273,5 @@ def read_receipt(
         lat=lat,
         is_repeat=is_repeat,
         accuracy=payload.get("accuracy"),
+        route=parse_route(payload.get("route")),
     )

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from dispatch.intake import PreparedReport
 from dispatch.posts import Rung
-from dispatch.roster import Roster
+from dispatch.roster import Roster, department_key
+from dispatch.routing import Route
 from geo.cells import CellRef, LocatedHow
 from geo.lookup.holder import LiveGrid, LiveIndex
 
@@ -33,7 +34,9 @@ class Place:
     cell_id: int | None = None
     path: tuple[str, ...] = ()
     chain: Sequence[Mapping[str, Any]] = ()
+    #: Begins with the handlers of the department when the route says that it leads.
     ladder: tuple[Rung, ...] = ()
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +71,29 @@ class LivePlacer:
             for report in reports
             if report.jurisdiction == self.jurisdiction
         }
-        await self.roster.ensure({cell.code for chain in chains.values() for cell in chain})
+        if not await self.roster.ensure_routes():
+            return NOTHING_KNOWN
+        await self.roster.ensure(self._needed(reports, chains))
         # No waiting between here and the snapshot: what the ladders are made of is what the snapshot knows.
         known = self.roster.snapshot
+        if not self.roster.knows_routes:
+            return NOTHING_KNOWN  # the matrix has changed while posts were read
         places = {}
         for report in reports:
             if report.id in chains and (place := self._place(grid, report, chains[report.id])) is not None:
                 places[report.id] = place
         return Placement(known=known, places=places) if known else NOTHING_KNOWN
+
+    def _needed(self, reports: Sequence[PreparedReport], chains: Mapping[UUID, tuple[CellRef, ...]]) -> set[str]:
+        """Entries of the roster that the ladders of some reports are made of."""
+        needed = {cell.code for chain in chains.values() for cell in chain}
+        for report in reports:
+            chain = chains.get(report.id)
+            if chain:
+                route = self.roster.route([cell.code for cell in chain], report.category, report.reported_at)
+                if route is not None and route.leading is not None:
+                    needed.add(department_key(route.leading))
+        return needed
 
     def _place(self, grid: LiveGrid, report: PreparedReport, chain: tuple[CellRef, ...]) -> Place | None:
         version = grid.version
@@ -89,7 +107,8 @@ class LivePlacer:
                 version_name=version.name,
             )
         path = tuple(cell.code for cell in chain)
-        ladder = self.roster.ladder(path, report.reported_at)
+        route = self.roster.route(path, report.category, report.reported_at)
+        ladder = self.roster.led_ladder(path, route.leading if route else None, report.reported_at)
         if ladder is None:
             return None
         return Place(
@@ -102,6 +121,7 @@ class LivePlacer:
             path=path,
             chain=self._record(version.key, chain),
             ladder=ladder,
+            route=route,
         )
 
     def _record(self, version: tuple[int, int], chain: tuple[CellRef, ...]) -> Sequence[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from dispatch.intake import PreparedReport, Receipt, read_receipt
 from dispatch.placing import NOTHING_KNOWN, Place, Placement
 from dispatch.posts import find_head, ladder_json, parse_ladder
+from dispatch.routing import Mode, parse_route, route_json
 from dispatch.states import CaseState
 from dispatch.storage.statements import statement
 from geo.cells import LocatedHow
@@ -89,7 +90,8 @@ async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]
     """Ask SQL where reports lie, and up to which snapshot that is so."""
     rows = msgspec.json.encode(
         [
-            {"id": r.id, "jurisdiction": r.jurisdiction, "lon": r.lon, "lat": r.lat, "reported_at": r.reported_at}
+            {"id": r.id, "jurisdiction": r.jurisdiction, "category": r.category, "lon": r.lon, "lat": r.lat}
+            | {"reported_at": r.reported_at}
             for r in reports
         ]
     )
@@ -112,6 +114,7 @@ async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]
             path=tuple(row["path"]),
             chain=row["chain"] or (),
             ladder=parse_ladder(row["ladder"]),
+            route=parse_route(row["route"]),
         )
         for row in found
     }
@@ -203,7 +206,7 @@ def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
         "grid_version": version if place.version_id is not None else None,
         "due_at": report.due_at.isoformat() if report.due_at else None,
         "due_provisional": report.due_provisional,
-    }
+    } | ({"route": route_json(place.route)} if place.route is not None else {})
 
 
 def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,6 +224,8 @@ def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> di
         "how": place.how.value,
         "post_id": head.rung.post_id if head else None,
         "person_id": head.rung.person_id if head else None,
+        # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
+        "department": place.route.department.code if place.route and place.route.mode is not Mode.FALLBACK else None,
         "payload": payload,
     }
 

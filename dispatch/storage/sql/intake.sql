@@ -13,7 +13,8 @@ WITH input AS MATERIALIZED (
            confirm_on_site boolean, reported_at timestamptz,
            is_certain boolean, is_self_handled boolean, due_at timestamptz, due_provisional boolean, warn_at timestamptz,
            version_id int, version_revision int,
-           cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, payload jsonb)
+           cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, department text,
+           payload jsonb)
 ),
 -- Not a WHERE: the planner would expect one row to be left, and join quadratically.
 guarded AS MATERIALIZED (
@@ -47,7 +48,7 @@ inserted AS (
          id, jurisdiction, ref, channel_code, ticket, request_digest, category_code, condition_number, text, address,
          ledgers, location, raw_x, raw_y, coord_sys, accuracy_m, confirm_on_site, grid_version_id, cell_id, cell_path, located_how, nearest,
          state, reported_at, accepted_at, filed_at, dispatched_at, due_at, due_provisional, warn_at, next_rung_at,
-         stage_clock, stage_due_at, owner_post_id, owner_person_id, owner_ladder)
+         stage_clock, stage_due_at, owner_post_id, owner_person_id, department_code, owner_ladder)
   SELECT d.id, d.jurisdiction,
          to_char(d.reported_at AT TIME ZONE d.time_zone, 'YYYYMMDD') || '-'
            || lpad(nextval('dispatch.case_number')::text, 7, '0'),
@@ -65,6 +66,7 @@ inserted AS (
            + make_interval(mins => CASE WHEN d.is_dispatched THEN d.acknowledge_minutes ELSE d.accept_minutes END)
          END,
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END,
+         d.department,
          nullif(d.payload -> 'ladder', '[]')
     FROM decided AS d
    WHERE NOT d.is_stale

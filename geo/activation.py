@@ -85,8 +85,9 @@ async def activate_checked(
     Raises
     ------
     ConflictError
-        ``geo.coverage_errors`` with the classes not accepted and their worst findings, ``geo.version_empty``, ``geo.version_rewrites`` when
-        another version answers for that past instant, and those of `geo.storage.grid_versions.activate`.
+        ``geo.coverage_errors`` with the classes not accepted and their worst findings, ``geo.version_empty``,
+        ``geo.version_rewrites`` when another version answers for that past instant, and those of
+        `geo.storage.grid_versions.activate`.
     BadInputError
         ``geo.unknown_finding_class``.
     """

@@ -30,6 +30,7 @@ class FaultCode(StrEnum):
     COLUMN_MISSING = "import.column_missing"
     OPTION_CONFLICT = "import.option_conflict"
     # the shape
+    KEY_REPEATED = "import.key_repeated"
     NOT_A_FEATURE = "import.not_a_feature"
     GEOMETRY_MALFORMED = "import.geometry_malformed"
     NOT_POLYGON = "import.not_polygon"

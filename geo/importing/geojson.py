@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geo.importing.faults import Fault, FaultCode, FileRefusedError, Note, NoteCode, refuse
 from geo.importing.features import MAX_GEOJSON_BYTES, RawFeature, RawFile
+from geo.importing.repeated_keys import find_repeated_keys
 
 _NEST = {"Polygon": 2, "MultiPolygon": 3}
 _OTHER_TYPES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", "GeometryCollection"})
@@ -34,6 +35,7 @@ def read_geojson(path: Path, *, encoding: str | None = None) -> RawFile:
     """
     text, used, notes = _decode(_read_bytes(path), encoding)
     document = _parse(text)
+    repeated = _repeated_keys(text)
     del text
     if not isinstance(document, dict):
         raise refuse(FaultCode.FORMAT_UNKNOWN, found=type(document).__name__)
@@ -46,7 +48,7 @@ def read_geojson(path: Path, *, encoding: str | None = None) -> RawFile:
             raise refuse(FaultCode.FORMAT_UNKNOWN, found=str(other)[:80])
     if not isinstance(members, list):
         raise refuse(FaultCode.FORMAT_UNKNOWN, found="features")
-    faults: list[Fault] = []
+    faults: list[Fault] = [*repeated]
     features: list[RawFeature] = []
     columns: dict[str, None] = {}
     for number, member in enumerate(members, 1):
@@ -70,6 +72,17 @@ def read_geojson(path: Path, *, encoding: str | None = None) -> RawFile:
         faults=faults,
         notes=notes,
     )
+
+
+def _repeated_keys(text: str | bytes) -> list[Fault]:
+    return [
+        Fault(
+            code=FaultCode.KEY_REPEATED,
+            feature=each.feature,
+            params={"key": each.key, "line": each.line, "column": each.column},
+        )
+        for each in find_repeated_keys(text)
+    ]
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -18,9 +18,10 @@ class _TooLargeError(Exception):
 class BodyLimit:
     """Refuse bodies over a size: by the declared length before reading, and by count for those that declare none."""
 
-    def __init__(self, app: ASGIApp, *, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, most_bytes: int, most_upload_bytes: int = 0) -> None:
         self.app = app
         self.most_bytes = most_bytes
+        self.most_upload_bytes = max(most_upload_bytes, most_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -28,8 +29,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not declared.isdigit() or len(declared) > 18 or int(declared) > self.most_bytes:
-            await self._refuse(scope, receive, send)
+        most = self.most_upload_bytes if _takes_files(scope) else self.most_bytes
+        if not declared.isdigit() or len(declared) > 18 or int(declared) > most:
+            await self._refuse(scope, receive, send, most)
             return
         count = 0
         started = False
@@ -38,7 +40,7 @@ class BodyLimit:
             nonlocal count
             message = await receive()
             count += len(message.get("body", b""))
-            if count > self.most_bytes:
+            if count > most:
                 raise _TooLargeError
             return message
 
@@ -51,11 +53,23 @@ class BodyLimit:
             await self.app(scope, counted, noticed)
         except _TooLargeError:
             if not started:
-                await self._refuse(scope, receive, send)
+                await self._refuse(scope, receive, send, most)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = BadInputError("request.too_large", most=self.most_bytes)
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
+        error = BadInputError("request.too_large", most=most)
         await error_response(error, locale_of(Request(scope)))(scope, receive, send)
+
+
+#: Ends of paths where files and batches are sent.
+UPLOADS = ("/v1/reports:batch", "/v1/places:import", "/photos")
+
+
+def _takes_files(scope: Scope) -> bool:
+    path = scope["path"]
+    if path.endswith(UPLOADS):
+        return True
+    kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    return bool(path.endswith("/v1/reports") and kind.lower().startswith(b"multipart/form-data"))
 
 
 class SecurityHeaders:

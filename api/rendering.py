@@ -74,6 +74,24 @@ def confirm_reason(found: Mapping[str, Any], locale: Locale) -> str | None:
     return translate(locale, "locating.confirm_on_site", **facts)
 
 
+def match_json(found: Mapping[str, Any], locale: Locale) -> dict[str, Any]:
+    """What an address was found to mean."""
+    return {
+        **{name: found[name] for name in ("source", "is_sure", "precision", "score", "name", "place_id")},
+        "candidates": [
+            {
+                "id": one["id"],
+                "kind": one["kind"],
+                "name": (one["name_en"] if locale == "en" else one["name_zh"]) or one["name_zh"],
+                "precision": one["precision"],
+                "score": one["score"],
+                "location": {"lon": one["lon"], "lat": one["lat"]},
+            }
+            for one in found["candidates"]
+        ],
+    }
+
+
 def rung_json(rung: Rung, locale: Locale) -> dict[str, Any]:
     """A post and its holder."""
     return {"post": rung.title(locale), "rank": rung.rank, "cell": rung.cell_code, "name": rung.person_name}
@@ -114,6 +132,8 @@ def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
     }
     if receipt.accuracy is not None:
         body["accuracy"] = accuracy_json(receipt.accuracy, locale)
+    if receipt.position is not None:
+        body["address_match"] = match_json(receipt.position, locale)
     return body
 
 

@@ -158,6 +158,29 @@ class AccuracyOut(BaseModel):
     boundary_m: float | None = Field(description="Metres to where another cell begins; null outside, see nearest")
 
 
+class MatchedPlaceOut(BaseModel):
+    """A place that the address may mean."""
+
+    id: int
+    kind: str
+    name: str
+    precision: str
+    score: float
+    location: LocationOut
+
+
+class AddressMatchOut(BaseModel):
+    """What the address was found to mean, when no point was given."""
+
+    source: str = Field(description="gazetteer, geocoder, photo, or none when nothing is like it")
+    is_sure: bool = Field(description="Whether it means one place beyond doubt; otherwise a person looks first")
+    precision: str
+    score: float
+    name: str
+    place_id: int | None
+    candidates: list[MatchedPlaceOut]
+
+
 class ReceiptOut(BaseModel):
     """Answer to a report; a repeat gets the very same answer."""
 
@@ -175,6 +198,7 @@ class ReceiptOut(BaseModel):
     location: LocationOut | None
     located: LocatedOut
     accuracy: AccuracyOut | None = None
+    address_match: AddressMatchOut | None = None
     warnings: list[WarningOut] | None = None
 
 

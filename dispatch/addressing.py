@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from dispatch.intake import PreparedReport
+from dispatch.intake import PreparedReport, Report
 from geo.coordinates import CoordSys, snap_to_grid, to_wgs84
 from geo.gazetteer.places import Candidate, Precision, choose
 
@@ -19,6 +19,7 @@ __all__ = ["AddressMatch", "Geocoded", "Geocoder", "find_address", "match_record
 Search = Callable[[str], Awaitable[Sequence[Candidate]]]
 
 _MOST_CANDIDATES = 5
+_CAMERA_RADIUS_M = 50.0
 _LEAST_TO_PLACE = 0.75
 """A likeness below this is shown to a person but puts nothing on the map."""
 
@@ -114,6 +115,34 @@ def with_position(report: PreparedReport, match: AddressMatch) -> PreparedReport
         is_certain=report.is_certain and match.is_sure,
         accuracy_m=match.radius_m if match.lon is not None else None,
         position=match_record(match),
+    )
+
+
+def by_camera(placed: PreparedReport, report: Report) -> PreparedReport:
+    """A report that says nothing of its place but has a photo that does: taken for a hint, never for certain.
+
+    Parameters
+    ----------
+    placed
+        The report prepared as if it lay where the camera says.
+    """
+    return replace(
+        placed,
+        digest=report.digest(),
+        raw_x=None,
+        raw_y=None,
+        coord_sys=None,
+        is_certain=False,
+        accuracy_m=_CAMERA_RADIUS_M,
+        position={
+            "name": "",
+            "score": 0.5,
+            "source": "photo",
+            "is_sure": False,
+            "place_id": None,
+            "precision": Precision.NEAR.value,
+            "candidates": [],
+        },
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from dispatch.intake import PreparedReport, Receipt
-from geo.errors import BadInputError, UnavailableError
+from geo.errors import BadInputError, GridwardError, UnavailableError
 
 Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | BadInputError]]]
 
@@ -76,6 +76,27 @@ class CollectingWriter:
         except asyncio.QueueFull:
             raise UnavailableError("storage.busy") from None
         return await waiting.answer
+
+    async def write_many(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
+        """Write reports that came together in one transaction, past the queue; one outcome for each, in order.
+
+        When the collection fails because one is bad, they are written one by one.
+
+        Raises
+        ------
+        UnavailableError
+            Nothing of it is written.
+        """
+        try:
+            return list(await self._write(reports))
+        except UnavailableError:
+            raise
+        except Exception as error:
+            if len(reports) > 1:
+                return [outcome for report in reports for outcome in await self.write_many([report])]
+            if isinstance(error, GridwardError):
+                return [error]
+            raise
 
     async def _run(self) -> None:
         while True:

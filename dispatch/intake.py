@@ -84,6 +84,8 @@ class PreparedReport:
     due_provisional: bool
     warn_at: datetime | None
     accuracy_m: float | None = None
+    #: What its address was found to mean (dispatch/addressing.py); None when a point was given.
+    position: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,7 @@ class Receipt:
     is_repeat: bool
     accuracy: Mapping[str, Any] | None = None
     route: Route | None = None
+    position: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,4 +277,5 @@ def read_receipt(
         is_repeat=is_repeat,
         accuracy=payload.get("accuracy"),
         route=parse_route(payload.get("route")),
+        position=payload.get("position"),
     )

@@ -198,7 +198,7 @@ def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
     """What the first event says, as if the case is dispatched; the statement takes the deadline out when it is not."""
     # In the order in which jsonb keeps keys, so that a repeat, which is read back, has the same bytes.
     version = {"name": place.version_name, "number": place.version_number}
-    return {
+    payload: dict[str, Any] = {
         "chain": place.chain,
         "ladder": ladder_json(place.ladder),
         "nearest": [],
@@ -206,7 +206,12 @@ def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
         "grid_version": version if place.version_id is not None else None,
         "due_at": report.due_at.isoformat() if report.due_at else None,
         "due_provisional": report.due_provisional,
-    } | ({"route": route_json(place.route)} if place.route is not None else {})
+    }
+    if report.position is not None:
+        payload["position"] = report.position
+    if place.route is not None:
+        payload["route"] = route_json(place.route)
+    return payload
 
 
 def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,7 +235,7 @@ def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> di
     }
 
 
-_FIELDS = tuple(PreparedReport.__dataclass_fields__)
+_FIELDS = tuple(name for name in PreparedReport.__dataclass_fields__ if name != "position")
 
 
 def _repeat(report: PreparedReport, row: dict[str, Any]) -> Receipt | BadInputError:

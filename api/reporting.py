@@ -1,0 +1,111 @@
+"""The desk behind every door that takes reports: the rules, the address, the writing, and the rehearsal of all that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dispatch.addressing import Geocoder, by_camera, find_address, with_position
+from dispatch.collecting import CollectingWriter
+from dispatch.intake import PreparedReport, Receipt, Report, prepare
+from dispatch.photos import Photo
+from dispatch.placing import LivePlacer
+from dispatch.reference import ReferenceCache
+from dispatch.storage.intake import write_reports
+from geo.coordinates import CoordSys
+from geo.errors import BadInputError, GridwardError, InvalidRequestError
+from geo.gazetteer.places import Candidate
+from geo.storage.gazetteer import search_places
+from geo.storage.uow import read_unit, write_unit
+
+__all__ = ["ReportDesk"]
+
+
+class _RehearsedError(Exception):
+    """Ends a transaction that must leave nothing behind."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ReportDesk:
+    """Takes reports in for one process.
+
+    Parameters
+    ----------
+    writer
+        Collects single reports of all callers; batches go past its queue.
+    """
+
+    engine: AsyncEngine
+    jurisdiction: str
+    reference: ReferenceCache
+    live: LivePlacer
+    writer: CollectingWriter
+    geocoder: Geocoder | None = None
+
+    async def prepare(self, report: Report, photos: Sequence[Photo] = ()) -> PreparedReport:
+        """Apply the rules, and find the place when there is no point: by the address, else by what a camera says.
+
+        Raises
+        ------
+        InvalidRequestError
+            All faults at once.
+        """
+        has_no_place = report.x is None and report.y is None and not report.address
+        camera = next((photo for photo in photos if photo.lon is not None), None) if has_no_place else None
+        if camera is not None:
+            placed = replace(report, x=camera.lon, y=camera.lat, coord_sys=CoordSys.WGS84)
+            return by_camera(await self._apply(placed), report)
+        prepared = await self._apply(report)
+        if prepared.lon is None and prepared.address:
+            prepared = with_position(prepared, await find_address(prepared.address, self._search, self.geocoder))
+        return prepared
+
+    async def _apply(self, report: Report) -> PreparedReport:
+        received_at = datetime.now(UTC)
+        try:
+            return prepare(report, await self.reference.get(), self.jurisdiction, received_at)
+        except InvalidRequestError as error:
+            if not any(fault.code.startswith("dispatch.unknown_") for fault in error.faults):
+                raise
+            # Category, condition, ledger or channel may have been added a moment ago, by another process.
+            return prepare(report, await self.reference.get(fresh=True), self.jurisdiction, received_at)
+
+    async def take(self, report: Report, photos: Sequence[Photo] = ()) -> Receipt:
+        """Take a report; the receipt comes after the commit."""
+        return await self.writer.submit(await self.prepare(report, photos))
+
+    async def rehearse(self, report: Report, photos: Sequence[Photo] = ()) -> Receipt:
+        """Do everything that `take` does and leave nothing behind but an unused case number."""
+        prepared = await self.prepare(report, photos)
+        placement = await self.live.place([prepared])
+        outcome: Receipt | BadInputError | None = None
+        try:
+            async with write_unit(self.engine) as unit:
+                (outcome,) = await write_reports(unit, [prepared], placement)
+                raise _RehearsedError
+        except _RehearsedError:
+            pass
+        if isinstance(outcome, Receipt):
+            return outcome
+        assert outcome is not None
+        raise outcome
+
+    async def take_many(self, reports: Sequence[Report]) -> list[Receipt | GridwardError]:
+        """Take a part of a batch in one transaction; one outcome for each, in order."""
+        outcomes: list[Receipt | GridwardError | None] = []
+        ready: list[PreparedReport] = []
+        for report in reports:
+            try:
+                ready.append(await self.prepare(report))
+                outcomes.append(None)
+            except GridwardError as error:
+                outcomes.append(error)
+        written = iter(await self.writer.write_many(ready) if ready else [])
+        return [next(written) if outcome is None else outcome for outcome in outcomes]
+
+    async def _search(self, text: str) -> Sequence[Candidate]:
+        async with read_unit(self.engine) as unit:
+            return await search_places(unit, self.jurisdiction, text)

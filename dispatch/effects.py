@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final
-
-from psycopg.types.json import Jsonb
 
 from dispatch.calendars import WorkingCalendar
 from dispatch.deadlines import Deadline, Pause, StartRule, clock_start, is_on_time
@@ -14,8 +12,8 @@ from dispatch.escalation import EscalationRung
 from dispatch.handling_clock import Course, check_pause_end, extended, paused, resumed, warn_at
 from dispatch.intake import set_clocks
 from dispatch.making import Act, Elsewhere
-from dispatch.posts import Rung, find_head, find_next, find_top, ladder_json, passed_over
-from dispatch.queries import responsible_at
+from dispatch.owning import find_owner, ladder_of, next_owner, settled_owner, told
+from dispatch.posts import find_top
 from dispatch.reference import Condition
 from dispatch.states import OPEN_STATES, CaseState
 from dispatch.storage import ledgers
@@ -38,22 +36,13 @@ async def _re_dispatch(act: Act) -> Columns:
 
 
 async def _settle(act: Act) -> Columns:
-    ladder = await _ladder(act)
-    top = find_top(ladder)
-    if top is None:
-        raise _nobody(act)
-    act.payload |= _told(top)
-    return _owned_by(passed_over(ladder, top, "settled"), top)
+    return await settled_owner(act)
 
 
 async def _no_ack(act: Act) -> Columns:
     """The backup, then the parent cell's head. The top of the ladder keeps the case, and that is recorded as such."""
-    ladder = await _ladder(act)
-    rung = find_next(ladder, act.case["owner_post_id"])
-    act.payload |= _told(rung)
-    if rung is None:
-        return {"stage_clock": None, "stage_due_at": None}
-    return _owned_by(passed_over(ladder, rung, "no_ack"), rung)
+    owned = await next_owner(act)
+    return {"stage_clock": None, "stage_due_at": None} if owned is None else owned
 
 
 async def _report_back(act: Act) -> Columns:
@@ -194,11 +183,11 @@ async def _supervise(act: Act) -> Columns:
 
 async def _escalate_now(act: Act) -> Columns:
     """Straight to the top rung; the ladder's own record keeps it from being told twice in one epoch."""
-    top = find_top(await _ladder(act))
+    top = find_top(await ladder_of(act))
     await ledgers.add_escalation(
         act.unit, act.case["id"], EscalationRung.NOW, act.case["clock_epoch"], top.person_id if top else None
     )
-    act.payload |= _told(top)
+    act.payload |= told(top)
     return {}
 
 
@@ -228,38 +217,8 @@ EFFECTS: Final[dict[Move, Callable[[Act], Awaitable[Columns]]]] = {
 }
 
 
-async def _ladder(act: Act) -> tuple[Rung, ...]:
-    return await responsible_at(act.unit, act.case["jurisdiction"], act.path, act.at)
-
-
 async def _owner(act: Act) -> Columns:
-    ladder = await _ladder(act)
-    head = find_head(ladder)
-    if head is None:
-        raise _nobody(act)
-    return _owned_by(ladder, head.rung)
-
-
-def _nobody(act: Act) -> BadInputError:
-    return BadInputError("dispatch.nobody_responsible", pointer="/move", cell=(act.path or ("–",))[-1])
-
-
-def _owned_by(ladder: Sequence[Rung], rung: Rung) -> Columns:
-    return {
-        "owner_post_id": rung.post_id,
-        "owner_person_id": rung.person_id,
-        "owner_ladder": Jsonb(ladder_json(ladder)),
-        "acknowledged_at": None,
-    }
-
-
-def _told(rung: Rung | None) -> dict[str, Any]:
-    return {
-        "told_post_id": rung.post_id if rung else None,
-        "told_zh": rung.title_zh if rung else None,
-        "told_en": rung.title_en if rung else None,
-        "told_person_id": str(rung.person_id) if rung else None,
-    }
+    return await find_owner(act)
 
 
 def _calendar(act: Act) -> WorkingCalendar:

@@ -53,6 +53,7 @@ class MoveRequest:
     channel: str | None = None
     until: datetime | None = None
     into: str | None = None
+    department: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "migrate": ("api.cli.migrating", "migrate"),
     "import": ("api.cli.importing", "app"),
     "export": ("api.cli.export", "app"),
+    "locate": ("api.cli.locating", "locate"),
     "grid": ("api.cli.grid", "app"),
     "channels": ("api.cli.channels", "app"),
     "demo": ("api.cli.demo", "app"),

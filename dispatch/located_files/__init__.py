@@ -1,0 +1,1 @@
+"""Files of points → the same files with cell and responsible person: ``gridward locate``."""

@@ -1,94 +1,103 @@
-"""Who may pass: a Bearer key with the scope, or somebody at this very machine.
-
-Until accounts and sign-in exist, the pages are for the machine they run on: a request whose peer *and* Host are
-loopback and which no proxy has forwarded may use them without a key. The Host check stops DNS rebinding, and the
-Origin check stops other sites' forms. Everything else needs a key.
-"""
+"""Who may pass: a dependency per scope, and which moves somebody makes on which cases."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from api.accounts.keys import Caller, Scope
+from api.accounts.callers import Caller
+from api.accounts.doorkeeper import is_local
+from api.accounts.roles import Scope, makers_of
 from api.container import Container, container_of
-from geo.errors import BadInputError, ForbiddenError
+from dispatch.belonging import Belonging, find_belongings
+from dispatch.workflow import Move
+from geo.errors import BadInputError, ForbiddenError, GridwardError, NotFoundError
+from geo.storage.uow import WriteUnit, act_as_service
 
-_OPERATOR = Caller(
-    kind="operator",
-    id="loopback",
-    channel=None,
-    scopes=frozenset(
-        {Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.CASES_MOVE, Scope.LOCATE, Scope.GRID_READ, Scope.GRID_WRITE}
-        | {Scope.WEBHOOKS_MANAGE}
-    ),
-)
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+__all__ = ["allow_move", "allow_moves", "is_local", "possible_for", "require", "require_person"]
 
 
-def is_local(request: Request, gateways: str = "") -> bool:
-    """Whether a request comes from this machine, unforwarded, and is meant for it.
+def require(scope: Scope, *, again: bool = False) -> Callable[..., Awaitable[Caller]]:
+    """Make a dependency that lets callers with a scope pass.
 
     Parameters
     ----------
-    gateways
-        Networks that count as this machine besides loopback: inside a container, a port published on the host's
-        loopback is reached through the engine's bridge. Only set where nothing else can come from there.
+    again
+        Look the caller up anew each time it is called: for requests that wait.
     """
-    if request.client is None or any(name in request.headers for name in ("forwarded", "x-forwarded-for")):
-        return False
-    peer = request.client.host
-    if not (_is_loopback(peer) or _is_within(peer, gateways)) or not _is_loopback(request.url.hostname or ""):
-        return False
-    origin = request.headers.get("origin")
-    if request.method in _SAFE or origin is None:
-        return True
-    # Compared with the Host header as sent: same host *and* port, or it is somebody else's page.
-    return urlsplit(origin).netloc == request.headers.get("host")
-
-
-def _is_within(host: str, networks: str) -> bool:
-    if not networks.strip():
-        return False
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(address in ipaddress.ip_network(network.strip()) for network in networks.split(","))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Make a dependency that lets callers with a scope pass."""
 
     async def _caller(request: Request, container: Annotated[Container, Depends(container_of)]) -> Caller:
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and text:
-            caller = await container.keys.find_caller(text.strip())
-            if caller is None:
-                raise BadInputError("access.key_unknown")
-        elif (
-            container.settings.open_on_loopback
-            and scope in _OPERATOR.scopes
-            and is_local(request, container.settings.local_gateways)
-        ):
-            caller = _OPERATOR
-        else:
-            raise BadInputError("access.key_required")
+        if again:
+            container.doorkeeper.forget(request)
+        caller = await _known(request, container)
         if scope not in caller.scopes:
+            if caller.kind == "operator":
+                # Nobody in particular has asked: a key, or signing in, may do what this machine alone may not.
+                raise BadInputError("access.key_required")
             raise ForbiddenError("access.scope_missing", scope=scope.value)
         return caller
 
     return _caller
+
+
+async def require_person(request: Request, container: Annotated[Container, Depends(container_of)]) -> Caller:
+    """Let somebody who is signed in pass, whatever they may do; a dependency."""
+    found = await container.doorkeeper.identify(request)
+    if isinstance(found, GridwardError):
+        raise found
+    if found.kind != "person":
+        raise ForbiddenError("access.person_needed")
+    return found
+
+
+async def _known(request: Request, container: Container) -> Caller:
+    found = await container.doorkeeper.identify(request)
+    if isinstance(found, GridwardError):
+        raise found
+    if found.must_change:
+        raise ForbiddenError("access.password_change_needed")
+    return found
+
+
+async def allow_move(unit: WriteUnit, caller: Caller, move: Move, ref: str, into: str | None = None) -> None:
+    """Let a caller make a move, or say why not; from here on the transaction has the service's rights.
+
+    Parameters
+    ----------
+    into
+        Another case that the move concerns; it must be in sight as well.
+
+    Raises
+    ------
+    NotFoundError
+        ``dispatch.case_not_found``: there is no such case, or not for this caller.
+    ForbiddenError
+        ``access.move_not_yours``, naming whose move it is.
+    """
+    refused = await allow_moves(unit, caller, move, [ref, *([into] if into else [])])
+    for error in refused.values():
+        raise error
+
+
+async def allow_moves(
+    unit: WriteUnit, caller: Caller, move: Move, refs: Sequence[str]
+) -> Mapping[str, NotFoundError | ForbiddenError]:
+    """Which of these cases a caller may not move, and why; the transaction has the service's rights afterwards."""
+    seen = await find_belongings(unit, refs)
+    refused: dict[str, NotFoundError | ForbiddenError] = {}
+    for ref in refs:
+        if ref not in seen or caller.sees_channel not in {None, seen[ref].channel}:
+            refused[ref] = NotFoundError("dispatch.case_not_found", case=ref[:80])
+        elif not caller.may_move(seen[ref], move):
+            refused[ref] = ForbiddenError(
+                "access.move_not_yours", move=move.value, roles=[role.value for role in makers_of(move)]
+            )
+    await act_as_service(unit)
+    return refused
+
+
+def possible_for(caller: Caller, case: Belonging, moves: Sequence[Move]) -> tuple[Move, ...]:
+    """Those of these moves that the caller makes on a case."""
+    return tuple(move for move in moves if caller.may_move(case, move))

@@ -10,8 +10,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.accounts.doorkeeper import Doorkeeper
 from api.accounts.keys import KeyRing
+from api.accounts.watching import Watchtower
+from api.geocoding import open_geocoder
 from api.live import LivePlacer, open_live
+from api.reporting import ReportDesk
 from api.settings import Settings
 from api.stream import Broadcaster
 from dispatch.collecting import CollectingWriter
@@ -21,20 +25,28 @@ from dispatch.reference import Reference, ReferenceCache
 from dispatch.storage.intake import write_reports
 from geo.errors import BadInputError
 from geo.storage.engine import create_engine, unavailable
-from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
+from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, Viewer, WriteUnit, read_unit, write_unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """What the routes need."""
+    """What the routes need.
+
+    ``engine`` is for callers: without a viewer its transactions see no case at all. ``control`` has the service's own
+    rights, for what is nobody's request: accounts, keys, reference data.
+    """
 
     settings: Settings
     engine: AsyncEngine
+    control: AsyncEngine
+    doorkeeper: Doorkeeper
+    watchtower: Watchtower
     reference: ReferenceCache
     keys: KeyRing
     intake: CollectingWriter
     live: LivePlacer
     broadcaster: Broadcaster
+    desk: ReportDesk
 
 
 @asynccontextmanager
@@ -45,6 +57,15 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         pool_size=settings.pool_size,
         pool_timeout_s=settings.pool_timeout_s,
         statement_timeout_s=settings.statement_timeout_s,
+        role=AREA_ROLE,
+    )
+    # Reports are written with the service's rights, whose policies are the constant true: they cost nothing.
+    service = create_engine(
+        settings.database_url,
+        pool_size=max(2, settings.intake_writers),
+        pool_timeout_s=settings.pool_timeout_s,
+        statement_timeout_s=settings.statement_timeout_s,
+        name="intake",
     )
 
     # Keys, reference data and the feed are read while a request already holds a connection of the main pool. From the
@@ -58,7 +79,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
         try:
             placement = await live.place(reports)
-            async with write_unit(engine) as unit:
+            async with write_unit(service) as unit:
                 return await write_reports(unit, reports, placement)
         except Exception as error:
             away = unavailable(error)
@@ -69,26 +90,44 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     intake = CollectingWriter(
         write, writers=settings.intake_writers, most=settings.intake_collect, backlog=settings.intake_backlog
     )
+    reference = ReferenceCache(load)
     broadcaster = Broadcaster(control, settings.database_url)
+    keys = KeyRing(control)
+    doorkeeper = Doorkeeper(settings, control, keys)
+    watchtower = Watchtower(doorkeeper, broadcaster.nudge)
     try:
-        async with open_live(settings, control) as live:
+        async with open_live(settings, control) as live, open_geocoder(settings) as geocoder:
             await intake.start()
             broadcaster.start()
+            watchtower.start()
             try:
                 yield Container(
                     settings=settings,
                     engine=engine,
-                    reference=ReferenceCache(load),
-                    keys=KeyRing(control),
+                    control=control,
+                    doorkeeper=doorkeeper,
+                    watchtower=watchtower,
+                    reference=reference,
+                    keys=keys,
                     intake=intake,
                     live=live,
                     broadcaster=broadcaster,
+                    desk=ReportDesk(
+                        engine=service,
+                        jurisdiction=settings.jurisdiction,
+                        reference=reference,
+                        live=live,
+                        writer=intake,
+                        geocoder=geocoder,
+                    ),
                 )
             finally:
                 await intake.stop()
+                await watchtower.stop()
                 await broadcaster.stop()
     finally:
         await engine.dispose()
+        await service.dispose()
         await control.dispose()
 
 
@@ -98,15 +137,25 @@ def container_of(request: Request) -> Container:
     return container
 
 
-async def get_read_unit(container: Annotated[Container, Depends(container_of)]) -> AsyncIterator[ReadUnit]:
-    """A read-only transaction for this request."""
-    async with read_unit(container.engine) as unit:
+async def viewer_of(request: Request) -> Viewer:
+    """The eyes of a request's transactions: its caller's, or nobody's."""
+    caller = await container_of(request).doorkeeper.find(request)
+    return caller.viewer if caller is not None else NOBODY
+
+
+async def get_read_unit(
+    request: Request, container: Annotated[Container, Depends(container_of)]
+) -> AsyncIterator[ReadUnit]:
+    """A read-only transaction for this request, which sees what its caller may see."""
+    async with read_unit(container.engine, viewer=await viewer_of(request)) as unit:
         yield unit
 
 
-async def get_write_unit(container: Annotated[Container, Depends(container_of)]) -> AsyncIterator[WriteUnit]:
+async def get_write_unit(
+    request: Request, container: Annotated[Container, Depends(container_of)]
+) -> AsyncIterator[WriteUnit]:
     """The transaction of this request; commits when the handler has returned and *before* the response is sent."""
-    async with write_unit(container.engine) as unit:
+    async with write_unit(container.engine, viewer=await viewer_of(request)) as unit:
         yield unit
 
 

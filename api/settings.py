@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.webhooks.addresses import parse_networks
 from dispatch.settings import DispatchSettings
+from geo.coordinates import CoordSys
 from geo.settings import GeoSettings
 
 
@@ -29,9 +30,31 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings):
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Lowest level that is logged")
     root_path: str = Field("", description="Path under which a reverse proxy mounts the service")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Request bodies larger than this are refused unread")
-    open_on_loopback: bool = Field(
-        True, description="Requests from this very machine may use the pages and the reading API without a key"
+    max_upload_bytes: int = Field(
+        33_554_432,
+        ge=1024,
+        description="The same where files and batches are sent: photos, places, `/v1/reports:batch`",
     )
+    geocoder_url: str = Field(
+        "",
+        pattern=r"^$|^https?://[^{}]*\{q\}[^{}]*$",
+        description="Outside geocoder with {q} for the address, GeoJSON or Amap's answer; empty asks nobody",
+    )
+    geocoder_coord_sys: CoordSys = Field(CoordSys.WGS84, description="Coordinate system of its answers")
+    geocoder_timeout_s: float = Field(1.5, gt=0, le=10, description="A report waits at most this long for it")
+    open_on_loopback: bool | None = Field(
+        None,
+        description="Requests from this very machine may use the pages and the reading API without signing in: `true`,"
+        " `false`, or empty: until the first administrator exists",
+    )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+)?$",
+        description="Address under which browsers reach the service, such as https://grid.example; says whether"
+        " session cookies are for https only, and where single sign-on returns to",
+    )
+    session_hours: int = Field(72, ge=1, le=720, description="A session ends after so many hours, whatever happens")
+    session_idle_h: int = Field(12, ge=1, le=720, description="A session ends when nothing was asked for so many hours")
     local_gateways: str = Field(
         "",
         description="Addresses that this machine's own requests come from when a container engine forwards a port "
@@ -44,6 +67,11 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings):
     )
     webhook_timeout_s: float = Field(20.0, ge=1, le=60, description="Longest time of one attempt of a webhook")
     webhook_lanes: int = Field(4, ge=1, le=64, description="Webhooks that one worker serves at the same time")
+
+    @field_validator("open_on_loopback", mode="before")
+    @classmethod
+    def _empty_is_undecided(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("webhook_networks")
     @classmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import psycopg
@@ -124,10 +124,17 @@ class Broadcaster:
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(partial(self._is_worth_looking, position))
 
-    async def follow(self, after: Cursor) -> AsyncIterator[FeedEvent | None]:
-        """Events after a cursor until the process stops; None is a heartbeat."""
+    async def nudge(self) -> None:
+        """Let every stream look at whether it may go on."""
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def follow(
+        self, after: Cursor, is_over: Callable[[], bool] = lambda: False
+    ) -> AsyncIterator[FeedEvent | None]:
+        """Events after a cursor until the process stops or the reader's time is over; None is a heartbeat."""
         position = after
-        while not self.closing.is_set():
+        while not self.closing.is_set() and not is_over():
             events = await self._after(position)
             for event in events:
                 yield event
@@ -136,9 +143,12 @@ class Broadcaster:
                 continue
             try:
                 async with asyncio.timeout(HEARTBEAT_S), self._moved:
-                    await self._moved.wait_for(partial(self._is_worth_looking, position))
+                    await self._moved.wait_for(partial(self._may_go_on, position, is_over))
             except TimeoutError:
                 yield None
+
+    def _may_go_on(self, position: Cursor, is_over: Callable[[], bool]) -> bool:
+        return is_over() or self._is_worth_looking(position)
 
     def _is_worth_looking(self, position: Cursor) -> bool:
         return self.closing.is_set() or (bool(self._recent) and self._recent[-1].cursor > position)

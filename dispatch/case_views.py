@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from dispatch.belonging import Belonging
 from dispatch.guards import Facts, Request
 from dispatch.posts import Head, find_head, parse_ladder
 from dispatch.states import CaseState, Light
@@ -78,6 +79,8 @@ class CaseView:
     stage_due_at: datetime | None = None
     follows: str | None = None
     followers: tuple[str, ...] = ()
+    area: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
     accuracy_m: float | None = None
     confirm_on_site: bool = False
 
@@ -97,6 +100,11 @@ class CaseView:
             is_exempt=self.is_exempt,
             is_supervised=self.supervised_until is not None,
         )
+
+    @property
+    def belonging(self) -> Belonging:
+        """What decides who sees it."""
+        return Belonging(cells=self.area, departments=self.departments, channel=self.channel)
 
     def head(self) -> Head | None:
         """The responsible person as decided when the case was dispatched; later leave does not rewrite it."""

@@ -45,7 +45,7 @@ $$;
 -- The places of the next events, seen or not, so that a page looks at a bounded number of rows whoever reads it; what
 -- is at a place is read through the policies.
 CREATE FUNCTION dispatch.feed_places(after_txid xid8, after_id bigint, most int) RETURNS TABLE (txid xid8, id bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
+LANGUAGE sql STABLE ROWS 500 SECURITY DEFINER SET search_path = pg_catalog
 AS $$
   SELECT e.txid, e.id FROM dispatch.case_event AS e
    WHERE (e.txid, e.id) > (after_txid, after_id) AND e.txid < pg_snapshot_xmin(pg_current_snapshot())

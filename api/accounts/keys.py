@@ -10,36 +10,25 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NewType
+from typing import Any, NewType
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.accounts.callers import Caller
 from api.accounts.roles import DEFAULT_SCOPES, Scope
+from api.accounts.sight import limited
 from api.accounts.tables import ApiKeyRow
 from dispatch.storage.tables import ChannelRow
 from geo.errors import BadInputError
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
+__all__ = ["DEFAULT_SCOPES", "Caller", "KeyRing", "KeyText", "Scope", "create_key", "parse_scopes"]
+
 KeyText = NewType("KeyText", str)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who asks. A key speaks for its channel; an operator sits at this very machine."""
-
-    kind: str
-    id: str
-    channel: str | None
-    scopes: frozenset[Scope]
-
-    @property
-    def sees_channel(self) -> str | None:
-        """The channel whose cases this caller may see; None means all."""
-        return None if Scope.CASES_READ_ALL in self.scopes else self.channel
 
 
 def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
@@ -84,6 +73,27 @@ class _Known:
     read_at: float
 
 
+_LIVE = select(ApiKeyRow.__table__).where(
+    ApiKeyRow.revoked_at.is_(None), (ApiKeyRow.expires_at.is_(None)) | (ApiKeyRow.expires_at > func.now())
+)
+
+
+def _caller(row: Any) -> Caller:
+    scopes = frozenset(scope for scope in Scope if scope.value in row.scopes)
+    return Caller(
+        kind="key",
+        id=row.prefix,
+        channel=row.channel_code,
+        scopes=scopes,
+        sight=limited(
+            channel=None if Scope.CASES_READ_ALL in scopes else row.channel_code,
+            cells=row.cells,
+            departments=row.departments,
+        ),
+        rate=row.rate,
+    )
+
+
 class KeyRing:
     """Check keys, remembering each for a second so that a burst of reports costs one look-up per second.
 
@@ -116,18 +126,19 @@ class KeyRing:
         await self._mark_used(prefix)
         return known.caller
 
+    async def find_many(self, prefixes: Iterable[str]) -> Mapping[str, Caller]:
+        """The callers of keys that still hold, asked for in one query."""
+        async with read_unit(self._engine) as unit:
+            rows = await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix.in_(list(prefixes))))
+            return {row.prefix: _caller(row) for row in rows}
+
     async def _read(self, prefix: str) -> _Known | None:
         async with read_unit(self._engine) as unit:
-            row = (
-                await unit.connection.execute(
-                    select(ApiKeyRow.__table__).where(ApiKeyRow.prefix == prefix, ApiKeyRow.revoked_at.is_(None))
-                )
-            ).one_or_none()
+            row = (await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix == prefix))).one_or_none()
         if row is None:
             self._known.pop(prefix, None)
             return None
-        scopes = frozenset(scope for scope in Scope if scope.value in row.scopes)
-        caller = Caller(kind="key", id=prefix, channel=row.channel_code, scopes=scopes)
+        caller = _caller(row)
         if len(self._known) >= self._MOST:
             self._known.clear()
         self._known[prefix] = known = _Known(caller, bytes(row.digest), time.monotonic())

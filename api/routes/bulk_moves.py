@@ -9,16 +9,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import require
+from api.access import allow_moves, require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
 from api.container import Wired, Writing
 from api.errors import message_of, status_of
 from api.language import locale_of
 from api.rendering import instant
-from api.schemas import Code, MoveIn, problems
+from api.move_schemas import MoveIn, move_request
+from api.schemas import Code, problems
 from dispatch.bulk import MOST_MOVES, UNDO_S, Outcome, move_many, undo
-from dispatch.making import Actor, MoveRequest
+from dispatch.making import Actor
 from dispatch.queries import database_now
 from dispatch.workflow import parse_move
 from maps.i18n import Locale
@@ -92,26 +93,21 @@ async def create_moves(
 ) -> Response:
     """Make one move on up to 500 cases. Each has its own result; what is refused leaves the others alone."""
     move = parse_move(body.move)
-    requests = [
-        MoveRequest(
-            ref=seen.case,
-            move=move,
-            actor=Actor(kind=caller.kind, id=caller.id),
-            seen_version=seen.version,
-            reason=body.reason,
-            result=body.result,
-            condition=body.condition,
-            channel=caller.sees_channel,
-            until=body.until,
-            into=body.into,
-        )
-        for seen in body.cases
-    ]
-    made = await move_many(unit, requests, await container.reference.get())
+    requests = [move_request(body, move, ref=seen.case, seen=seen.version, caller=caller) for seen in body.cases]
+    others = [body.into] if body.into else []
+    refused = await allow_moves(unit, caller, move, [*(one.ref for one in requests), *others])
+    for ref in others:
+        # The case that all of them shall follow is not one of many: without it there is nothing to do.
+        if ref in refused:
+            raise refused[ref]
+    allowed = [one for one in requests if one.ref not in refused]
+    made = await move_many(unit, allowed, await container.reference.get())
+    done = iter(made.outcomes)
+    outcomes = [Outcome(ref=one.ref, error=refused[one.ref]) if one.ref in refused else next(done) for one in requests]
     locale = locale_of(request)
     until = await database_now(unit) + timedelta(seconds=UNDO_S) if made.token else None
     answer = {
-        "results": [_outcome(one, locale) for one in made.outcomes],
+        "results": [_outcome(one, locale) for one in outcomes],
         "undo": str(made.token) if made.token else None,
         "undo_until": instant(until),
     }

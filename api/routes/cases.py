@@ -10,17 +10,18 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from api.access import require
+from api.access import allow_move, possible_for, require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
 from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
+from api.move_schemas import MoveIn, move_request
 from api.rendering import case_json, detail_json, feature_json, instant
 from api.routes import bulk_moves, deadlines
-from api.schemas import CaseDetailOut, CaseListOut, Code, InboxesOut, MoveIn, SoundText, problems
+from api.schemas import CaseDetailOut, CaseListOut, Code, InboxesOut, SoundText, problems
 from dispatch.case_views import CaseFilter, Inbox
 from dispatch.guards import possible_moves
-from dispatch.moves import Actor, MoveRequest, make_move
+from dispatch.moves import make_move
 from dispatch.queries import MOST_PER_PAGE, CaseDetail, count_inboxes, database_now, get_case, list_cases
 from dispatch.states import CaseState
 from dispatch.workflow import parse_move
@@ -189,7 +190,7 @@ async def read_case(
     caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
 ) -> Response:
     """A case with its history and the moves possible now; the ETag is the version that a move must name."""
-    return await _detail(request, unit, container, await get_case(unit, ref, channel=caller.sees_channel))
+    return await _detail(request, unit, container, caller, await get_case(unit, ref, channel=caller.sees_channel))
 
 
 @router.post(
@@ -215,30 +216,21 @@ async def create_move(
     seen = _VERSION.match(if_match)
     if seen is None:
         raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=if_match[:40])
+    move = parse_move(body.move)
+    await allow_move(unit, caller, move, ref, body.into)
     await make_move(
         unit,
-        MoveRequest(
-            ref=ref,
-            move=parse_move(body.move),
-            actor=Actor(kind=caller.kind, id=caller.id),
-            seen_version=int(seen.group(1)),
-            reason=body.reason,
-            result=body.result,
-            condition=body.condition,
-            channel=caller.sees_channel,
-            until=body.until,
-            into=body.into,
-        ),
+        move_request(body, move, ref=ref, seen=int(seen.group(1)), caller=caller),
         await container.reference.get(),
     )
-    return await _detail(request, unit, container, await get_case(unit, ref))
+    return await _detail(request, unit, container, caller, await get_case(unit, ref))
 
 
-async def _detail(request: Request, unit: Unit, container: Container, detail: CaseDetail) -> Response:
+async def _detail(request: Request, unit: Unit, container: Container, caller: Caller, detail: CaseDetail) -> Response:
     locale = locale_of(request)
     case = detail.case
     profile = (await container.reference.get()).profile(
         container.settings.jurisdiction, [cell["code"] for cell in case.chain]
     )
-    moves = possible_moves(case.facts(await database_now(unit)), profile.line)
+    moves = possible_for(caller, case.belonging, possible_moves(case.facts(await database_now(unit)), profile.line))
     return json_answer(detail_json(case, detail.events, locale, moves), locale=locale, ETag=quoted(case.version))

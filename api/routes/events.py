@@ -23,6 +23,8 @@ router = APIRouter(tags=["events"])
 
 MOST_PER_PAGE = 1000
 MOST_TYPES = 50
+#: Asked again after a wait: whoever waited may have lost the right meanwhile.
+allowed = require(Scope.CASES_READ, again=True)
 EventType = Annotated[str, StringConstraints(pattern=r"^case\.[a-z_]{1,60}\.v[0-9]{1,3}$")]
 
 
@@ -40,7 +42,7 @@ EventType = Annotated[str, StringConstraints(pattern=r"^case\.[a-z_]{1,60}\.v[0-
 async def read_events(
     request: Request,
     container: Wired,
-    caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
+    caller: Annotated[Caller, Depends(allowed)],
     after: Annotated[
         SoundText | None,
         Query(max_length=60, description="`next` of the page before; absent: from the beginning; `now`: from the end"),
@@ -61,22 +63,30 @@ async def read_events(
     deadline = time.monotonic() + wait
     position = parse_cursor(after) if after is not None and after != "now" else Cursor(0, 0)
     if after == "now":
-        async with read_unit(container.engine) as unit:
+        async with read_unit(container.engine, viewer=caller.viewer) as unit:
             position = await feed_end(unit)
     # No connection is held while waiting: it is a long time, and the pool is small.
     while True:
-        page = await _look(container, position, limit, caller.sees_channel, kinds or [])
+        page = await _look(container, position, limit, caller, kinds or [])
         moved, position = page.next != position, page.next
         left_s = deadline - time.monotonic()
         if page.events or left_s <= 0 or container.broadcaster.closing.is_set():
             break
         if not moved:
             await container.broadcaster.wait_beyond(position, left_s)
+            caller = await allowed(request, container)
     body = {"events": [feed_event(event) for event in page.events], "next": str(position)}
     return json_answer(body, locale=locale_of(request), Cache_Control="no-store")
 
 
-async def _look(container: Wired, after: Cursor, limit: int, channel: str | None, kinds: list[str]) -> FeedPage:
-    async with read_unit(container.engine) as unit:
-        as_of = await database_now(unit)
-        return await read_page(unit, after, limit=limit, as_of=as_of, channel=channel, types=kinds)
+async def _look(container: Wired, after: Cursor, limit: int, caller: Caller, kinds: list[str]) -> FeedPage:
+    async with read_unit(container.engine, viewer=caller.viewer) as unit:
+        return await read_page(
+            unit,
+            after,
+            limit=limit,
+            as_of=await database_now(unit),
+            channel=caller.sees_channel,
+            types=kinds,
+            is_limited=not caller.sight.is_everything,
+        )

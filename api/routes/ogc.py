@@ -170,7 +170,7 @@ async def read_items(request: Request, container: Wired, caller: MayLook, collec
     queryables = tuple(QUERYABLE) if level is not None else _CASE_QUERYABLE
     query = parse_items(request.query_params.multi_items(), queryables, zone)
     locale = locale_of(request)
-    async with read_unit(container.engine, snapshot=True) as unit:
+    async with read_unit(container.engine, snapshot=True, viewer=caller.viewer) as unit:
         if level is not None:
             features, matched, cursor = await _cells(unit, container, level, query, locale)
         else:
@@ -210,7 +210,7 @@ async def read_item(request: Request, container: Wired, caller: MayLook, collect
     parse_only(request.query_params.multi_items())
     level = _level(collection, await _extents(container), caller)
     locale, place = locale_of(request), _place(request)
-    async with read_unit(container.engine) as unit:
+    async with read_unit(container.engine, viewer=caller.viewer) as unit:
         if level is not None:
             body = orjson.loads(await _cell(unit, container, level, feature, locale))
         else:

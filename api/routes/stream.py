@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated
 
 import orjson
@@ -39,17 +40,24 @@ async def read_stream(
     """Follow the events. Each carries its cursor as `id` and the case as it stands; `Last-Event-ID` resumes."""
     # Before the answer begins: from the moment the page knows it is connected, it must miss nothing.
     after = parse_cursor(last_event_id) if last_event_id else await container.broadcaster.present()
-    events = _events(container, after, caller.sees_channel, locale_of(request))
+    events = _events(container, after, caller, locale_of(request))
     # X-Accel-Buffering: a reverse proxy that buffers would hold events back until its buffer is full.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _events(container: Wired, after: Cursor, channel: str | None, locale: Locale) -> AsyncIterator[bytes]:
+async def _events(container: Wired, after: Cursor, caller: Caller, locale: Locale) -> AsyncIterator[bytes]:
     yield KEEPALIVE_COMMENT  # opens the stream at once, so the page knows it is connected
-    async for event in container.broadcaster.follow(after):
-        if event is None:
-            yield KEEPALIVE_COMMENT
-        elif channel is None or event.case.channel == channel:
-            data = orjson.dumps(case_json(event.case, locale)).decode()
-            yield format_sse_event(data_str=data, event=event.type, id=str(event.cursor))
+    with container.watchtower.watch(caller) as watch:
+        async for event in container.broadcaster.follow(after, lambda: watch.is_over):
+            if watch.is_over:
+                return
+            if event is None:
+                yield KEEPALIVE_COMMENT
+            elif watch.caller.sight.covers(event.case.belonging):
+                case = event.case
+                if not watch.caller.sight.is_everything:
+                    # Read for all streams at once: whether the cases it is merged with are in sight too is not known.
+                    case = replace(case, follows=None, followers=())
+                data = orjson.dumps(case_json(case, locale)).decode()
+                yield format_sse_event(data_str=data, event=event.type, id=str(event.cursor))

@@ -9,13 +9,15 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
+from dispatch.belonging import BELONGING_COLUMNS
 from dispatch.case_views import CaseFilter, CaseView, EventView, Inbox
 from dispatch.lights import light
 from dispatch.states import HANDLING_STATES, OPEN_STATES, TO_DISPATCH_STATES, CaseState
 from geo.storage.uow import Unit, WriteUnit
 
 # One projection for every reader, so that list, stream and single case never show different things.
-_COLUMNS = """
+_COLUMNS = (
+    """
 c.id, c.ref, c.version, c.state, c.origin, c.channel_code AS channel, n.name_zh AS channel_zh,
 n.name_en AS channel_en, c.ticket, c.category_code AS category,
 k.name_zh AS category_zh, k.name_en AS category_en, c.condition_number AS condition, c.text, c.address, c.ledgers,
@@ -32,8 +34,10 @@ CASE WHEN c.ledgers = '{}' THEN '[]' ELSE
   (SELECT jsonb_agg(jsonb_build_object('code', tag.code, 'name_zh', coalesce(l.name_zh, ''),
                                        'name_en', coalesce(l.name_en, '')) ORDER BY tag.place)
      FROM unnest(c.ledgers) WITH ORDINALITY AS tag (code, place) LEFT JOIN dispatch.ledger AS l ON l.code = tag.code)
-END AS ledger_names
+END AS ledger_names,
 """
+    + BELONGING_COLUMNS
+)
 _SOURCES = """
   FROM dispatch.dispatch_case AS c
   JOIN dispatch.category AS k ON k.code = c.category_code
@@ -219,5 +223,7 @@ def _view(row: dict[str, Any], as_of: datetime) -> CaseView:
             "nearest": tuple(row["nearest"]),
             "ladder": tuple(row["ladder"]),
             "followers": tuple(row["followers"]),
+            "area": tuple(row["area"]),
+            "departments": tuple(row["departments"]),
         }
     )

@@ -1,0 +1,69 @@
+"""Who asks: a key, a person who is signed in, or somebody at this very machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.accounts.roles import Role, Scope, may_make
+from api.accounts.sight import Grant, Sight
+from dispatch.belonging import Belonging
+from dispatch.workflow import Move
+from geo.storage.uow import Viewer
+
+__all__ = ["Caller"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks.
+
+    Attributes
+    ----------
+    kind, id
+        ``key`` and its prefix, ``person`` and the person's id, ``operator`` at the machine itself. They stand in the
+        history of a case.
+    channel
+        Of a key: the channel it speaks for.
+    sight
+        Which cases exist for this caller.
+    grants
+        Of a person: the roles held now, each with its area.
+    """
+
+    kind: str
+    id: str
+    channel: str | None
+    scopes: frozenset[Scope]
+    sight: Sight
+    grants: tuple[Grant, ...] = ()
+    account: UUID | None = None
+    session: int | None = None
+    login: str = ""
+    name: str = ""
+    must_change: bool = False
+    is_demo: bool = False
+    rate: str | None = None
+
+    @property
+    def sees_channel(self) -> str | None:
+        """The channel whose cases this caller may see; None means all of those in sight."""
+        return None if Scope.CASES_READ_ALL in self.scopes else self.channel
+
+    @property
+    def viewer(self) -> Viewer:
+        """The eyes of this caller's transactions."""
+        return self.sight.viewer()
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles held now, wherever."""
+        return tuple(dict.fromkeys(grant.role for grant in self.grants))
+
+    def roles_for(self, case: Belonging) -> tuple[Role, ...]:
+        """The roles that cover a case."""
+        return tuple(dict.fromkeys(grant.role for grant in self.grants if grant.area.covers(case)))
+
+    def may_move(self, case: Belonging, move: Move) -> bool:
+        """Whether this caller makes a move on a case. A key and the operator speak for a whole desk."""
+        return self.kind != "person" or may_make(self.roles_for(case), move)

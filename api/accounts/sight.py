@@ -1,0 +1,103 @@
+"""What a caller sees and where a role holds: areas, as one pure rule beside the database's policies.
+
+The policies of the tables (alembic/sql/0011_access.sql) decide behind every exit; this is the same rule for what is
+already in memory, such as the events of a live stream, and for which of somebody's roles covers a case. A test holds
+the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from api.accounts.roles import Role
+from dispatch.belonging import Belonging
+from geo.storage.uow import EVERYBODY, NOBODY, Viewer
+
+__all__ = ["EVERYTHING", "NOTHING", "Area", "Grant", "Sight", "limited"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """What must hold together; None asks for nothing. A cell means it and all below it."""
+
+    cell: str | None = None
+    department: str | None = None
+    channel: str | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is asked for."""
+        return self.cell is None and self.department is None and self.channel is None
+
+    def covers(self, case: Belonging) -> bool:
+        """Whether a case is in it.
+
+        Examples
+        --------
+        >>> case = Belonging(cells=("410102001", "410102001001"), departments=("water",), channel="hotline")
+        >>> Area(cell="410102001").covers(case), Area(cell="410102001", department="gas").covers(case)
+        (True, False)
+        """
+        return (
+            (self.cell is None or self.cell in case.cells)
+            and (self.department is None or self.department in case.departments)
+            and (self.channel is None or self.channel == case.channel)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A role that somebody holds now, and where."""
+
+    role: Role
+    area: Area
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Areas of which any is enough."""
+
+    areas: tuple[Area, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether there is no limit at all."""
+        return any(area.is_everything for area in self.areas)
+
+    def covers(self, case: Belonging) -> bool:
+        """Whether a case is seen."""
+        return any(area.covers(case) for area in self.areas)
+
+    def viewer(self) -> Viewer:
+        """The eyes of a transaction. Cells outside the grid belong to nobody's area: only the unlimited see them."""
+        if self.is_everything:
+            return EVERYBODY
+        if not self.areas:
+            return NOBODY
+        words: dict[str, set[str]] = {}
+        for area in self.areas:
+            parts = (area.cell or "", area.department or "", area.channel or "")
+            if sum(map(bool, parts)) > 1:
+                words.setdefault("mixed", set()).add("|".join(parts))
+                lead = ("mixed_cells", parts[0]) if parts[0] else ("mixed_departments", parts[1])
+            else:
+                lead = next(
+                    (name, part) for name, part in zip(("cells", "departments", "channels"), parts, strict=True) if part
+                )
+            words.setdefault(lead[0], set()).add(lead[1])
+        return Viewer(role=NOBODY.role, settings={name: tuple(sorted(found)) for name, found in words.items()})
+
+
+EVERYTHING: Final = Sight(areas=(Area(),))
+NOTHING: Final = Sight()
+
+
+def limited(*, channel: str | None, cells: Iterable[str] = (), departments: Iterable[str] = ()) -> Sight:
+    """The sight of a key: its channel, if it has to keep to it, inside each of its cells and departments."""
+    places = [Area(channel=channel, cell=cell) for cell in cells]
+    places += [Area(channel=channel, department=department) for department in departments]
+    return Sight(areas=tuple(places) or (Area(channel=channel),))

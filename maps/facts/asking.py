@@ -1,0 +1,87 @@
+"""What can be asked of the facts, and the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dispatch.facts import FIRST_DAY
+
+__all__ = ["Asked", "ByCell", "Grid", "day_number", "day_of"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which cases are meant. None anywhere means no condition.
+
+    Attributes
+    ----------
+    from_on, to_on
+        Local days of the report. Boundary: both included.
+    categories, channels, ledgers, states
+        Codes; a major class stands for everything below it. Without states, voided, declined and merged cases are left
+        out; a case is meant when it has one of the ledgers.
+    area
+        Codes of cells; a case is meant when its path holds one of them. For what somebody may see as well as for what
+        they chose: the caller intersects.
+    """
+
+    from_on: date
+    to_on: date
+    categories: frozenset[str] | None = None
+    channels: frozenset[str] | None = None
+    ledgers: frozenset[str] | None = None
+    states: frozenset[str] | None = None
+    area: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Which drawing, and how deep."""
+
+    version_id: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCell:
+    """Cases by cell of one level of one drawing; the parts add up to the count of the question.
+
+    Attributes
+    ----------
+    codes, cases
+        Every cell of the level, also without cases.
+    decided, late
+        Cases with a decided or passed deadline, and those of them that are late: handled after it, or still running
+        past it at ``as_of``.
+    median_minutes
+        From dispatch to handling; NaN where nothing was handled. The lower of two middles.
+    """
+
+    codes: tuple[str, ...]
+    cases: Array
+    decided: Array
+    late: Array
+    median_minutes: Array
+    out_of_grid: int
+    no_position: int
+    above_level: int
+    other_version: int
+    as_of: datetime
+
+
+def day_number(day: date) -> int:
+    """Return the number of a day as the facts count."""
+    return int((np.datetime64(day, "D") - FIRST_DAY).astype(int))
+
+
+def day_of(number: int) -> date:
+    """Return the day of a number."""
+    day: date = (FIRST_DAY + np.timedelta64(number, "D")).astype(object)
+    return day

@@ -1,0 +1,60 @@
+"""Cases that came, or changed their place, after the columns were made: a short list beside the long ones."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Tail"]
+
+Array = npt.NDArray[Any]
+
+#: All numbers wide: nothing that comes later can fail to fit.
+_COLUMNS: Final = (
+    "day",
+    "hour",
+    "cell",
+    "category",
+    "channel",
+    "ledgers",
+    "state",
+    "outcome",
+    "due",
+    "minutes",
+    "column",
+    "row",
+)
+
+
+class Tail:
+    """Growing columns, in order of arrival. Row k belongs to the k-th key that was ever put."""
+
+    def __init__(self) -> None:
+        self._room = 1024
+        self._length = 0
+        self._data: dict[str, Array] = {name: np.zeros(self._room, dtype=np.int64) for name in _COLUMNS}
+        self._row_of: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._row_of
+
+    def __getitem__(self, name: str) -> Array:
+        """Return a column."""
+        return self._data[name][: self._length]
+
+    def put(self, key: int, values: dict[str, int]) -> None:
+        """Write a case, over its earlier row if it has one."""
+        row = self._row_of.get(key)
+        if row is None:
+            if self._length == self._room:
+                self._room *= 2
+                self._data = {name: np.resize(column, self._room) for name, column in self._data.items()}
+            row = self._row_of[key] = self._length
+            self._length += 1
+        for name, value in values.items():
+            self._data[name][row] = value

@@ -10,10 +10,10 @@ from typing import Annotated, TypeVar
 import typer
 
 from api.cli.context import engine_for_command
-from api.cli.speech import fail, language, say, t
+from api.cli.effects import show_effect
+from api.cli.speech import fail, say, t
 from api.settings import Settings
-from dispatch.handover import read_effect
-from dispatch.posts import Rung
+from dispatch.handover import Effect, read_effect
 from geo.activation import activate_checked
 from geo.coverage import CoverageCell, check_coverage
 from geo.importing.measures import area_m2
@@ -30,7 +30,6 @@ Number = Annotated[int, typer.Argument(min=1, help=t("grid.help.number"), show_d
 Jurisdiction = Annotated[
     str | None, typer.Option("--jurisdiction", help=t("grid.help.jurisdiction"), show_default=False)
 ]
-_MOST_CASES = 200
 
 
 @app.command("list", help=t("grid.help.list"))
@@ -102,29 +101,11 @@ def effect(number: Number, jurisdiction: Jurisdiction = None) -> None:
     """List the open cases that a version would concern."""
     code = _code(jurisdiction)
 
-    async def read(unit: ReadUnit) -> None:
+    async def read(unit: ReadUnit) -> list[Effect]:
         version = await get_version(unit, code, number)
-        found = await read_effect(unit, code, version.id, version.valid_from)
-        if not found:
-            say(t("grid.effect.none"))
-            return
-        for one in found[:_MOST_CASES]:
-            say(
-                t(
-                    "grid.effect.line",
-                    case=one.case,
-                    status=one.state.value,
-                    old_cell=one.old_path[-1] if one.old_path else "–",
-                    new_cell=one.new_path[-1] if one.new_path else "–",
-                    old_head=_title(one.old_head),
-                    new_head=_title(one.new_head),
-                )
-            )
-        if len(found) > _MOST_CASES:
-            say("…")
-        say(t("grid.effect.summary", count=len(found), handed=sum(one.is_handed_over for one in found)))
+        return await read_effect(unit, code, version.id, version.valid_from)
 
-    _reading(read)
+    show_effect(_reading(read))
 
 
 @app.command("activate", help=t("grid.help.activate"))
@@ -204,10 +185,6 @@ def _instant(value: str | None) -> datetime | None:
 
 def _code(jurisdiction: str | None) -> str:
     return jurisdiction or Settings().jurisdiction
-
-
-def _title(rung: Rung | None) -> str:
-    return rung.title(language()) if rung is not None else "–"
 
 
 def _line(version: GridVersion, cells: dict[int, int]) -> str:

@@ -13,18 +13,20 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from api.cli.context import engine_for_command
+from api.cli.effects import show_effect
 from api.cli.importing_categories import categories
+from api.cli.importing_cells import run_import
 from api.cli.importing_tables import describe, show_cells, show_faults, show_reports
-from api.cli.speech import t
+from api.cli.speech import say, sentence, t
 from api.settings import Settings
 from dispatch.importing.instants import AmbiguousTime
 from dispatch.importing.reports import DEFAULT_BATCH, ReportImport, ReportImportOptions, import_reports
 from geo.codes import get_code_system
 from geo.coordinates import CoordSys
 from geo.importing.attributes import LevelRule, parse_lengths, parse_mapping
-from geo.importing.cells import CellImport, ImportRejectedError, VersionTarget, import_cells
+from geo.importing.cells import ImportRejectedError, VersionTarget
 from geo.importing.faults import FileRefusedError
-from geo.importing.plan import CellImportOptions, GridPlan, RepairWish, plan_cells
+from geo.importing.plan import CellImportOptions, RepairWish
 from geo.importing.tree import ParentRule
 
 app = typer.Typer(no_args_is_help=True)
@@ -95,30 +97,19 @@ def cells(
     )
     try:
         with _stages() as tell:
-            found = (
-                _dry(file, options, tell)
-                if dry_run or wish is RepairWish.SHOW
-                else asyncio.run(_cells(file, options, target, tell))
+            found, effects = asyncio.run(
+                run_import(file, options, target, tell, dry_run=dry_run or wish is RepairWish.SHOW)
             )
     except ImportRejectedError as rejected:
         show_faults(file.name, rejected.plan.faults)
         raise typer.Exit(1) from None
     show_cells(found)
-
-
-def _dry(file: Path, options: CellImportOptions, tell: Callable[[str, int, int], None]) -> CellImport:
-    # Nothing is written, so no database has to be there.
-    plan: GridPlan = plan_cells(file, options, progress=tell)
-    if plan.faults:
-        raise ImportRejectedError(plan)
-    return CellImport(plan=plan, version=None)
-
-
-async def _cells(
-    file: Path, options: CellImportOptions, target: VersionTarget, tell: Callable[[str, int, int], None]
-) -> CellImport:
-    async with engine_for_command() as engine:
-        return await import_cells(engine, file, options, target, progress=tell)
+    if effects is not None:
+        show_effect(effects)
+    if found.refused is not None and found.version is not None:
+        say(sentence(found.refused), to_error=True)
+        say(t("imports.left_as_draft", number=found.version.number), to_error=True)
+        raise typer.Exit(1)
 
 
 @app.command("reports", help=t("imports.help.reports"))

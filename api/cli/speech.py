@@ -34,9 +34,11 @@ def sentence(error: GridwardError) -> str:
     if key not in catalogue(language()):
         return str(error)
     lines = [t(key, **spoken(language(), error.params))]
-    for fault in error.causes:
-        if (text := f"error.{fault.code}") in catalogue(language()):
-            lines.append(f"  {t(text, **spoken(language(), fault.params))}")
+    lines += [
+        f"  {t(text, **spoken(language(), fault.params))}"
+        for fault in error.causes
+        if (text := f"error.{fault.code}") in catalogue(language())
+    ]
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,12 @@ from pathlib import Path
 import shapely
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from geo.activation import CoverageRefusedError, error_classes
 from geo.coordinates import SRID_WGS84
 from geo.errors import BadInputError
 from geo.importing.measures import metric_srid
 from geo.importing.plan import CellImportOptions, GridPlan, PlannedCell, RepairWish, plan_cells
+from geo.importing.regions import outside_region
 from geo.importing.suspicion import suspect_datum
 from geo.storage.coverage_cells import read_cell_centres
 from geo.storage.grid_versions import (
@@ -26,9 +28,10 @@ from geo.storage.grid_versions import (
     ensure_jurisdiction,
     find_active,
 )
-from geo.storage.uow import read_unit, write_unit
+from geo.storage.uow import WriteUnit, read_unit, write_unit
 
 Progress = Callable[[str, int, int], None]
+Look = Callable[[WriteUnit, GridVersion], Awaitable[None]]
 
 
 class ImportRejectedError(BadInputError):
@@ -48,7 +51,7 @@ class VersionTarget:
     jurisdiction
         Six digits; added when it does not exist yet, with ``time_zone`` and a metric CRS that suits the place.
     activate
-        Make the version current in the same transaction.
+        Make the version current, unless errors of its coverage stand in the way: then it stays a draft.
     activate_at
         From when; now if left out.
     """
@@ -62,10 +65,15 @@ class VersionTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellImport:
-    """What became of an import; ``version`` is None after a dry run."""
+    """What became of an import; ``version`` is None after a dry run, and a draft when activating it was refused."""
 
     plan: GridPlan
     version: GridVersion | None
+    refused: CoverageRefusedError | None = None
+
+
+class _TakenBackError(Exception):
+    """Ends the transaction of a dry run without a commit."""
 
 
 async def import_cells(
@@ -75,9 +83,17 @@ async def import_cells(
     target: VersionTarget,
     *,
     dry_run: bool = False,
+    look: Look | None = None,
     progress: Progress | None = None,
 ) -> CellImport:
     """Read, check and store a file of cells.
+
+    Parameters
+    ----------
+    dry_run
+        Write nothing. With `look` the cells are written, looked at, and taken back.
+    look
+        Called by a dry run with the draft that it would make.
 
     Raises
     ------
@@ -93,24 +109,48 @@ async def import_cells(
         known = await read_cell_centres(reading, active.id) if active is not None else {}
     if active is not None:
         plan = replace(plan, notes=(*plan.notes, *suspect_datum(plan, options.coord_sys, known, active.number)))
-    if dry_run or options.repairs is RepairWish.SHOW:
+    plan = replace(plan, notes=(*plan.notes, *outside_region(plan.cells, target.jurisdiction)))
+    if options.repairs is RepairWish.SHOW or (dry_run and look is None):
         return CellImport(plan=plan, version=None)
-    async with write_unit(engine) as unit:
-        label = plan.cells[0].label_point
-        await ensure_jurisdiction(
-            unit, target.jurisdiction, time_zone=target.time_zone, metric_srid=metric_srid(label.x, label.y)
-        )
-        version = await create_draft(
-            unit,
-            target.jurisdiction,
-            name=target.version_name,
-            code_system=options.code_system,
-            source=f"{plan.file} ({plan.frame})",
-        )
-        await copy_cells(unit, version.id, _records(plan, progress), count=len(plan.cells))
-        if target.activate:
+    try:
+        async with write_unit(engine) as unit:
+            version = await _store(unit, plan, options, target, progress)
+            if dry_run and look is not None:
+                await look(unit, version)
+                raise _TakenBackError
+    except _TakenBackError:
+        return CellImport(plan=plan, version=None)
+    wrong = error_classes(plan.coverage) if target.activate and plan.coverage is not None else {}
+    if wrong and plan.coverage is not None:
+        # The draft stays: what it needs is a reason, or a better file, and both are easier with it at hand.
+        refused = CoverageRefusedError(version.number, plan.coverage, sorted(wrong))
+        return CellImport(plan=plan, version=version, refused=refused)
+    if target.activate:
+        async with write_unit(engine) as unit:
             version = await activate(unit, version.id, at=target.activate_at)
     return CellImport(plan=plan, version=version)
+
+
+async def _store(
+    unit: WriteUnit,
+    plan: GridPlan,
+    options: CellImportOptions,
+    target: VersionTarget,
+    progress: Progress | None,
+) -> GridVersion:
+    label = plan.cells[0].label_point
+    await ensure_jurisdiction(
+        unit, target.jurisdiction, time_zone=target.time_zone, metric_srid=metric_srid(label.x, label.y)
+    )
+    version = await create_draft(
+        unit,
+        target.jurisdiction,
+        name=target.version_name,
+        code_system=options.code_system,
+        source=f"{plan.file} ({plan.frame})",
+    )
+    await copy_cells(unit, version.id, _records(plan, progress), count=len(plan.cells))
+    return version
 
 
 def _records(plan: GridPlan, progress: Progress | None) -> Iterator[CellRecord]:

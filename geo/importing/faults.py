@@ -87,6 +87,7 @@ class NoteCode(StrEnum):
     REPAIRED = "import.note.repaired"
     DATUM_SUSPECTED = "import.note.datum_suspected"
     OUTSIDE_BOX = "import.note.outside_box"
+    OUTSIDE_REGION = "import.note.outside_region"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

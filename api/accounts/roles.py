@@ -28,6 +28,8 @@ class Scope(StrEnum):
     WEBHOOKS_MANAGE = "webhooks:manage"
     PEOPLE_MANAGE = "people:manage"
     KEYS_MANAGE = "keys:manage"
+    POSTS_READ = "posts:read"
+    POSTS_WRITE = "posts:write"
 
 
 DEFAULT_SCOPES: Final = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)
@@ -50,10 +52,11 @@ class Role(StrEnum):
 
 ROLES: Final = tuple(Role)
 
-_LOOK: Final = frozenset({Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.LOCATE, Scope.GRID_READ})
+_LOOK: Final = frozenset({Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.LOCATE, Scope.GRID_READ, Scope.POSTS_READ})
 _WORK: Final = _LOOK | {Scope.CASES_MOVE}
 _SCOPES: Final[dict[Role, frozenset[Scope]]] = {
-    Role.ADMINISTRATOR: _LOOK | {Scope.GRID_WRITE, Scope.WEBHOOKS_MANAGE, Scope.PEOPLE_MANAGE, Scope.KEYS_MANAGE},
+    Role.ADMINISTRATOR: _LOOK
+    | {Scope.GRID_WRITE, Scope.WEBHOOKS_MANAGE, Scope.PEOPLE_MANAGE, Scope.KEYS_MANAGE, Scope.POSTS_WRITE},
     Role.SHIFT_LEADER: _WORK,
     Role.DISPATCHER: _WORK,
     Role.ACCEPTOR: _WORK,

@@ -28,9 +28,11 @@ from api.routes import (
     pages,
     places,
     planner,
+    photos,
     repeats,
     reports,
     stream,
+    report_batches,
     tiles,
     webhooks,
 )
@@ -77,6 +79,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         reports,
         cases,
         repeats,
+        report_batches,
+        photos,
         locating,
         places,
         gazetteer,
@@ -97,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")
     errors.install(app)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes)
+    app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
     _describe(app)
     return app
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ import httpx
 import orjson
 import structlog
 
+from api.settings import Settings
 from dispatch.addressing import Geocoded
 from geo.coordinates import CoordSys, check_position
 from geo.errors import BadInputError
@@ -88,6 +91,19 @@ class HttpGeocoder:
                 if len(body) > _MOST_BYTES:
                     raise ValueError("too much")
         return orjson.loads(body)
+
+
+@asynccontextmanager
+async def open_geocoder(settings: Settings) -> AsyncIterator[HttpGeocoder | None]:
+    """Give the geocoder that the settings name, or None."""
+    if not settings.geocoder_url:
+        yield None
+        return
+    geocoder = HttpGeocoder(settings.geocoder_url, settings.geocoder_coord_sys, timeout_s=settings.geocoder_timeout_s)
+    try:
+        yield geocoder
+    finally:
+        await geocoder.aclose()
 
 
 def _read(document: Any, coord_sys: CoordSys) -> Geocoded | None:

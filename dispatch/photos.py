@@ -25,6 +25,8 @@ MOST_BYTES: Final = 12 * 1024 * 1024
 """Of one file as sent."""
 _MOST_PIXELS: Final = {"JPEG": 120_000_000, "MPO": 120_000_000, "PNG": 25_000_000, "WEBP": 25_000_000}
 """A JPEG is decoded at a fraction of its size; the others unfold to four bytes a pixel first."""
+_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+"""What is tried; a JPEG with several pictures in it then calls itself MPO."""
 _LONGEST_SIDE: Final = 2048
 _PREVIEW_SIDE: Final = 320
 _QUALITY: Final = 85
@@ -83,7 +85,7 @@ def clean_photo(data: bytes, *, pointer: str = "") -> Photo:
         with warnings.catch_warnings():
             # The library only warns of pixel bombs, and by a number that suits no camera of today; ours is below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            found = Image.open(io.BytesIO(data), formats=tuple(_MOST_PIXELS))
+            found = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise BadInputError("photo.too_many_pixels", pointer=pointer, most=_millions("JPEG")) from error
     except Exception as error:  # decoders raise what they like

@@ -80,11 +80,11 @@ async def import_places(
     # A big file takes a second or two to read: not on the loop that answers everybody else.
     records = await asyncio.to_thread(read_places, data, coord_sys=coord_sys)
     jurisdiction = container.settings.jurisdiction
-    removed = 0
+    stored, removed = len(records), 0
     if not dry_run:
-        _, removed = await store_places(unit, jurisdiction, records, replace=replace)
+        stored, removed = await store_places(unit, jurisdiction, records, replace=replace)
     answer = {
-        "stored": len(records),
+        "stored": stored,
         "removed": removed,
         "total": await count_places(unit, jurisdiction),
         "dry_run": dry_run,

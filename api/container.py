@@ -15,6 +15,7 @@ from api.accounts.keys import KeyRing
 from api.accounts.watching import Watchtower
 from api.geocoding import open_geocoder
 from api.live import LivePlacer, open_live
+from api.planning import open_facts
 from api.reporting import ReportDesk
 from api.settings import Settings
 from api.stream import Broadcaster
@@ -26,6 +27,7 @@ from dispatch.storage.intake import write_reports
 from geo.errors import BadInputError
 from geo.storage.engine import create_engine, unavailable
 from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, Viewer, WriteUnit, read_unit, write_unit
+from maps.facts.keeping import FactKeeper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Container:
     live: LivePlacer
     broadcaster: Broadcaster
     desk: ReportDesk
+    facts: FactKeeper
 
 
 @asynccontextmanager
@@ -96,7 +99,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     doorkeeper = Doorkeeper(settings, control, keys)
     watchtower = Watchtower(doorkeeper, broadcaster.nudge)
     try:
-        async with open_live(settings, control) as live, open_geocoder(settings) as geocoder:
+        async with (
+            open_live(settings, control) as live,
+            open_geocoder(settings) as geocoder,
+            open_facts(settings) as facts,
+        ):
             await intake.start()
             broadcaster.start()
             watchtower.start()
@@ -112,6 +119,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                     intake=intake,
                     live=live,
                     broadcaster=broadcaster,
+                    facts=facts,
                     desk=ReportDesk(
                         engine=service,
                         jurisdiction=settings.jurisdiction,

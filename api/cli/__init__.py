@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "demo": ("api.cli.demo", "app"),
     "keys": ("api.cli.keys", "app"),
     "places": ("api.cli.places", "app"),
+    "facts": ("api.cli.facts", "app"),
     "webhooks": ("api.cli.webhooks", "app"),
     "doctor": ("api.cli.doctor", "doctor"),
     "test": ("api.cli.testing", "test"),

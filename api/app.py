@@ -23,6 +23,7 @@ from api.routes import (
     grid,
     grid_pages,
     health,
+    joint,
     locating,
     ogc,
     pages,
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (
         reports,
         cases,
+        joint,
         repeats,
         report_batches,
         photos,

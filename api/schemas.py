@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from geo.coordinates import CoordSys
@@ -61,21 +61,6 @@ class ReportIn(BaseModel):
         False, strict=True, description="Dealt with on the spot: kept as a record, not dispatched"
     )
     ledgers: list[Code] = Field([], max_length=20, description="Tags such as three_illegals")
-
-
-class MoveIn(BaseModel):
-    """A move of the workflow."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"move": "report_back", "result": "井盖已更换"}]}
-    )
-
-    move: Code = Field(description="Name of the move, one of the case's `moves`")
-    reason: Short = Field("", description="Needed by moves such as decline, void, return and request_extension")
-    result: Body = Field("", description="What was done; for report_back")
-    condition: int | None = Field(None, ge=1, le=32767, strict=True, description="Filing condition, for dispatch")
-    until: AwareDatetime | None = Field(None, description="End of a suspension, at most a year away")
-    into: Code | None = Field(None, description="Number of the case that a merged case follows")
 
 
 class CellOut(BaseModel):

@@ -79,6 +79,8 @@ class CaseView:
     stage_due_at: datetime | None = None
     follows: str | None = None
     followers: tuple[str, ...] = ()
+    open_legs: int = 0
+    open_phases: int = 0
     area: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
     accuracy_m: float | None = None
@@ -99,6 +101,8 @@ class CaseView:
             is_late=self.is_on_time is False,
             is_exempt=self.is_exempt,
             is_supervised=self.supervised_until is not None,
+            is_joint=self.open_legs > 0,
+            has_open_phase=self.open_phases > 0,
         )
 
     @property

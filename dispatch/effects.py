@@ -7,14 +7,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from dispatch.calendars import WorkingCalendar
-from dispatch.deadlines import Deadline, Pause, StartRule, clock_start, is_on_time
+from dispatch.deadlines import Deadline, Limit, LimitUnit, Pause, StartRule, clock_start, is_on_time
 from dispatch.escalation import EscalationRung
 from dispatch.handling_clock import Course, check_pause_end, extended, paused, resumed, warn_at
 from dispatch.intake import set_clocks
+from dispatch.joint_effects import follow_case, split
 from dispatch.making import Act, Elsewhere
 from dispatch.owning import find_owner, ladder_of, next_owner, settled_owner, told
+from dispatch.phasing import finish_phases, follow_phases, open_phases, report_phase
 from dispatch.posts import find_top
 from dispatch.reference import Condition
+from dispatch.returning import keep_evidence, send_to_cell
+from dispatch.segments import to_micros
 from dispatch.states import OPEN_STATES, CaseState
 from dispatch.storage import ledgers
 from dispatch.storage.cases import find_followers, lock_case
@@ -28,7 +32,7 @@ Columns = dict[str, Any]
 
 async def _dispatch(act: Act) -> Columns:
     # Only dispatch chooses the condition: on any later move another one would be another deadline.
-    return await _owner(act) | _new_clock(act, act.at, act.request.condition)
+    return await _owner(act) | await _new_clock(act, act.at, act.request.condition)
 
 
 async def _re_dispatch(act: Act) -> Columns:
@@ -46,7 +50,8 @@ async def _no_ack(act: Act) -> Columns:
 
 
 async def _report_back(act: Act) -> Columns:
-    return {"is_on_time": is_on_time(act.at, act.case["due_at"]), "next_rung_at": None}
+    phases = await finish_phases(act)
+    return {"is_on_time": is_on_time(act.at, act.case["due_at"]), "next_rung_at": None, **phases}
 
 
 async def _check_fail(act: Act) -> Columns:
@@ -55,8 +60,8 @@ async def _check_fail(act: Act) -> Columns:
 
 
 async def _approve_extension(act: Act) -> Columns:
-    condition, before = _condition(act), act.case["due_at"]
-    due = extended(_calendar(act), before, condition.limit)
+    calendar, before = _calendar(act), act.case["due_at"]
+    due = extended(calendar, before, _limit(act))
     await ledgers.add_extension(
         act.unit,
         case_id=act.case["id"],
@@ -68,6 +73,8 @@ async def _approve_extension(act: Act) -> Columns:
         due_before=before,
         due_after=due.due_at,
     )
+    # Phases keep their deadlines: more time for the whole is no more time for its first steps.
+    await follow_case(act, "extension", due.due_at, lambda was, limit: extended(calendar, was, limit))
     return await _moved_clock(act, due)
 
 
@@ -82,7 +89,8 @@ async def _approve_suspend(act: Act) -> Columns:
     until = check_pause_end(act.request.until or act.case["asked_until"], act.at)
     before = act.case["due_at"]
     pause = Pause(start_at=act.at, end_at=until)
-    due = paused(_calendar(act), before, _condition(act).limit.unit, pause)
+    calendar = _calendar(act)
+    due = paused(calendar, before, _limit(act).unit, pause)
     await ledgers.add_pause(
         act.unit,
         case_id=act.case["id"],
@@ -94,6 +102,8 @@ async def _approve_suspend(act: Act) -> Columns:
         due_before=before,
         due_after=due.due_at,
     )
+    await follow_case(act, "pause", due.due_at, lambda was, limit: paused(calendar, was, limit.unit, pause))
+    await follow_phases(act, "pause", lambda was, limit: paused(calendar, was, limit.unit, pause))
     act.payload["until"] = until.isoformat()
     stage = {"stage_clock": "suspension", "stage_due_at": until, "suspended_until": until, "asked_until": None}
     return await _moved_clock(act, due) | stage
@@ -105,9 +115,16 @@ async def _resume(act: Act) -> Columns:
     changes: Columns = {"suspended_until": None, "next_rung_at": before}
     if act.at >= planned or before is None:
         return changes
-    due = resumed(_calendar(act), before, _condition(act).limit.unit, planned=planned, at=act.at)
+    calendar = _calendar(act)
+    due = resumed(calendar, before, _limit(act).unit, planned=planned, at=act.at)
     if not await ledgers.end_pause(act.unit, act.case["id"], ends_at=act.at, due_after=due.due_at):
         return changes
+
+    def early(was: datetime, limit: Limit) -> Deadline:
+        return resumed(calendar, was, limit.unit, planned=planned, at=act.at)
+
+    await follow_case(act, "resume", due.due_at, early)
+    await follow_phases(act, "resume", early)
     return changes | await _moved_clock(act, due)
 
 
@@ -128,7 +145,7 @@ async def _sample_ok(act: Act) -> Columns:
 async def _dissatisfied(act: Act) -> Columns:
     """A new epoch of the clock; the old one's times go to their ledger as they were."""
     await ledgers.keep_epoch(act.unit, act.case["id"])
-    clock = _new_clock(act, act.at)
+    clock = await _new_clock(act, act.at)
     emptied = ("acknowledged_at", "handled_at", "checked_at", "closed_at", "is_on_time", "closed_level")
     return {**dict.fromkeys(emptied), **clock, "clock_started_at": _start(act, act.at), "follow_up": "dissatisfied"}
 
@@ -191,11 +208,18 @@ async def _escalate_now(act: Act) -> Columns:
     return {}
 
 
+async def _split_joint(act: Act) -> Columns:
+    return await split(act, _limit(act), _calendar(act))
+
+
 EFFECTS: Final[dict[Move, Callable[[Act], Awaitable[Columns]]]] = {
     Move.DISPATCH: _dispatch,
     Move.RE_DISPATCH: _re_dispatch,
     Move.SETTLE: _settle,
     Move.NO_ACK: _no_ack,
+    Move.RETURN: keep_evidence,
+    Move.SPLIT_JOINT: _split_joint,
+    Move.REPORT_PHASE: report_phase,
     Move.REPORT_BACK: _report_back,
     Move.CHECK_FAIL: _check_fail,
     Move.APPROVE_EXTENSION: _approve_extension,
@@ -218,7 +242,9 @@ EFFECTS: Final[dict[Move, Callable[[Act], Awaitable[Columns]]]] = {
 
 
 async def _owner(act: Act) -> Columns:
-    return await find_owner(act)
+    sent = await send_to_cell(act)
+    act.change(sent)
+    return sent | await find_owner(act)
 
 
 def _calendar(act: Act) -> WorkingCalendar:
@@ -239,17 +265,32 @@ def _start(act: Act, at: datetime) -> datetime:
     return clock_start(_calendar(act), at, rule)
 
 
-def _new_clock(act: Act, at: datetime, chosen: int | None = None) -> Columns:
+async def _new_clock(act: Act, at: datetime, chosen: int | None = None) -> Columns:
     condition = _condition(act, chosen)
     jurisdiction = act.reference.jurisdictions[act.case["jurisdiction"]]
-    clocks = set_clocks(jurisdiction, act.reference.channels[act.case["channel_code"]].start_rule, condition.limit, at)
+    calendar = jurisdiction.calendar
+    limit = condition.limit_on(calendar.local_date(to_micros(at)))
+    clocks = set_clocks(jurisdiction, act.reference.channels[act.case["channel_code"]].start_rule, limit, at)
+    count = await open_phases(
+        act.unit, act.case["id"], act.case["clock_epoch"], condition.phases, calendar, _start(act, at)
+    )
     return {
         "condition_number": condition.number,
         "due_at": clocks.due.due_at,
         "due_provisional": clocks.due.is_provisional,
         "warn_at": clocks.warn_at,
         "next_rung_at": clocks.due.due_at,
+        "limit_value": limit.value,
+        "limit_unit": limit.unit.value,
+        "open_phases": count,
     }
+
+
+def _limit(act: Act) -> Limit:
+    """The limit that the case was given; cases from before it was kept have the catalogue's of today."""
+    if act.case["limit_value"] is None:
+        return _condition(act).limit
+    return Limit(value=act.case["limit_value"], unit=LimitUnit(act.case["limit_unit"]))
 
 
 async def _course(act: Act) -> Course:
@@ -257,7 +298,7 @@ async def _course(act: Act) -> Course:
     case_id, epoch = act.case["id"], act.case["clock_epoch"]
     return Course(
         start_at=act.case["clock_started_at"] or _start(act, act.case["dispatched_at"] or act.at),
-        limit=_condition(act).limit,
+        limit=_limit(act),
         extensions=await ledgers.count_extensions(act.unit, case_id, epoch),
         pauses=await ledgers.list_pauses(act.unit, case_id, epoch),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from dispatch.deadlines import Limit
 from dispatch.guards import SETTLED_AT_RETURN
 from dispatch.move_words import Clock, Who
 from geo.errors import BadInputError, ConflictError
@@ -24,6 +25,7 @@ __all__ = [
     "MOST_LEGS",
     "LegFacts",
     "LegMove",
+    "LegPlan",
     "LegState",
     "LegTransition",
     "after_leg",
@@ -55,6 +57,15 @@ class LegState(StrEnum):
 ENDED: Final = frozenset({LegState.SIGNED, LegState.WITHDRAWN})
 #: Its clock runs.
 RUNNING: Final = frozenset({LegState.DISPATCHED, LegState.RETURNED, LegState.HANDLING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegPlan:
+    """A leg as asked for: whose, what, and its own limit (none: the case's)."""
+
+    department: str
+    task: str = ""
+    limit: Limit | None = None
 
 
 class LegMove(StrEnum):

@@ -9,13 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from dispatch.guards import Facts, Request
+from dispatch.joint import LegPlan
 from dispatch.profiles import Profile
 from dispatch.reference import Reference
 from dispatch.states import CaseState
 from dispatch.workflow import Move, Transition
+from geo.coordinates import CoordSys
 from geo.storage.uow import WriteUnit
 
-__all__ = ["Act", "Actor", "Elsewhere", "MoveRequest", "columns_of", "facts_of"]
+__all__ = ["Act", "Actor", "Elsewhere", "GivenPosition", "MoveRequest", "columns_of", "facts_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +39,20 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenPosition:
+    """Where somebody says that it is. Units: degrees in ``coord_sys``."""
+
+    x: float
+    y: float
+    coord_sys: CoordSys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoveRequest:
     """A move as asked for. ``seen_version`` is what the actor looked at (If-Match).
 
-    ``until`` is the end of a suspension, ``into`` the number of the case that a merged case follows.
+    ``until`` is the end of a suspension, ``into`` the number of the case that a merged case follows, ``cell`` the code
+    of the cell that a dispatcher sends it to, ``legs`` what joint work is split into, ``phase`` the one reported.
     """
 
     ref: str
@@ -54,6 +66,10 @@ class MoveRequest:
     until: datetime | None = None
     into: str | None = None
     department: str | None = None
+    cell: str | None = None
+    position: GivenPosition | None = None
+    legs: tuple[LegPlan, ...] = ()
+    phase: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +123,8 @@ def facts_of(case: Mapping[str, Any], at: datetime) -> Facts:
         is_late=case["is_on_time"] is False,
         is_exempt=case["is_exempt"],
         is_supervised=case["supervised_until"] is not None,
+        is_joint=case["open_legs"] > 0,
+        has_open_phase=case["open_phases"] > 0,
     )
 
 

@@ -11,21 +11,29 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from dispatch.calendars import WorkingCalendar
 from dispatch.deadlines import Limit
+from dispatch.limits import Phase, Season, limit_on
 from dispatch.profiles import Profile, find_profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A filing condition and its handling limit."""
+    """A filing condition and its handling limit, which may differ by season and have phases on the way."""
 
     number: int
     name_zh: str
     name_en: str
     limit: Limit
     is_default: bool
+    seasons: tuple[Season, ...] = ()
+    phases: tuple[Phase, ...] = ()
+
+    def limit_on(self, day: date) -> Limit:
+        """The limit that a clock set on a local day gets."""
+        return limit_on(self.limit, self.seasons, day) if self.seasons else self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,12 @@ from api.access import allow_move, possible_for, require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
 from api.container import Container, Reading, Wired, Writing
+from api.joint_json import CasePartsOut, parts_json
 from api.language import locale_of
 from api.move_schemas import MoveIn, move_request
 from api.rendering import case_json, detail_json, feature_json, instant
 from api.routes import bulk_moves, deadlines
-from api.schemas import CaseDetailOut, CaseListOut, Code, InboxesOut, SoundText, problems
+from api.schemas import CaseListOut, Code, InboxesOut, SoundText, problems
 from dispatch.case_views import CaseFilter, Inbox
 from dispatch.guards import possible_moves
 from dispatch.moves import make_move
@@ -180,7 +181,7 @@ async def read_inboxes(
 @router.get(
     "/v1/cases/{ref}",
     response_model=None,
-    responses={200: {"model": CaseDetailOut}, **problems(401, 403, 404, 422, 503)},
+    responses={200: {"model": CasePartsOut}, **problems(401, 403, 404, 422, 503)},
 )
 async def read_case(
     request: Request,
@@ -197,7 +198,7 @@ async def read_case(
     "/v1/cases/{ref}/moves",
     response_model=None,
     responses={
-        200: {"model": CaseDetailOut, "description": "The case after the move"},
+        200: {"model": CasePartsOut, "description": "The case after the move"},
         **problems(400, 401, 403, 404, 409, 412, 413, 422, 428, 503),
     },
 )
@@ -233,4 +234,5 @@ async def _detail(request: Request, unit: Unit, container: Container, caller: Ca
         container.settings.jurisdiction, [cell["code"] for cell in case.chain]
     )
     moves = possible_for(caller, case.belonging, possible_moves(case.facts(await database_now(unit)), profile.line))
-    return json_answer(detail_json(case, detail.events, locale, moves), locale=locale, ETag=quoted(case.version))
+    body = detail_json(case, detail.events, locale, moves) | await parts_json(unit, case, locale)
+    return json_answer(body, locale=locale, ETag=quoted(case.version))

@@ -12,10 +12,11 @@ from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
 from api.container import Reading, Wired
+from api.joint_json import limit_json
 from api.language import locale_of
 from api.rendering import instant
 from api.schemas import Code, problems
-from dispatch.deadline_view import Approval, explain_case, preview
+from dispatch.deadline_view import Approval, DeadlineChange, ExplainedPhase, explain_case, preview
 from dispatch.explaining import DeadlineLedger, LedgerEntry
 from dispatch.queries import database_now, get_case
 from dispatch.reference import Condition
@@ -69,6 +70,31 @@ class ApprovalOut(BaseModel):
     due_after: datetime
 
 
+class PhaseLedgerOut(BaseModel):
+    """A phase with its own deadline and reasons; what was reported, once there is a case."""
+
+    phase: int
+    name: str
+    limit: LimitOut
+    due_at: datetime
+    due_provisional: bool
+    counted_s: int
+    done_at: datetime | None
+    is_on_time: bool | None
+    ledger: list[StretchOut]
+
+
+class ChangeOut(BaseModel):
+    """A deadline that moved with an approval of its case, or with a calendar that was published."""
+
+    part: str = Field(description="case, leg or phase")
+    number: int
+    kind: str = Field(description="extension, pause, resume or calendar")
+    at: datetime
+    due_before: datetime
+    due_after: datetime
+
+
 class LedgerOut(BaseModel):
     """A deadline with its reasons."""
 
@@ -79,6 +105,7 @@ class LedgerOut(BaseModel):
     due_provisional: bool
     counted_s: int = Field(description="Sum of the counted stretches, seconds; the limit with its extensions")
     ledger: list[StretchOut]
+    phases: list[PhaseLedgerOut] = Field(description="Deadlines on the way, each from the same start")
 
 
 class CaseLedgerOut(LedgerOut):
@@ -86,7 +113,8 @@ class CaseLedgerOut(LedgerOut):
 
     case: str
     approvals: list[ApprovalOut]
-    agrees: bool = Field(description="False when limits or calendar have changed since; the case keeps its deadline")
+    changes: list[ChangeOut]
+    agrees: bool = Field(description="False when the calendar has changed since; the case keeps its deadline")
 
 
 @router.get(
@@ -107,9 +135,10 @@ async def read_deadline(
     locale = locale_of(request)
     body = {
         "case": detail.case.ref,
-        **_ledger(explained.condition, explained.ledger, locale),
+        **_ledger(explained.condition, explained.ledger, explained.phases, locale),
         "due_at": instant(explained.due_at),
         "approvals": [_approval(one) for one in explained.approvals],
+        "changes": [_change(one) for one in explained.changes],
         "agrees": explained.agrees,
     }
     return json_answer(body, locale=locale)
@@ -135,7 +164,7 @@ async def preview_deadline(
     jurisdiction = container.settings.jurisdiction
     if jurisdiction not in reference.jurisdictions:
         raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=jurisdiction)
-    condition, ledger = preview(
+    condition, ledger, phases = preview(
         reference,
         jurisdiction=jurisdiction,
         category=body.category,
@@ -144,24 +173,52 @@ async def preview_deadline(
         dispatched_at=at,
     )
     locale = locale_of(request)
-    return json_answer(_ledger(condition, ledger, locale), locale=locale)
+    return json_answer(_ledger(condition, ledger, phases, locale), locale=locale)
 
 
-def _ledger(condition: Condition, ledger: DeadlineLedger, locale: Locale) -> dict[str, Any]:
-    limit = condition.limit
-    value = f"{limit.value:f}".rstrip("0").rstrip(".") if "." in f"{limit.value:f}" else f"{limit.value:f}"
+def _ledger(
+    condition: Condition, ledger: DeadlineLedger, phases: tuple[ExplainedPhase, ...], locale: Locale
+) -> dict[str, Any]:
     return {
         "condition": condition.number,
-        "limit": {
-            "value": value,
-            "unit": limit.unit.value,
-            "text": f"{value} {translate(locale, f'unit.{limit.unit.value}')}",
-        },
+        "limit": limit_json(condition.limit.value, condition.limit.unit.value, locale),
+        **_counted(ledger, locale),
+        "phases": [_phase(one, locale) for one in phases],
+    }
+
+
+def _counted(ledger: DeadlineLedger, locale: Locale) -> dict[str, Any]:
+    return {
         "start_at": instant(ledger.start_at),
         "due_at": instant(ledger.deadline.due_at),
         "due_provisional": ledger.deadline.is_provisional,
         "counted_s": round(ledger.counted.total_seconds()),
         "ledger": [_stretch(entry, locale) for entry in ledger.entries],
+    }
+
+
+def _phase(one: ExplainedPhase, locale: Locale) -> dict[str, Any]:
+    counted = _counted(one.ledger, locale)
+    if one.kept is not None:
+        counted["due_at"] = instant(one.kept.due_at)
+    return {
+        "phase": one.phase.number,
+        "name": one.phase.name(locale),
+        "limit": limit_json(one.phase.limit.value, one.phase.limit.unit.value, locale),
+        **counted,
+        "done_at": instant(one.kept.done_at) if one.kept else None,
+        "is_on_time": one.kept.is_on_time if one.kept else None,
+    }
+
+
+def _change(one: DeadlineChange) -> dict[str, Any]:
+    return {
+        "part": one.part,
+        "number": one.number,
+        "kind": one.kind,
+        "at": instant(one.at),
+        "due_before": instant(one.due_before),
+        "due_after": instant(one.due_after),
     }
 
 

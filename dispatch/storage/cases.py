@@ -26,7 +26,7 @@ c.due_provisional, c.warn_at, c.is_on_time, ST_X(c.location) AS lon, ST_Y(c.loca
 c.accuracy_m, c.confirm_on_site, c.located_how AS how,
 coalesce(c.nearest, '[]') AS nearest, c.owner_post_id, coalesce(c.owner_ladder, '[]') AS ladder,
 c.clock_epoch, c.return_count, c.rework_count, c.extension_count, c.suspend_count, c.asked, c.is_exempt, c.follow_up,
-c.received_by, c.supervised_until, c.stage_clock, c.stage_due_at,
+c.received_by, c.supervised_until, c.stage_clock, c.stage_due_at, c.open_legs, c.open_phases,
 (SELECT p.ref FROM dispatch.dispatch_case AS p WHERE p.id = c.parent_case_id) AS follows,
 ARRAY(SELECT f.ref FROM dispatch.dispatch_case AS f WHERE f.parent_case_id = c.id ORDER BY f.ref) AS followers,
 coalesce(chain.cells, '[]') AS chain,

@@ -7,10 +7,13 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from dispatch.calendar_years import with_shipped
 from dispatch.calendars import DEFAULT_HOURS, CalendarDay, DayKind, HourRange, working_calendar
 from dispatch.deadlines import Limit, LimitUnit
+from dispatch.limits import Phase, Season, read_day
 from dispatch.profiles import Profile
 from dispatch.reference import Category, Channel, Condition, Jurisdiction, Ledger, Reference
+from dispatch.storage.calendar_tables import LimitPhaseRow, LimitSeasonRow
 from dispatch.storage.tables import (
     CalendarDayRow,
     CalendarYearRow,
@@ -30,6 +33,7 @@ async def load_reference(unit: Unit) -> Reference:
     """Read everything that the rules need; a few thousand rows at most."""
     connection = unit.connection
     conditions: dict[str, dict[int, Condition]] = defaultdict(dict)
+    seasons, phases = await _load_limits(unit)
     for row in await connection.execute(select(CategoryConditionRow.__table__)):
         conditions[row.category_code][row.number] = Condition(
             number=row.number,
@@ -37,6 +41,8 @@ async def load_reference(unit: Unit) -> Reference:
             name_en=row.name_en,
             limit=Limit(value=row.limit_value, unit=LimitUnit(row.limit_unit)),
             is_default=row.is_default,
+            seasons=tuple(seasons[row.category_code, row.number]),
+            phases=tuple(phases[row.category_code, row.number]),
         )
     categories = {
         row.code: Category(
@@ -82,6 +88,35 @@ async def _load_profiles(unit: Unit) -> dict[tuple[str, str], Profile]:
     }
 
 
+_Limits = tuple[dict[tuple[str, int], list[Season]], dict[tuple[str, int], list[Phase]]]
+
+
+async def _load_limits(unit: Unit) -> _Limits:
+    """Seasons and phases by condition."""
+    seasons: dict[tuple[str, int], list[Season]] = defaultdict(list)
+    for row in await unit.connection.execute(select(LimitSeasonRow.__table__).order_by(LimitSeasonRow.place)):
+        seasons[row.category_code, row.number].append(
+            Season(
+                first=read_day(row.first_day, ""),
+                last=read_day(row.last_day, ""),
+                year=row.year,
+                name=row.name,
+                limit=Limit(value=row.limit_value, unit=LimitUnit(row.limit_unit)),
+            )
+        )
+    phases: dict[tuple[str, int], list[Phase]] = defaultdict(list)
+    for row in await unit.connection.execute(select(LimitPhaseRow.__table__).order_by(LimitPhaseRow.place)):
+        phases[row.category_code, row.number].append(
+            Phase(
+                number=row.place,
+                name_zh=row.name_zh,
+                name_en=row.name_en,
+                limit=Limit(value=row.limit_value, unit=LimitUnit(row.limit_unit)),
+            )
+        )
+    return seasons, phases
+
+
 async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:
     connection = unit.connection
     hours: dict[str, list[HourRange]] = defaultdict(list)
@@ -90,11 +125,13 @@ async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:
     days: dict[str, list[CalendarDay]] = defaultdict(list)
     for row in await connection.execute(select(CalendarDayRow.__table__).order_by(CalendarDayRow.day)):
         days[row.jurisdiction].append(CalendarDay(day=row.day, kind=DayKind(row.kind), name=row.name))
-    years: dict[str, set[int]] = defaultdict(set)
+    years: dict[str, dict[int, bool]] = defaultdict(dict)
     for row in await connection.execute(select(CalendarYearRow.__table__)):
-        years[row.jurisdiction].add(row.year)
-    return {
-        row.code: Jurisdiction(
+        years[row.jurisdiction][row.year] = row.is_published
+    found: dict[str, Jurisdiction] = {}
+    for row in await connection.execute(select(JurisdictionRow.__table__)):
+        merged, published = with_shipped(days[row.code], years[row.code])
+        found[row.code] = Jurisdiction(
             code=row.code,
             name_zh=row.name_zh,
             name_en=row.name_en,
@@ -103,9 +140,8 @@ async def _load_jurisdictions(unit: Unit) -> dict[str, Jurisdiction]:
             calendar=working_calendar(
                 zone=row.time_zone,
                 hours=tuple(hours[row.code]) or DEFAULT_HOURS,
-                days=tuple(days[row.code]),
-                published=frozenset(years[row.code]),
+                days=merged,
+                published=published,
             ),
         )
-        for row in await connection.execute(select(JurisdictionRow.__table__))
-    }
+    return found

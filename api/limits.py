@@ -90,6 +90,14 @@ class SecurityHeaders:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "same-origin")
                 headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+                headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+                headers.setdefault("Permissions-Policy", "camera=(self), geolocation=(self), microphone=()")
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+                if not headers.get("content-type", "").startswith("text/html") and "/static/" not in scope["path"]:
+                    # Data that a browser is talked into showing as a page can do nothing there. Not for scripts: the
+                    # policy of a worker's file is the worker's own.
+                    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
                 if scope["path"].startswith("/static/"):
                     # Revalidate each time (ETag answers 304): a new version must never meet an old script.
                     headers.setdefault("Cache-Control", "no-cache")

@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.connections import GuardedProtocol, look_over
 from api.settings import Settings
 
 #: Requests in flight get this long to finish at a stop. Units: seconds.
@@ -37,9 +38,17 @@ class Server(uvicorn.Server):
                 # Who the peer is decides what is allowed (api/access.py): never taken from a header.
                 proxy_headers=False,
                 server_header=False,
-                h11_max_incomplete_event_size=65_536,
+                http=GuardedProtocol,
+                # The feed and the stream are plain HTTP; what nobody serves nobody should be able to open.
+                ws="none",
             )
         )
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, look over the connections."""
+        if counter % 10 == 0:
+            look_over(self.server_state.connections)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then stop as uvicorn does."""

@@ -1,0 +1,148 @@
+"""Connections that cost more than they should: heads too large, bodies that trickle, answers that nobody fetches.
+
+uvicorn bounds how long an idle connection is kept and nothing else. Here every connection has a size for its head, a
+time for it, a least speed for its body and a longest time for an answer that is not fetched. One look a second over
+all connections decides, so a request pays a few comparisons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.errors import message_of, problem
+from maps.i18n import negotiate
+
+__all__ = ["GuardedProtocol", "look_over"]
+
+log = structlog.get_logger("gridward.http")
+
+MOST_HEAD_BYTES: Final = 32_768
+MOST_HEADERS: Final = 100
+HEAD_S: Final = 10.0
+"""From the first moment of a connection, or the first byte of a request, to the end of its head."""
+BODY_WINDOW_S: Final = 10.0
+LEAST_BODY_BYTES: Final = 10_240
+"""Of a body per window: 1 kB/s, a tenth of the slowest mobile line."""
+UNFETCHED_S: Final = 30.0
+MOST_CONNECTIONS: Final = 4_000
+
+_REASONS: Final = {
+    400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"
+}  # fmt: skip
+
+
+class _HeadTooLargeError(Exception):
+    pass
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with limits before and beside the application."""
+
+    in_head: bool
+    in_body: bool
+    head_bytes: int
+    since: float
+    body_bytes: int
+    unfetched_since: float | None
+    is_too_large: bool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.in_head, self.in_body = True, False
+        self.head_bytes = self.body_bytes = 0
+        self.since = time.monotonic()
+        self.unfetched_since = None
+        self.is_too_large = False
+        if len(self.connections) > MOST_CONNECTIONS:
+            self.refuse(503, "storage.busy")
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to an unfinished head, and hand on."""
+        super().data_received(data)
+        if self.in_head and not self.transport.is_closing():
+            self.head_bytes += len(data)
+            if self.head_bytes > MOST_HEAD_BYTES:
+                self.refuse(431, "request.head_too_large", most=MOST_HEAD_BYTES)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self.in_head, self.head_bytes, self.since = True, 0, time.monotonic()
+
+    def on_headers_complete(self) -> None:
+        """Refuse a head that is too large before anything is made of it."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MOST_HEAD_BYTES or len(self.headers) > MOST_HEADERS:
+            self.is_too_large = True
+            # The only way out of the parser; it comes back as send_400_response.
+            raise _HeadTooLargeError
+        self.in_head, self.in_body = False, True
+        self.body_bytes, self.since = 0, time.monotonic()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count the body's progress."""
+        self.body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is all there."""
+        self.in_head = self.in_body = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or a head that is too large."""
+        if self.is_too_large:
+            self.refuse(431, "request.head_too_large", most=MOST_HEAD_BYTES)
+        else:
+            self.refuse(400, "request.not_http")
+
+    def refuse(self, status: int, code: str, **facts: Any) -> None:
+        """Answer with a problem document and hang up."""
+        if self.transport.is_closing():
+            return
+        # In the middle of a request that has begun to be answered there is nothing left to say.
+        cycle: Any = self.cycle  # None before the first request, whatever its declaration says
+        is_busy = cycle is not None and cycle.response_started and (self.in_body or not cycle.response_complete)
+        if not is_busy:
+            given = dict(self.headers or ())
+            locale = negotiate(given.get(b"accept-language", b"").decode("latin-1"))
+            answer = problem(status, code, message_of(locale, code, facts), locale=locale, **facts)
+            lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Connection: close"]
+            lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+            self.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(answer.body))
+        self.transport.close()
+
+    def look(self, now: float) -> None:
+        """End the connection if it is too slow."""
+        if self.transport.is_closing():
+            return
+        if self.flow.write_paused:
+            self.unfetched_since = self.unfetched_since or now
+            if now - self.unfetched_since > UNFETCHED_S:
+                # Not closed but cut: closing would wait for the very bytes that nobody fetches.
+                log.info("connection_cut", why="unfetched")
+                self.transport.abort()
+            return
+        self.unfetched_since = None
+        if self.in_head and now - self.since > HEAD_S:
+            self.refuse(408, "request.too_slow")
+        elif self.in_body and now - self.since > BODY_WINDOW_S:
+            # While we ourselves do not read, nobody can send.
+            if self.body_bytes < LEAST_BODY_BYTES and not self.flow.read_paused:
+                self.refuse(408, "request.too_slow")
+            self.body_bytes, self.since = 0, now
+
+
+def look_over(connections: set[Any]) -> None:
+    """Look at every connection once. Cost: about a microsecond each."""
+    now = time.monotonic()
+    for connection in list(connections):
+        if isinstance(connection, GuardedProtocol):
+            connection.look(now)

@@ -1,0 +1,99 @@
+"""Raw sockets against the running server: heads without end, trickling bodies, answers that nobody fetches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from api import connections
+from api.serving import Server, make_server
+from api.settings import Settings
+from tests.builders import District
+
+
+@pytest.fixture
+async def server(district: District, database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """Give the port of the real server in this process, with short patience."""
+    monkeypatch.setattr(connections, "HEAD_S", 0.5)
+    monkeypatch.setattr(connections, "BODY_WINDOW_S", 0.5)
+    server: Server = make_server(Settings(database_url=database, port=1))
+    server.config.port = 0
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+async def exchange(port: int, *pieces: bytes, pause_s: float = 0.0) -> bytes:
+    """Send pieces one after the other and read until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
+
+    async def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(pause_s)
+
+    sending = asyncio.create_task(send())
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(20):
+            while chunk := await reader.read(65536):
+                answer += chunk
+    await sending
+    writer.close()
+    return answer
+
+
+def told(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    return int(head[9:12]), json.loads(body)["code"]
+
+
+async def test_heads_and_bodies_have_their_limits(server: int) -> None:
+    start = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    assert told(await exchange(server, start + b"X: " + b"a" * 200_000)) == (431, "request.head_too_large")
+    assert told(await exchange(server, start + b"X: " + b"a" * 40_000 + b"\r\n\r\n")) == (431, "request.head_too_large")
+    many = b"".join(b"X-%d: 1\r\n" % n for n in range(101))
+    assert told(await exchange(server, start + many + b"\r\n")) == (431, "request.head_too_large")
+    assert told(await exchange(server, b"\x16\x03\x01\x02\x00\x01" * 10)) == (400, "request.not_http")
+    fine = await exchange(server, start + b"Connection: close\r\n\r\n")
+    assert fine.startswith(b"HTTP/1.1 200")
+
+
+async def test_slow_clients_are_told_and_let_go(server: int) -> None:
+    silent, head, body = await asyncio.gather(
+        exchange(server),
+        exchange(server, b"GET /healthz HTTP/1.1\r\n", b"Host: x\r\n", pause_s=0.2),
+        exchange(
+            server,
+            b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n",
+            *(b"x" for _ in range(8)),
+            pause_s=0.2,
+        ),
+    )
+    assert told(silent) == (408, "request.too_slow")
+    assert told(head) == (408, "request.too_slow")
+    # Without a key the body is not even read; with or without, the connection ends.
+    assert int(body[9:12]) in {401, 408}
+
+
+async def test_answers_are_hardened(server: int) -> None:
+    answer = await exchange(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    for line in (b"x-content-type-options: nosniff", b"referrer-policy: same-origin", b"x-frame-options: sameorigin"):
+        assert line in head
+    assert b"\r\nserver:" not in head
+    page = (await exchange(server, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")).lower()
+    policy = next(line for line in page.split(b"\r\n") if line.startswith(b"content-security-policy:"))
+    assert b"unsafe-inline" not in policy
+    assert b"object-src 'none'" in policy or b"default-src 'none'" in policy or b"default-src 'self'" in policy

@@ -16,6 +16,7 @@ import dispatch.storage.datum_tables
 import dispatch.storage.duty_tables
 import dispatch.storage.joint_tables
 import dispatch.storage.photo_tables
+import dispatch.storage.planning_tables
 import dispatch.storage.posts_tables
 import dispatch.storage.tables
 import geo.storage.gazetteer_tables
@@ -81,6 +82,7 @@ _TABLES = (  # imported for their metadata
     dispatch.storage.datum_tables,
     dispatch.storage.duty_tables,
     dispatch.storage.photo_tables,
+    dispatch.storage.planning_tables,
     dispatch.storage.posts_tables,
     dispatch.storage.tables,
     geo.storage.gazetteer_tables,

@@ -1,0 +1,228 @@
+"""Rates: what each one means, in versions, and the SQL that follows from it. The only place that defines them.
+
+A rate is two conditions on a case: who counts below the line, and who of these counts above it. Map, table, export,
+bulletin, wall and API ask for numerator and denominator of the same conditions, so they cannot differ; the division and
+its rounding (half up, two decimals) are made once, in `maps.figures`. A changed definition gets a new version; frozen
+months keep the version that they were made with.
+
+Pure: text in, text out; `dispatch.rates` runs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from dispatch.states import CaseState
+
+__all__ = ["DEFINITIONS", "HEADLINE", "Definition", "Dimension", "Part", "Rate", "case_query", "table_query"]
+
+
+class Rate(StrEnum):
+    """The rates there are."""
+
+    SOLVED = "solved"
+    CLOSURE = "closure"
+    ON_TIME_CLOSURE = "on_time_closure"
+    HANDLING = "handling"
+    ON_TIME_HANDLING = "on_time_handling"
+    REWORK = "rework"
+    EXTENSION = "extension"
+    OVERDUE = "overdue"
+    ON_TIME_DISPATCH = "on_time_dispatch"
+    RIGHT_DISPATCH = "right_dispatch"
+    FILING = "filing"
+    SATISFACTION = "satisfaction"
+    REDO = "redo"
+    PUBLIC = "public"
+    CLOSED_AT_LEVEL = "closed_at_level"
+
+
+class Part(StrEnum):
+    """Which cases of a rate are meant."""
+
+    NUMERATOR = "numerator"
+    DENOMINATOR = "denominator"
+    MISSING = "missing"
+    """Below the line and not above it: mostly the ones to look at."""
+
+
+class Dimension(StrEnum):
+    """What a table has a row for."""
+
+    TOTAL = "total"
+    LEVEL_1 = "level_1"
+    LEVEL_2 = "level_2"
+    LEVEL_3 = "level_3"
+    DEPARTMENT = "department"
+    HEAD = "head"
+    MAJOR = "major"
+    CATEGORY = "category"
+    CHANNEL = "channel"
+    LEDGER = "ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a rate means.
+
+    Attributes
+    ----------
+    version
+        Grows when the meaning changes.
+    numerator, denominator
+        Conditions on a case ``c``; the numerator is always asked of the denominator's cases.
+    more_is_better
+        Which end of a table is the worst one.
+    """
+
+    version: int
+    numerator: str
+    denominator: str
+    more_is_better: bool = True
+
+
+def _within(column: str) -> str:
+    """Return the condition that an instant lies in the period. Boundary: start included, end excluded."""
+    return f"({column} >= %(from)s AND {column} < %(until)s)"
+
+
+_HANDLED = "c.handled_at IS NOT NULL"
+_CLOSED = "c.state = 'closed'"
+# An appeal that was upheld changes no fact; in statistics the case counts as on time.
+_ON_TIME = "(coalesce(c.is_on_time, false) OR c.is_exempt)"
+# Somebody's mistake is no task; a merged case is told by the one it follows.
+_REAL = "c.state NOT IN ('voided', 'merged')"
+# Suspended by approval for the whole period: nobody could do anything in it.
+_NOT_PAUSED = """NOT EXISTS (SELECT FROM dispatch.case_pause AS p WHERE p.case_id = c.id
+                AND p.starts_at <= %(from)s AND p.ends_at >= %(until)s)"""
+
+
+def _due_to(stamp: str) -> str:
+    """Return who is due: the final deadline lies in the period, or it was done in the period ahead of the deadline."""
+    ahead = f"{_within(stamp)} AND {stamp} < c.due_at"
+    return f"({_REAL} AND ({_within('c.due_at')} OR ({ahead})) AND {_NOT_PAUSED})"
+
+
+_DUE_TO_CLOSE = _due_to("c.closed_at")
+_DUE_TO_HANDLE = _due_to("c.handled_at")
+_EPOCH_CLOSED = f"EXISTS (SELECT FROM dispatch.case_epoch AS e WHERE e.case_id = c.id AND {_within('e.closed_at')})"
+_CLOSED_ONCE = f"({_REAL} AND ({_within('c.closed_at')} OR {_EPOCH_CLOSED}))"
+# Minutes day and night, of the subdistrict's profile or else of the jurisdiction's; without any, fifteen.
+_DISPATCH_MINUTES = """coalesce(
+  (SELECT r.dispatch_minutes FROM dispatch.profile AS r WHERE r.jurisdiction = c.jurisdiction
+      AND r.cell_code IN (coalesce(c.cell_path[1], ''), '') ORDER BY r.cell_code DESC LIMIT 1), 15)"""
+_PUBLIC = """coalesce((SELECT f.found_by = 'citizen' FROM dispatch.channel_finder AS f
+  WHERE f.channel_code = c.channel_code), c.channel_code NOT IN ('patrol', 'camera'))"""
+_FILED = f"({_REAL} AND {_within('c.filed_at')})"
+
+DEFINITIONS: Final[dict[Rate, Definition]] = {
+    Rate.SOLVED: Definition(
+        version=1, numerator=_CLOSED, denominator=f"({_REAL} AND c.state <> 'declined' AND {_within('c.reported_at')})"
+    ),
+    Rate.CLOSURE: Definition(version=1, numerator=_CLOSED, denominator=_DUE_TO_CLOSE),
+    Rate.ON_TIME_CLOSURE: Definition(version=1, numerator=f"{_CLOSED} AND {_ON_TIME}", denominator=_DUE_TO_CLOSE),
+    Rate.HANDLING: Definition(version=1, numerator=_HANDLED, denominator=_DUE_TO_HANDLE),
+    Rate.ON_TIME_HANDLING: Definition(version=1, numerator=f"{_HANDLED} AND {_ON_TIME}", denominator=_DUE_TO_HANDLE),
+    Rate.REWORK: Definition(version=1, numerator="c.rework_count > 0", denominator=_DUE_TO_CLOSE, more_is_better=False),
+    Rate.EXTENSION: Definition(
+        version=1, numerator="c.extension_count > 0", denominator=_DUE_TO_HANDLE, more_is_better=False
+    ),
+    Rate.OVERDUE: Definition(
+        version=1,
+        numerator="c.handled_at IS NULL AND c.due_at < %(as_of)s AND c.state NOT IN ('closed', 'suspended')",
+        denominator=_DUE_TO_HANDLE,
+        more_is_better=False,
+    ),
+    Rate.ON_TIME_DISPATCH: Definition(
+        version=1,
+        numerator=f"c.dispatched_at <= c.filed_at + make_interval(mins => {_DISPATCH_MINUTES})",
+        denominator=_FILED,
+    ),
+    Rate.RIGHT_DISPATCH: Definition(
+        version=1, numerator="c.dispatched_at IS NOT NULL AND c.return_count = 0", denominator=_FILED
+    ),
+    Rate.FILING: Definition(
+        version=1, numerator="c.filed_at IS NOT NULL", denominator=f"({_REAL} AND {_within('c.accepted_at')})"
+    ),
+    Rate.SATISFACTION: Definition(
+        version=1,
+        numerator="c.follow_up = 'satisfied'",
+        denominator=f"({_CLOSED_ONCE} AND c.follow_up IN ('satisfied', 'dissatisfied'))",
+    ),
+    Rate.REDO: Definition(version=1, numerator=_EPOCH_CLOSED, denominator=_CLOSED_ONCE, more_is_better=False),
+    Rate.PUBLIC: Definition(version=1, numerator=_PUBLIC, denominator=_FILED),
+    Rate.CLOSED_AT_LEVEL: Definition(
+        version=1,
+        numerator="c.closed_level = cardinality(c.cell_path)",
+        denominator=f"({_CLOSED} AND {_within('c.closed_at')} AND c.closed_level IS NOT NULL AND c.cell_id IS NOT NULL)",
+    ),
+}
+#: What a page shows when nobody chose.
+HEADLINE: Final = (Rate.SOLVED, Rate.CLOSURE, Rate.ON_TIME_CLOSURE, Rate.CLOSED_AT_LEVEL)
+
+_KEYS: Final = {
+    Dimension.TOTAL: "''",
+    Dimension.LEVEL_1: "coalesce(c.cell_path[1], '')",
+    Dimension.LEVEL_2: "coalesce(c.cell_path[2], '')",
+    Dimension.LEVEL_3: "coalesce(c.cell_path[3], '')",
+    Dimension.DEPARTMENT: "coalesce(c.department_code, '')",
+    Dimension.HEAD: "coalesce(c.owner_person_id::text, '')",
+    Dimension.MAJOR: "(SELECT coalesce(k.parent, k.code) FROM dispatch.category AS k WHERE k.code = c.category_code)",
+    Dimension.CATEGORY: "c.category_code",
+    Dimension.CHANNEL: "c.channel_code",
+    Dimension.LEDGER: "tag.ledger",
+}
+_FROM: Final = "dispatch.dispatch_case AS c"
+_WITH_LEDGERS: Final = (
+    "dispatch.dispatch_case AS c"
+    " CROSS JOIN LATERAL (SELECT DISTINCT l.ledger FROM unnest(c.ledgers) AS l (ledger)) AS tag"
+)
+_FILTER: Final = """c.jurisdiction = %(jurisdiction)s
+   AND (%(categories)s::text[] IS NULL OR c.category_code = ANY (%(categories)s::text[]))
+   AND (%(channels)s::text[] IS NULL OR c.channel_code = ANY (%(channels)s::text[]))
+   AND (%(ledgers)s::text[] IS NULL OR c.ledgers && %(ledgers)s::text[])
+   AND (%(departments)s::text[] IS NULL OR c.department_code = ANY (%(departments)s::text[]))
+   AND (%(area)s::text[] IS NULL OR c.cell_path && %(area)s::text[])"""
+
+
+def _source(dimension: Dimension) -> str:
+    return _WITH_LEDGERS if dimension is Dimension.LEDGER else _FROM
+
+
+def table_query(dimension: Dimension, rates: tuple[Rate, ...]) -> str:
+    """Return the statement that counts numerator and denominator of some rates by one dimension, in one pass."""
+    columns = []
+    for rate in rates:
+        defined = DEFINITIONS[rate]
+        columns.append(f"count(*) FILTER (WHERE {defined.denominator} AND ({defined.numerator})) AS n_{rate}")
+        columns.append(f"count(*) FILTER (WHERE {defined.denominator}) AS d_{rate}")
+    wanted = " OR ".join(dict.fromkeys(DEFINITIONS[rate].denominator for rate in rates))
+    return (  # noqa: S608 - constants of this module
+        f"SELECT {_KEYS[dimension]} AS key, {', '.join(columns)} FROM {_source(dimension)}"
+        f" WHERE {_FILTER} AND ({wanted}) GROUP BY 1"
+    )
+
+
+def case_query(dimension: Dimension, rate: Rate, part: Part) -> str:
+    """Return the statement that lists the cases behind one number, newest first."""
+    defined = DEFINITIONS[rate]
+    chosen = {
+        Part.NUMERATOR: f"({defined.numerator})",
+        Part.DENOMINATOR: "true",
+        # Not "NOT (…)": a condition that is unknown is not met either.
+        Part.MISSING: f"({defined.numerator}) IS NOT TRUE",
+    }[part]
+    key = "true" if dimension is Dimension.TOTAL else f"{_KEYS[dimension]} = %(key)s"
+    return (  # noqa: S608 - constants of this module
+        "SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.due_at, c.handled_at,"
+        f" c.closed_at, c.is_on_time FROM {_source(dimension)}"
+        f" WHERE {_FILTER} AND {defined.denominator} AND {chosen} AND {key}"
+        " AND (%(after_at)s::timestamptz IS NULL OR (c.reported_at, c.id) < (%(after_at)s, %(after_id)s::uuid))"
+        " ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"
+    )
+
+
+assert set(DEFINITIONS) == set(Rate)
+assert all(CaseState(word) for word in ("closed", "voided", "merged", "declined", "suspended"))

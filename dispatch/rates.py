@@ -1,0 +1,184 @@
+"""Counting rates and listing the cases behind them, in the caller's own transaction: behind their own policies."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row, tuple_row
+
+from dispatch.evaluation import DEFINITIONS, Dimension, Part, Rate, case_query, table_query
+from dispatch.queries import database_now
+from geo.errors import BadInputError
+from geo.storage.uow import Unit
+
+__all__ = ["RateCase", "RateFilter", "RatePage", "RateRow", "RateTable", "count_rates", "list_rate_cases"]
+
+MOST_PER_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateFilter:
+    """Which cases a table is about; the period means another instant of the case for each rate (see its definition).
+
+    Attributes
+    ----------
+    period_from, period_until
+        Boundary: from included, until excluded. Zone: aware instants.
+    categories
+        Minor classes, already with everything below a chosen major class; None for all.
+    channels, ledgers, departments, area
+        Codes; None for all. ``area`` are cells of any level.
+    """
+
+    jurisdiction: str
+    period_from: datetime
+    period_until: datetime
+    categories: tuple[str, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    ledgers: tuple[str, ...] | None = None
+    departments: tuple[str, ...] | None = None
+    area: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateRow:
+    """Numerator and denominator of each rate for one key; the empty key is "none" (out of grid, no department …)."""
+
+    key: str
+    counts: dict[Rate, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateTable:
+    """Rows of one dimension with their total, at one instant. With ledgers the total counts every case once."""
+
+    dimension: Dimension
+    rates: tuple[Rate, ...]
+    versions: dict[Rate, int]
+    total: RateRow
+    rows: tuple[RateRow, ...]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCase:
+    """A case behind a number."""
+
+    id: UUID
+    ref: str
+    state: str
+    category: str
+    channel: str
+    reported_at: datetime
+    due_at: datetime | None
+    handled_at: datetime | None
+    closed_at: datetime | None
+    is_on_time: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatePage:
+    """Some of the cases, newest first, and where the next page begins."""
+
+    cases: tuple[RateCase, ...]
+    next: str | None
+    as_of: datetime
+
+
+async def count_rates(unit: Unit, asked: RateFilter, dimension: Dimension, rates: Sequence[Rate]) -> RateTable:
+    """Count some rates by one dimension.
+
+    Notes
+    -----
+    Cost: one pass over the jurisdiction's cases per table, and one for the total: 169,000 cases in some tenths of a
+    second.
+    """
+    chosen = tuple(dict.fromkeys(rates))
+    as_of = await database_now(unit)
+    values = _values(asked, as_of)
+    rows = await _rows(unit, dimension, chosen, values)
+    total = rows if dimension is Dimension.TOTAL else await _rows(unit, Dimension.TOTAL, chosen, values)
+    nothing = RateRow(key="", counts=dict.fromkeys(chosen, (0, 0)))
+    return RateTable(
+        dimension=dimension,
+        rates=chosen,
+        versions={rate: DEFINITIONS[rate].version for rate in chosen},
+        total=total[0] if total else nothing,
+        rows=tuple(sorted(rows, key=lambda row: row.key)),
+        as_of=as_of,
+    )
+
+
+async def list_rate_cases(
+    unit: Unit,
+    asked: RateFilter,
+    dimension: Dimension,
+    key: str,
+    rate: Rate,
+    part: Part,
+    *,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> RatePage:
+    """List the cases behind one number of a table.
+
+    Raises
+    ------
+    BadInputError
+        ``dispatch.bad_cursor``.
+    """
+    limit = max(1, min(limit, MOST_PER_PAGE))
+    as_of = await database_now(unit)
+    after_at, after_id = _read_cursor(cursor) if cursor else (None, None)
+    values = _values(asked, as_of) | {"key": key, "after_at": after_at, "after_id": after_id, "limit": limit + 1}
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as found:
+        await found.execute(case_query(dimension, rate, part), values)
+        rows = await found.fetchall()
+    cases = tuple(
+        RateCase(category=row.pop("category_code"), channel=row.pop("channel_code"), **row) for row in rows[:limit]
+    )
+    following = _write_cursor(cases[-1]) if len(rows) > limit else None
+    return RatePage(cases=cases, next=following, as_of=as_of)
+
+
+def _values(asked: RateFilter, as_of: datetime) -> dict[str, Any]:
+    lists = ("categories", "channels", "ledgers", "departments", "area")
+    words = {name: None if getattr(asked, name) is None else list(getattr(asked, name)) for name in lists}
+    return words | {
+        "jurisdiction": asked.jurisdiction,
+        "from": asked.period_from,
+        "until": asked.period_until,
+        "as_of": as_of,
+    }
+
+
+async def _rows(unit: Unit, dimension: Dimension, rates: tuple[Rate, ...], values: dict[str, Any]) -> list[RateRow]:
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(table_query(dimension, rates), values)
+        return [
+            RateRow(key=row[0], counts={rate: (row[1 + 2 * k], row[2 + 2 * k]) for k, rate in enumerate(rates)})
+            for row in await cursor.fetchall()
+        ]
+
+
+def _write_cursor(case: RateCase) -> str:
+    return base64.urlsafe_b64encode(f"{case.reported_at.isoformat()}|{case.id}".encode()).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, UUID]:
+    try:
+        at, _, case_id = base64.urlsafe_b64decode(text.encode("ascii")).decode().partition("|")
+        instant = datetime.fromisoformat(at)
+        if instant.tzinfo is None:
+            raise ValueError("no zone")
+        return instant, UUID(case_id)
+    except (ValueError, binascii.Error, UnicodeError):
+        raise BadInputError("dispatch.bad_cursor", pointer="/cursor", cursor=text[:80]) from None

@@ -81,12 +81,16 @@ class Jurisdiction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """Where reports come in; the start rule says from when the handling limit counts."""
+    """Where reports come in; the start rule says from when the handling limit counts.
+
+    ``suspects``: coordinate system that it declares → readings that fit its reports better (`dispatch.datum`).
+    """
 
     code: str
     name_zh: str
     name_en: str
     start_rule: str
+    suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def name(self, locale: str) -> str:
         """Name in the caller's language."""

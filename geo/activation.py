@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import text
 
-from geo.coverage import CoverageReport, Finding, Severity, check_coverage
+from geo.codes import CODE_SYSTEMS, find_problem, problem_facts
+from geo.coverage import CoverageCell, CoverageReport, Finding, Severity, check_coverage
 from geo.coverage.findings import DEFAULT_SLIVER_WIDTH_M, DEFAULT_TOLERANCE_M2
 from geo.errors import BadInputError, ConflictError, Fault
 from geo.importing.measures import area_m2
@@ -17,7 +19,9 @@ from geo.storage.drafts import lock_draft
 from geo.storage.grid_versions import GridVersion, activate
 from geo.storage.uow import WriteUnit
 
-_MOST_TOLD = 20
+#: The class under which codes are accepted that break the version's code system.
+CODES: Final = "code"
+_MOST_TOLD: Final = 20
 _REWRITES = """
 SELECT min(number) FROM geo.grid_version
  WHERE jurisdiction = :jurisdiction AND status = 'published' AND :at < now() AND valid_from < now()
@@ -32,12 +36,18 @@ VALUES (:version, :kind, :findings, :area_m2, :reason, :actor)
 class CoverageRefusedError(ConflictError):
     """The proof stands in the way: which classes, and the worst findings one by one with their place."""
 
-    def __init__(self, number: int, report: CoverageReport, classes: Sequence[str]) -> None:
+    def __init__(
+        self, number: int, report: CoverageReport, classes: Sequence[str], codes: Sequence[Fault] = ()
+    ) -> None:
         found = [each for each in report.findings if each.severity is Severity.ERROR and each.kind.value in classes]
         super().__init__(
-            "geo.coverage_errors", pointer="/accept", number=number, classes=list(classes), count=len(found)
+            "geo.coverage_errors",
+            pointer="/accept",
+            number=number,
+            classes=list(classes),
+            count=len(found) + len(codes),
         )
-        self.causes = tuple(_fault(each) for each in found[:_MOST_TOLD])
+        self.causes = (*(_fault(each) for each in found[:_MOST_TOLD]), *codes[:_MOST_TOLD])
 
 
 def _fault(finding: Finding) -> Fault:
@@ -102,14 +112,16 @@ async def activate_checked(
     report = await asyncio.to_thread(
         check_coverage, cells, area_m2, tolerance_m2=tolerance_m2, sliver_width_m=sliver_width_m
     )
-    wrong = error_classes(report)
+    wrong, codes = error_classes(report), code_faults(cells, version.code_system)
+    if codes:
+        wrong[CODES] = (len(codes), 0.0)
     reasons = {kind: why for kind in wrong if (why := ((accepted or {}).get(kind) or reason).strip())}
     unknown = sorted(set(accepted or {}) - set(wrong))
     if unknown:
         raise BadInputError("geo.unknown_finding_class", pointer=f"/accept/{unknown[0]}", kind=unknown[0][:40])
     left = sorted(set(wrong) - set(reasons))
     if left:
-        raise CoverageRefusedError(number, report, left)
+        raise CoverageRefusedError(number, report, left, codes if CODES in left else ())
     for kind, why in reasons.items():
         count, area = wrong[kind]
         await unit.connection.execute(
@@ -124,6 +136,22 @@ async def activate_checked(
             },
         )
     return await activate(unit, version.id, at=at)
+
+
+def code_faults(cells: Sequence[CoverageCell], code_system: str) -> list[Fault]:
+    """Return the cells whose codes break the version's code system, such as one that was given to another parent."""
+    system = CODE_SYSTEMS.get(code_system)
+    if system is None:
+        return []
+    return [
+        Fault(
+            code=problem.value,
+            pointer=f"/accept/{CODES}",
+            params=problem_facts(system, cell.code, cell.level, cell.parent),
+        )
+        for cell in cells
+        if (problem := find_problem(system, cell.code, cell.level, cell.parent)) is not None
+    ]
 
 
 def error_classes(report: CoverageReport) -> dict[str, tuple[int, float]]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.container import Container, Wired
+from api.datum_warnings import datum_warnings
 from api.errors import error_response, shape_faults
 from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
@@ -107,7 +108,10 @@ async def _take_part(
     results = []
     for place, report in enumerate(read, start=start):
         outcome = next(outcomes) if isinstance(report, Report) else report
-        results.append(_result(place, outcome, locale))
+        warned: list[dict[str, Any]] = []
+        if isinstance(report, Report) and isinstance(outcome, Receipt):
+            warned = await datum_warnings(container, report, outcome, locale)
+        results.append(_result(place, outcome, locale, warned))
     return results
 
 
@@ -127,10 +131,13 @@ def _read(item: Any, channel: str) -> Report | GridwardError:
         return InvalidRequestError(shape_faults(error.errors(include_url=False, include_input=False)))
 
 
-def _result(place: int, outcome: Receipt | GridwardError, locale: Locale) -> tuple[int, bytes]:
+def _result(
+    place: int, outcome: Receipt | GridwardError, locale: Locale, warned: list[dict[str, Any]]
+) -> tuple[int, bytes]:
     if isinstance(outcome, Receipt):
         status = 200 if outcome.is_repeat else 201
-        return status, orjson.dumps({"index": place, "status": status, "receipt": receipt_json(outcome, locale)})
+        receipt = receipt_json(outcome, locale) | ({"warnings": warned} if warned else {})
+        return status, orjson.dumps({"index": place, "status": status, "receipt": receipt})
     response = error_response(outcome, locale)
     text = f'{{"index":{place},"status":{response.status_code},"problem":'.encode() + bytes(response.body) + b"}"
     return response.status_code, text

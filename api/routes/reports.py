@@ -10,6 +10,7 @@ from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
 from api.container import Container, Wired
+from api.datum_warnings import datum_warnings
 from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_json import photo_json
@@ -126,6 +127,8 @@ async def _take(
 ) -> Response:
     receipt = await container.desk.take(report, form.photos if form else ())
     body = receipt_json(receipt, locale)
+    if warnings := await datum_warnings(container, report, receipt, locale):
+        body["warnings"] = warnings
     if form is not None:
         # After the case: should this fail, the caller sends the same ticket again, and the photos find it.
         async with write_unit(container.desk.engine) as unit:
@@ -138,6 +141,8 @@ async def _take(
 async def _rehearse(container: Container, report: Report, form: PhotoForm | None, locale: Locale) -> Response:
     receipt = await container.desk.rehearse(report, form.photos if form else ())
     routing = receipt_json(receipt, locale)
+    if warnings := await datum_warnings(container, report, receipt, locale):
+        routing["warnings"] = warnings
     del routing["case"], routing["status_url"]
     known = receipt.ref if receipt.is_repeat else None
     return json_answer({"dry_run": True, "known_case": known, "routing": routing}, locale=locale)

@@ -14,6 +14,7 @@ from dispatch.limits import Phase, Season, read_day
 from dispatch.profiles import Profile
 from dispatch.reference import Category, Channel, Condition, Jurisdiction, Ledger, Reference
 from dispatch.storage.calendar_tables import LimitPhaseRow, LimitSeasonRow
+from dispatch.storage.datum_tables import ChannelDatumRow
 from dispatch.storage.tables import (
     CalendarDayRow,
     CalendarYearRow,
@@ -25,6 +26,7 @@ from dispatch.storage.tables import (
     WorkingHoursRow,
 )
 from dispatch.workflow import Line
+from geo.datum import DatumVerdict
 from geo.storage.tables import JurisdictionRow
 from geo.storage.uow import Unit
 
@@ -56,8 +58,19 @@ async def load_reference(unit: Unit) -> Reference:
         )
         for row in await connection.execute(select(CategoryRow.__table__).order_by(CategoryRow.code))
     }
+    suspects: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for row in await connection.execute(
+        select(ChannelDatumRow.__table__).where(ChannelDatumRow.verdict == DatumVerdict.SUSPECT.value)
+    ):
+        suspects[row.channel_code][row.declared] = tuple(row.suspected)
     channels = {
-        row.code: Channel(code=row.code, name_zh=row.name_zh, name_en=row.name_en, start_rule=row.start_rule)
+        row.code: Channel(
+            code=row.code,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            start_rule=row.start_rule,
+            suspects=suspects.get(row.code, {}),
+        )
         for row in await connection.execute(select(ChannelRow.__table__))
     }
     return Reference(

@@ -11,7 +11,7 @@ def check_new_codes(patch: Patch, system_name: str) -> None:
     """Check the codes that are new; a system this program does not know checks nothing.
 
     A cell that is only given to another parent keeps its code, which then no longer begins with its parent's: that is
-    a matter of renumbering, in an act of its own.
+    a matter of renumbering, in an act of its own (an edit of the code); until then activation asks for a reason.
 
     Raises
     ------

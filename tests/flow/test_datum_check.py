@@ -93,3 +93,27 @@ async def test_the_worker_keeps_the_verdict(client: Client, engine: AsyncEngine)
     async with engine.connect() as connection:
         rows: list[Any] = [tuple(row) for row in await connection.execute(text(query))]
     assert rows == [("hotline", "wgs84", "suspect", ["bd09"], 120)]
+
+
+async def test_the_sender_is_warned(client: Client, engine: AsyncEngine) -> None:
+    """A point that only another reading puts into the grid, and then the channel's whole habit."""
+    inside = await client.post("/v1/reports", json=report(ticket="I", lon=113.61, lat=34.75, coord_sys="wgs84"))
+    assert inside.json().get("warnings") in (None, [])
+    edge = report(ticket="E", lon=113.6405, lat=34.76, coord_sys="wgs84")
+    answer = (await client.post("/v1/reports", json=edge)).json()
+    assert answer["out_of_grid"] is True
+    assert [warning["code"] for warning in answer["warnings"]] == ["datum.point_fits_other"]
+    assert "GCJ-02" in answer["warnings"][0]["detail"]
+    far = (await client.post("/v1/reports", json=report(ticket="F", lon=116.4, lat=39.9, coord_sys="wgs84"))).json()
+    assert far.get("warnings") in (None, [])
+    await send(client, CoordSys.BD09, "wgs84")
+    await DatumDuty(engine=engine, jurisdiction=JURISDICTION).run_once(asyncio.Event())
+    app: Any = client._transport
+    await app.app.state.container.reference.get(fresh=True)
+    habit = await client.post(
+        "/v1/reports",
+        json=report(ticket="H", lon=113.61, lat=34.75, coord_sys="cgcs2000"),
+        headers={"Accept-Language": "zh-CN"},
+    )
+    assert [warning["code"] for warning in habit.json()["warnings"]] == ["datum.channel_suspect"]
+    assert "百度" in habit.json()["warnings"][0]["detail"]

@@ -455,3 +455,17 @@ async def test_changes_are_taken_back_one_by_one(client: Client, engine: AsyncEn
     assert again.status_code == 200, again.text
     published = await client.post("/v1/grid/versions/1/undo")
     assert (published.status_code, published.json()["code"]) == (409, "geo.version_not_draft")
+
+
+async def test_a_code_that_left_its_parent_needs_another_code_or_a_reason(client: Client) -> None:
+    """Reassigned, a cell keeps its code; activation names it, and takes a new code."""
+    number = await draft(client)
+    path = f"/v1/grid/versions/{number}"
+    await operate(client, number, {"operation": "reassign", "cell": W1, "parent": EAST})
+    refused = (await client.post(f"{path}/activate", json={})).json()
+    assert (refused["code"], refused["params"]["classes"]) == ("geo.coverage_errors", ["code"])
+    (cause,) = refused["errors"]
+    assert (cause["code"], cause["pointer"]) == ("geo.code_not_under_parent", "/accept/code")
+    assert W1 in cause["detail"]
+    await operate(client, number, {"operation": "edit", "cell": W1, "set": {"code": f"{EAST}003"}})
+    assert (await client.post(f"{path}/activate", json={})).status_code == 200

@@ -22,7 +22,7 @@ recorded AS (
          r.state, r.state, now(), 'system', 'worker', r.payload
     FROM fired AS f
     JOIN rungs AS r ON r.case_id = f.case_id AND r.rung = f.rung
-    CROSS JOIN LATERAL (SELECT max(e.seq) AS seq FROM dispatch.case_event AS e WHERE e.case_id = r.case_id) AS last
+    CROSS JOIN LATERAL (SELECT coalesce(max(e.seq), 0) AS seq FROM dispatch.case_event AS e WHERE e.case_id = r.case_id) AS last
   RETURNING id, case_id
 ),
 queued AS (

@@ -14,7 +14,9 @@ import maps
 from api import errors
 from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
+from api.plain_questions import PlainQuestions
 from api.routes import (
+    account_page,
     cases,
     channels,
     coverage,
@@ -27,13 +29,14 @@ from api.routes import (
     locating,
     ogc,
     pages,
+    photos,
     places,
     planner,
-    photos,
     repeats,
-    reports,
-    stream,
     report_batches,
+    reports,
+    signing_in,
+    stream,
     tiles,
     webhooks,
 )
@@ -98,6 +101,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         grid,
         grid_pages,
         channels,
+        departments,
+        signing_in,
+        account_page,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")

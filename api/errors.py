@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from api.account_pages import page_instead
 from api.language import locale_of
 from geo.errors import (
     BadInputError,
@@ -45,6 +46,14 @@ STATUS_OF_KIND: tuple[tuple[type[GridwardError], int], ...] = (
 STATUS_OF_CODE = {
     "access.key_required": 401,
     "access.key_unknown": 401,
+    "access.sign_in_failed": 401,
+    "access.sign_in_again": 401,
+    "access.code_wrong": 401,
+    "access.identity_unknown": 403,
+    "access.identity_failed": 401,
+    "access.sign_in_wait": 429,
+    "access.too_many": 429,
+    "accounts.password_wrong": 403,
     "dispatch.version_conflict": 412,
     "dispatch.version_required": 428,
     "geo.draft_changed": 412,
@@ -89,7 +98,7 @@ def problem(
         body["params"] = facts
     headers: dict[str, str] = {"Content-Language": locale}
     if status in {503, 429}:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(facts.get("seconds", RETRY_AFTER_S))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="gridward"'
     payload = orjson.dumps(body, default=str)
@@ -180,7 +189,8 @@ def install(app: FastAPI) -> None:
     async def _ours(request: Request, error: GridwardError) -> Response:
         if status_of(error) >= 500:
             log.warning("unavailable", code=error.code, path=request.url.path)
-        return error_response(error, locale_of(request))
+        # Somebody with a browser is led to the door, or told in words why not.
+        return page_instead(request, error) or error_response(error, locale_of(request))
 
     @app.exception_handler(RequestValidationError)
     async def _shape(request: Request, error: RequestValidationError) -> Response:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.notifying.settings import NotifyingSettings
 from api.webhooks.addresses import parse_networks
 from dispatch.settings import DispatchSettings
 from geo.coordinates import CoordSys
@@ -52,6 +53,18 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings):
         pattern=r"^(https?://[^/?#\s]+)?$",
         description="Address under which browsers reach the service, such as https://grid.example; says whether"
         " session cookies are for https only, and where single sign-on returns to",
+    )
+    oidc_issuer: str = Field(
+        "",
+        pattern=r"^(https?://[^?#\s]+)?$",
+        description="Issuer of single sign-on by OpenID Connect; its configuration is read from"
+        " `/.well-known/openid-configuration` below it; empty: none",
+    )
+    oidc_client_id: str = Field("", description="What the issuer knows this service by")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Secret that the issuer has given this service")
+    oidc_name: str = Field("SSO", description="Name of single sign-on on the sign-in page")
+    oidc_login_claim: str = Field(
+        "preferred_username", description="Claim that names the account at the first sign-in; `email` must be verified"
     )
     session_hours: int = Field(72, ge=1, le=720, description="A session ends after so many hours, whatever happens")
     session_idle_h: int = Field(12, ge=1, le=720, description="A session ends when nothing was asked for so many hours")

@@ -29,7 +29,8 @@ PLAIN_COOKIE: Final = "gridward_session"
 _CALLER = """
 SELECT s.id, s.digest, s.stage, s.account_id, a.login, a.must_change, a.is_demo, a.person_id, p.name,
        s.seen_at < now() - interval '1 minute' AS is_stale,
-       coalesce((SELECT jsonb_agg(jsonb_build_array(g.role, g.cell_code, g.department_code, g.valid_until) ORDER BY g.id)
+       coalesce((SELECT jsonb_agg(jsonb_build_array(g.role, g.cell_code, g.department_code, g.valid_until)
+                                   ORDER BY g.id)
                    FROM api.role_grant AS g
                   WHERE g.account_id = a.id AND g.ended_at IS NULL AND g.valid_from <= now()
                     AND (g.valid_until IS NULL OR g.valid_until > now())), '[]') AS grants

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "grid": ("api.cli.grid", "app"),
     "channels": ("api.cli.channels", "app"),
     "demo": ("api.cli.demo", "app"),
+    "people": ("api.cli.people", "app"),
     "keys": ("api.cli.keys", "app"),
     "places": ("api.cli.places", "app"),
     "facts": ("api.cli.facts", "app"),

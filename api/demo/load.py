@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.demo.accounts import write_accounts
 from api.demo.cases import make_cases
 from api.demo.geometry import DEFAULT_SEED, build_district
 from api.demo.histories import make_history
@@ -112,6 +113,7 @@ async def _load(unit: WriteUnit, *, now: datetime, seed: int, scale: float, tell
     version, cell_ids = await write_grid(unit, district, now=now)
     people = make_people(district, now=now, rng=random.Random(seed + 1))
     post_ids = await write_people(unit, people, now=now)
+    await write_accounts(unit, people)
     tell("map", 1, 1)
     calendar = (await load_reference(unit)).jurisdictions[JURISDICTION].calendar
     table = await asyncio.to_thread(

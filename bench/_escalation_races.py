@@ -23,7 +23,7 @@ __all__ = ["Found", "Races", "race"]
 
 _SWEEPERS, _CLOSERS = 3, 4
 #: The close is begun at most so much before or after the rung. Units: seconds.
-_BEFORE_S, _AFTER_S = 0.06, 0.03
+_BEFORE_S, _AFTER_S = 0.3, 0.02
 _ACTOR = Actor(kind="system", id="bench")
 #: The order of a case's acts is the order of their commits: each locks the row first.
 _ORDER = """

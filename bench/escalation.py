@@ -261,7 +261,7 @@ def _wait(connection: psycopg.Connection[Any], query: str, most_s: float = 60.0)
 def _races(
     connection: psycopg.Connection[Any], url: str, size: _Size, made: dict[str, Any], seed: int
 ) -> Iterator[Result]:
-    races = Races(url=url, prefix="R", count=size.races, lead_s=2.0, step_s=0.012, seed=seed)
+    races = Races(url=url, prefix="R", count=size.races, lead_s=2.0, step_s=0.02, seed=seed)
     _make(connection, made, races.prefix, races.count, began_s=0.0, first_s=races.lead_s, step_s=races.step_s)
     found = asyncio.run(race(races))
     yield Result.none_of(

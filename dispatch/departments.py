@@ -18,6 +18,7 @@ from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import Unit, WriteUnit
 
 __all__ = [
+    "MATRIX_COLUMNS",
     "Gap",
     "NewRule",
     "add_department",
@@ -27,7 +28,11 @@ __all__ = [
     "find_gaps",
     "list_departments",
     "list_rules",
+    "matrix_row",
 ]
+
+#: Columns of the matrix as a table.
+MATRIX_COLUMNS: Final = ("cell", "category", "department", "mode", "valid_from", "valid_until", "note")
 
 _DEPARTMENTS: Final[LiteralString] = """
 SELECT d.code, d.name_zh, d.name_en, d.is_active,
@@ -235,8 +240,9 @@ async def _make_room(unit: WriteUnit, jurisdiction: str, new: NewRule, since: da
         " AND valid_from < %(since)s AND (valid_until IS NULL OR valid_until > %(since)s)",
         values,
     )
+    # One that was to begin at the same moment never does; one that has begun is history and stays in the way.
     await driver.execute(
-        f"DELETE FROM dispatch.routing {same} AND valid_from = %(since)s",  # noqa: S608 - constants only
+        f"DELETE FROM dispatch.routing {same} AND valid_from = %(since)s AND valid_from >= now()",  # noqa: S608
         values,
     )
 
@@ -262,6 +268,20 @@ async def end_rule(unit: WriteUnit, jurisdiction: str, rule_id: int, at: datetim
         return None
     check_interval(row["valid_from"], at)
     return await change_row(unit, "routing", rule_id, {"valid_until": at})
+
+
+def matrix_row(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """A line of the matrix as a row of a table, in the order of `MATRIX_COLUMNS`."""
+    until = rule["valid_until"]
+    return (
+        rule["cell_code"],
+        rule["category_code"],
+        rule["department_code"],
+        rule["mode"],
+        rule["valid_from"].isoformat(),
+        until.isoformat() if until else "",
+        rule["note"],
+    )
 
 
 async def find_gaps(unit: Unit, jurisdiction: str, at: datetime) -> list[Gap]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg.rows import dict_row
 
@@ -13,7 +14,16 @@ from dispatch.posts import Head, Rung, find_head, parse_ladder
 from dispatch.routing import Department, Mode, Route
 from geo.storage.uow import Unit
 
-__all__ = ["Answer", "department_ladder", "find_fallback", "led_ladder", "read_department", "responsible_for"]
+__all__ = [
+    "Answer",
+    "department_ladder",
+    "find_fallback",
+    "led_ladder",
+    "read_department",
+    "read_position",
+    "read_versions",
+    "responsible_for",
+]
 
 _ROUTE = """
 SELECT r.rule_id, r.mode, r.cell_code, r.category_code, d.code, d.name_zh, d.name_en
@@ -105,6 +115,24 @@ async def read_department(unit: Unit, code: str) -> Department | None:
         await driver.execute("SELECT name_zh, name_en, is_active FROM dispatch.department WHERE code = %s", (code,))
     ).fetchone()
     return Department(code=code, name_zh=row[0], name_en=row[1], is_active=row[2]) if row else None
+
+
+async def read_position(unit: Unit, case_id: UUID) -> tuple[float, float] | None:
+    """The pair of a case as it was sent."""
+    driver = await unit.driver()
+    row = await (
+        await driver.execute("SELECT raw_x, raw_y FROM dispatch.dispatch_case WHERE id = %s", (case_id,))
+    ).fetchone()
+    return (row[0], row[1]) if row and row[0] is not None and row[1] is not None else None
+
+
+async def read_versions(unit: Unit, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Number and name of grid versions by their id."""
+    driver = await unit.driver()
+    rows = await (
+        await driver.execute("SELECT id, number, name FROM geo.grid_version WHERE id = ANY (%s)", (list(ids),))
+    ).fetchall()
+    return {row[0]: {"number": row[1], "name": row[2]} for row in rows}
 
 
 def _route(row: dict[str, Any]) -> Route:

@@ -10,6 +10,7 @@ from typing import Any
 from dispatch.case_views import CaseView, EventView
 from dispatch.intake import Receipt
 from dispatch.posts import Head, Rung, find_backup, parse_ladder
+from dispatch.routing import Route
 from dispatch.workflow import Move
 from geo.cells import CellRef, LocatedHow, NearCell
 from geo.uncertainty import CONFIRM_RULE, Uncertainty
@@ -129,12 +130,17 @@ def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
         "nearest": [near_json(cell, locale) for cell in receipt.nearest],
         "location": _location(receipt.lon, receipt.lat),
         "located": {"how": receipt.how, "grid_version": receipt.grid_version, "rule": "edge-1"},
+        "department": _department(receipt.route, locale) if receipt.route is not None else None,
     }
     if receipt.accuracy is not None:
         body["accuracy"] = accuracy_json(receipt.accuracy, locale)
     if receipt.position is not None:
         body["address_match"] = match_json(receipt.position, locale)
     return body
+
+
+def _department(route: Route, locale: Locale) -> dict[str, Any]:
+    return {"code": route.department.code, "name": route.department.name(locale), "mode": route.mode.value}
 
 
 def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:

@@ -166,6 +166,14 @@ class AddressMatchOut(BaseModel):
     candidates: list[MatchedPlaceOut]
 
 
+class DepartmentOut(BaseModel):
+    """The department of the case by the matrix, and what it has to do with it."""
+
+    code: str
+    name: str
+    mode: str = Field(description="lead, assist or fallback")
+
+
 class ReceiptOut(BaseModel):
     """Answer to a report; a repeat gets the very same answer."""
 
@@ -182,6 +190,7 @@ class ReceiptOut(BaseModel):
     nearest: list[NearOut]
     location: LocationOut | None
     located: LocatedOut
+    department: DepartmentOut | None = None
     accuracy: AccuracyOut | None = None
     address_match: AddressMatchOut | None = None
     warnings: list[WarningOut] | None = None

@@ -2,7 +2,8 @@
 
 The broadcaster reads the feed once and keeps its newest part in memory; each stream has its own cursor into it. A
 stream whose cursor is older (it slept) reads the gap from the database page by page. Nothing is pushed into queues,
-so a slow browser costs no memory: it merely lags behind.
+so a slow browser costs no memory: it merely lags behind. While nobody follows, only the feed's end is looked at: the
+rows of a burst of reports would be read for nobody.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Broadcaster:
         self._recent: deque[FeedEvent] = deque(maxlen=_KEEP)
         self._start = Cursor(0, 0)  # events after this one and up to `_end` are in `_recent`
         self._end: Cursor | None = None
+        self._followers = 0
         self._moved = asyncio.Condition()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,8 +97,9 @@ class Broadcaster:
         """Read one page; return whether there is more."""
         async with read_unit(self._engine, snapshot=True) as unit:
             end = await feed_end(unit)
-            if self._end is None:
-                self._start = self._end = end
+            if self._end is None or not self._followers:
+                self._start = self._end = max(end, self._end or end)
+                self._recent.clear()
                 async with self._moved:
                     self._moved.notify_all()
                 return False
@@ -134,29 +137,36 @@ class Broadcaster:
     ) -> AsyncIterator[FeedEvent | None]:
         """Events after a cursor until the process stops or the reader's time is over; None is a heartbeat."""
         position = after
-        while not self.closing.is_set() and not is_over():
-            events = await self._after(position)
-            for event in events:
-                yield event
-                position = event.cursor
-            if events:
-                continue
-            try:
-                async with asyncio.timeout(HEARTBEAT_S), self._moved:
-                    await self._moved.wait_for(partial(self._may_go_on, position, is_over))
-            except TimeoutError:
-                yield None
+        self._followers += 1
+        try:
+            while not self.closing.is_set() and not is_over():
+                events, reached = await self._after(position)
+                for event in events:
+                    yield event
+                    position = event.cursor
+                position = max(position, reached)
+                if events:
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S), self._moved:
+                        await self._moved.wait_for(partial(self._may_go_on, position, is_over))
+                except TimeoutError:
+                    yield None
+        finally:
+            self._followers -= 1
 
     def _may_go_on(self, position: Cursor, is_over: Callable[[], bool]) -> bool:
         return is_over() or self._is_worth_looking(position)
 
     def _is_worth_looking(self, position: Cursor) -> bool:
-        return self.closing.is_set() or (bool(self._recent) and self._recent[-1].cursor > position)
+        return self.closing.is_set() or (self._end is not None and self._end > position)
 
-    async def _after(self, position: Cursor) -> list[FeedEvent]:
-        if position >= self._start:
-            return [event for event in self._recent if event.cursor > position]
+    async def _after(self, position: Cursor) -> tuple[list[FeedEvent], Cursor]:
+        """Events after a position, and how far they reach: beyond the last of them there may be imports only."""
+        start = self._start
+        if self._end is not None and position >= start:
+            return [event for event in self._recent if event.cursor > position], self._end
         async with read_unit(self._engine) as unit:
             page = await read_feed(unit, position, limit=_PAGE, as_of=await database_now(unit), with_imports=False)
-        # The gap held only imports: nothing to tell, go on from what is in memory.
-        return page or list(self._recent)
+        # A gap of imports only has nothing to tell; what comes after it is in memory.
+        return page, page[-1].cursor if page else start

@@ -20,6 +20,7 @@ from api.routes import (
     cases,
     channels,
     coverage,
+    departments,
     events,
     gazetteer,
     grid,

@@ -18,7 +18,7 @@ from geo.coordinates import CoordSys
 from geo.settings import GeoSettings
 
 
-class Settings(BaseSettings, GeoSettings, DispatchSettings):
+class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
     """All settings of a process."""
 
     model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")

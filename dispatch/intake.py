@@ -19,9 +19,11 @@ from uuid_utils.compat import uuid7
 
 from dispatch.deadlines import Deadline, Limit, StartRule, add, clock_start, share_at
 from dispatch.lights import warn_share
+from dispatch.limits import PhaseClock, set_phases
 from dispatch.posts import Head, Rung, find_backup, find_head, parse_ladder
 from dispatch.reference import Category, Condition, Jurisdiction, Reference
 from dispatch.routing import Route, parse_route
+from dispatch.segments import to_micros
 from dispatch.states import CaseState
 from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
 from geo.errors import BadInputError, Fault, InvalidRequestError, UnavailableError
@@ -86,6 +88,10 @@ class PreparedReport:
     accuracy_m: float | None = None
     #: What its address was found to mean (dispatch/addressing.py); None when a point was given.
     position: Mapping[str, Any] | None = None
+    #: The limit that was given, whatever the catalogue says later, and the deadlines on the way.
+    limit_value: Decimal | int | None = None
+    limit_unit: str | None = None
+    phases: tuple[PhaseClock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +164,14 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
         faults.append(Fault(code="dispatch.unknown_channel", pointer="", params={"channel": report.channel}))
     if faults or category is None or channel is None:
         raise InvalidRequestError(faults)
-    clocks = None
+    clocks = limit = None
+    phases: tuple[PhaseClock, ...] = ()
     if condition is not None:
-        clocks = set_clocks(jurisdiction, channel.start_rule, condition.limit, received_at)
+        calendar = jurisdiction.calendar
+        limit = condition.limit_on(calendar.local_date(to_micros(received_at)))
+        clocks = set_clocks(jurisdiction, channel.start_rule, limit, received_at)
+        start = clock_start(calendar, received_at, StartRule(channel.start_rule))
+        phases = set_phases(calendar, start, condition.phases)
     return PreparedReport(
         id=uuid7(),
         jurisdiction=jurisdiction.code,
@@ -182,6 +193,9 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
         # Certain is what needs no human: the position finds its cell (decided in SQL) and the limit is beyond doubt.
         is_certain=clocks is not None and not report.is_self_handled,
         is_self_handled=report.is_self_handled,
+        limit_value=limit.value if limit else None,
+        limit_unit=limit.unit.value if limit else None,
+        phases=phases,
         due_at=clocks.due.due_at if clocks else None,
         due_provisional=clocks.due.is_provisional if clocks else False,
         warn_at=clocks.warn_at if clocks else None,

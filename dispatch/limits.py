@@ -13,13 +13,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
-from dispatch.deadlines import Limit
+from dispatch.calendars import WorkingCalendar
+from dispatch.deadlines import Limit, add
 from geo.errors import BadInputError, Fault, InvalidRequestError
 
-__all__ = ["MOST_PHASES", "MOST_SEASONS", "Phase", "Season", "check_seasons", "limit_on", "read_day"]
+__all__ = [
+    "MOST_PHASES",
+    "MOST_SEASONS",
+    "Phase",
+    "PhaseClock",
+    "Season",
+    "check_seasons",
+    "limit_on",
+    "read_day",
+    "set_phases",
+]
 
 MOST_SEASONS: Final = 12
 MOST_PHASES: Final = 8
@@ -67,6 +78,24 @@ class Phase:
     def name(self, locale: str) -> str:
         """Name in the caller's language."""
         return (self.name_en if locale == "en" else self.name_zh) or self.name_zh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseClock:
+    """A phase of a clock that has been set."""
+
+    phase: Phase
+    due_at: datetime
+    is_provisional: bool
+
+
+def set_phases(calendar: WorkingCalendar, start: datetime, phases: Iterable[Phase]) -> tuple[PhaseClock, ...]:
+    """When the phases of a clock that starts at an instant are due."""
+    clocks = []
+    for phase in phases:
+        due = add(calendar, start, phase.limit)
+        clocks.append(PhaseClock(phase=phase, due_at=due.due_at, is_provisional=due.is_provisional))
+    return tuple(clocks)
 
 
 def limit_on(limit: Limit, seasons: Iterable[Season], day: date) -> Limit:

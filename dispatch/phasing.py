@@ -12,10 +12,10 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from dispatch.calendars import WorkingCalendar
-from dispatch.deadlines import Deadline, Limit, LimitUnit, add
-from dispatch.limits import Phase
+from dispatch.deadlines import Deadline, Limit, LimitUnit
+from dispatch.limits import Phase, set_phases
 from dispatch.making import Act
-from dispatch.storage.legs import add_deadline_change
+from dispatch.storage.legs import add_deadline_change, add_phases
 from geo.errors import BadInputError
 from geo.storage.uow import Unit, WriteUnit
 
@@ -52,24 +52,8 @@ async def open_phases(
     unit: WriteUnit, case_id: UUID, epoch: int, phases: Sequence[Phase], calendar: WorkingCalendar, start: datetime
 ) -> int:
     """Write the phases of a clock that begins and return how many there are."""
-    driver = await unit.driver()
-    for phase in phases:
-        due = add(calendar, start, phase.limit)
-        await driver.execute(
-            "INSERT INTO dispatch.case_phase (case_id, clock_epoch, number, name_zh, name_en, limit_value, limit_unit,"
-            " due_at, due_provisional) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                case_id,
-                epoch,
-                phase.number,
-                phase.name_zh,
-                phase.name_en,
-                phase.limit.value,
-                phase.limit.unit.value,
-                due.due_at,
-                due.is_provisional,
-            ),
-        )
+    if phases:
+        await add_phases(unit, [(case_id, epoch, clock) for clock in set_phases(calendar, start, phases)])
     return len(phases)
 
 

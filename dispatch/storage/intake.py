@@ -15,6 +15,7 @@ from dispatch.placing import NOTHING_KNOWN, Place, Placement
 from dispatch.posts import find_head, ladder_json, parse_ladder
 from dispatch.routing import Mode, parse_route, route_json
 from dispatch.states import CaseState
+from dispatch.storage.legs import add_phases
 from dispatch.storage.statements import statement
 from geo.cells import LocatedHow
 from geo.errors import BadInputError, UnavailableError
@@ -155,6 +156,14 @@ async def _write(
                 lat=report.lat,
                 is_repeat=False,
             )
+    phased = [
+        (report.id, 1, clock)
+        for report in reports
+        if report.phases and report.id in receipts and receipts[report.id].state is CaseState.DISPATCHED
+        for clock in report.phases
+    ]
+    if phased:
+        await add_phases(unit, phased)
     return [report for report in reports if report.id in stale]
 
 
@@ -220,6 +229,7 @@ def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> di
     # Somebody has to make sure where it is, before anybody is sent there.
     is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
     return {name: getattr(report, name) for name in _FIELDS} | {
+        "open_phases": len(report.phases),
         "is_certain": report.is_certain and not is_ambiguous,
         "confirm_on_site": is_ambiguous,
         "version_id": place.version_id,
@@ -235,7 +245,7 @@ def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> di
     }
 
 
-_FIELDS = tuple(name for name in PreparedReport.__dataclass_fields__ if name != "position")
+_FIELDS = tuple(name for name in PreparedReport.__dataclass_fields__ if name not in {"position", "phases"})
 
 
 def _repeat(report: PreparedReport, row: dict[str, Any]) -> Receipt | BadInputError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from dispatch.joint import ENDED, LegFacts, LegState
+from dispatch.limits import PhaseClock
 from dispatch.posts import Rung, parse_ladder
 from geo.storage.uow import Unit, WriteUnit
 
@@ -19,6 +20,7 @@ __all__ = [
     "Leg",
     "add_deadline_change",
     "add_leg",
+    "add_phases",
     "department_ladder",
     "list_departments",
     "list_legs",
@@ -159,6 +161,30 @@ async def add_deadline_change(unit: WriteUnit, **row: Any) -> None:
         sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(map(sql.Placeholder, row))
     )
     await driver.execute(query, row)
+
+
+async def add_phases(unit: WriteUnit, rows: Iterable[tuple[UUID, int, PhaseClock]]) -> None:
+    """Write the phases of clocks that begin: case, clock epoch, phase."""
+    driver = await unit.driver()
+    async with driver.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO dispatch.case_phase (case_id, clock_epoch, number, name_zh, name_en, limit_value, limit_unit,"
+            " due_at, due_provisional) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    case_id,
+                    epoch,
+                    clock.phase.number,
+                    clock.phase.name_zh,
+                    clock.phase.name_en,
+                    clock.phase.limit.value,
+                    clock.phase.limit.unit.value,
+                    clock.due_at,
+                    clock.is_provisional,
+                )
+                for case_id, epoch, clock in rows
+            ],
+        )
 
 
 async def department_ladder(

@@ -66,7 +66,7 @@ async def test_a_changed_limit_does_not_move_a_case_and_is_told(client: Client, 
     container: Container = client._transport.app.state.container  # type: ignore[attr-defined]
     container.reference._copy = None
     body = (await client.get(f"{created['status_url']}/deadline")).json()
-    assert (body["agrees"], body["due_at"]) == (False, created["due_at"])
+    assert (body["agrees"], body["due_at"], body["limit"]["value"]) == (True, created["due_at"], "4")
 
 
 async def test_a_case_without_clock_has_no_ledger(client: Client) -> None:

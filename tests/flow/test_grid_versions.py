@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.handover import hand_over
@@ -20,7 +19,7 @@ from geo.storage.drafts import copy_version
 from geo.storage.engine import dsn
 from geo.storage.grid_versions import activate, create_draft, find_active, get_version
 from geo.storage.uow import read_unit, write_unit
-from tests.builders import EAST, INSIDE, JURISDICTION, L1, WEST, person_id, report
+from tests.builders import EAST, INSIDE, JURISDICTION, WEST, person_id, report
 
 Client = httpx.AsyncClient
 W1, W3, E1, E2 = f"{WEST}001", f"{WEST}003", f"{EAST}001", f"{EAST}002"
@@ -341,34 +340,6 @@ async def test_two_activations_at_once_leave_no_gap_and_no_overlap(client: Clien
     assert await one(engine, "SELECT count(*) FROM geo.grid_version WHERE valid_until IS NULL") == 1
 
 
-async def test_errors_of_the_coverage_are_accepted_by_class_and_reason_only(
-    client: Client, engine: AsyncEngine
-) -> None:
-    number = await draft(client)
-    async with write_unit(engine) as unit:
-        await (await unit.driver()).execute(
-            "DELETE FROM geo.cell WHERE code = %s AND version_id = (SELECT id FROM geo.grid_version WHERE number = %s)",
-            (E2, number),
-        )
-    path = f"/v1/grid/versions/{number}/activate"
-    refused = await client.post(path, json={})
-    assert (refused.status_code, refused.json()["code"]) == (409, "geo.coverage_errors")
-    assert refused.json()["params"]["classes"] == ["gap"]
-    (gap,) = refused.json()["errors"]
-    assert (gap["code"], gap["pointer"]) == ("coverage.gap", "/accept/gap")
-    assert f"of {E2[:12]} are in none of its cells, at 113.6" in gap["detail"]
-    chinese = (await client.post(path, json={}, headers={"Accept-Language": "zh-CN"})).json()
-    assert "缝隙" in chinese["detail"]
-    assert "gap" not in chinese["detail"]
-    assert "不属于任何下级网格" in chinese["errors"][0]["detail"]
-    assert (await client.post(path, json={"accept": {"gap": "  "}})).status_code == 409
-    other = await client.post(path, json={"accept": {"gap": "river", "overlap": "?"}})
-    assert other.json()["code"] == "geo.unknown_finding_class"
-    done = await client.post(path, json={"accept": {"gap": "河面不归网格"}})
-    assert done.status_code == 200, done.text
-    assert await one(engine, "SELECT kind || ':' || reason FROM geo.accepted_finding") == "gap:河面不归网格"
-
-
 async def test_the_past_is_not_rewritten(client: Client) -> None:
     number = await draft(client)
     answer = await client.post(f"/v1/grid/versions/{number}/activate", json={"from": "2025-01-01T00:00:00Z"})
@@ -404,68 +375,3 @@ async def test_as_of_answers_cell_and_head_of_that_time(client: Client, engine: 
         assert (ladder[0].cell_code, ladder[0].person_name) == (W1, f"A-{W1}")
         later = await responsible_at(unit, JURISDICTION, after.path, march)
         assert (later[0].cell_code, later[0].person_name) == (WEST, f"A-{WEST}")
-
-
-async def content(engine: AsyncEngine, number: int) -> list[str]:
-    """Everything about a version's cells and lineage, row ids included."""
-    query = (
-        "SELECT c::text FROM geo.cell AS c JOIN geo.grid_version AS v ON v.id = c.version_id WHERE v.number = :number"
-        " UNION ALL SELECT l::text FROM geo.cell_lineage AS l JOIN geo.grid_version AS v ON v.id = l.version_id"
-        " WHERE v.number = :number ORDER BY 1"
-    )
-    async with engine.connect() as connection:
-        return list((await connection.execute(text(query), {"number": number})).scalars())
-
-
-async def test_changes_are_taken_back_one_by_one(client: Client, engine: AsyncEngine) -> None:
-    """Every operation, then back the same way: after each step the draft is what it was, to the byte."""
-    number = await draft(client)
-    path = f"/v1/grid/versions/{number}"
-    operations = [
-        {
-            "operation": "split",
-            "cell": E1,
-            "line": [[113.625, 34.755], [113.635, 34.785]],
-            "into": [{"code": E1}, {"code": f"{EAST}009"}],
-        },
-        {"operation": "edit", "cell": f"{EAST}009", "set": {"code": f"{EAST}008", "name_zh": "新网格"}},
-        {"operation": "move_boundary", "cells": [E1, E2], "line": [[113.615, 34.758], [113.645, 34.761]]},
-        {"operation": "merge", "cells": [E1, f"{EAST}008"], "into": {"code": f"{EAST}009", "name_en": "Merged"}},
-        {"operation": "retire", "cell": E2, "to": f"{EAST}009"},
-        {"operation": "edit", "cell": EAST, "set": {"code": f"{L1}007"}},
-    ]
-    seen = []
-    for operation in operations:
-        seen.append(await content(engine, number))
-        answer = await client.post(f"{path}/operations", json=operation)
-        assert answer.status_code == 200, (operation, answer.text)
-        assert await content(engine, number) != seen[-1]
-    for left, operation in reversed(list(enumerate(operations))):
-        undone = await client.post(f"{path}/undo")
-        assert undone.status_code == 200, undone.text
-        assert undone.json()["undone"] == {"revision": left + 1, "operation": operation["operation"]}
-        assert undone.json()["undoable"] == left
-        assert await content(engine, number) == seen[left]
-    nothing = await client.post(f"{path}/undo")
-    assert (nothing.status_code, nothing.json()["code"]) == (409, "geo.nothing_to_undo")
-    assert (await client.get(f"{path}/lineage")).json()["undoable"] == 0
-    stale = await client.post(f"{path}/undo", headers={"If-Match": '"3"'})
-    assert stale.status_code == 412
-    again = await client.post(f"{path}/operations", json=operations[0])
-    assert again.status_code == 200, again.text
-    published = await client.post("/v1/grid/versions/1/undo")
-    assert (published.status_code, published.json()["code"]) == (409, "geo.version_not_draft")
-
-
-async def test_a_code_that_left_its_parent_needs_another_code_or_a_reason(client: Client) -> None:
-    """Reassigned, a cell keeps its code; activation names it, and takes a new code."""
-    number = await draft(client)
-    path = f"/v1/grid/versions/{number}"
-    await operate(client, number, {"operation": "reassign", "cell": W1, "parent": EAST})
-    refused = (await client.post(f"{path}/activate", json={})).json()
-    assert (refused["code"], refused["params"]["classes"]) == ("geo.coverage_errors", ["code"])
-    (cause,) = refused["errors"]
-    assert (cause["code"], cause["pointer"]) == ("geo.code_not_under_parent", "/accept/code")
-    assert W1 in cause["detail"]
-    await operate(client, number, {"operation": "edit", "cell": W1, "set": {"code": f"{EAST}003"}})
-    assert (await client.post(f"{path}/activate", json={})).status_code == 200

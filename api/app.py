@@ -17,6 +17,7 @@ from api.limits import BodyLimit, SecurityHeaders
 from api.plain_questions import PlainQuestions
 from api.routes import (
     account_page,
+    calendars,
     cases,
     channels,
     coverage,
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         reports,
         cases,
         joint,
+        calendars,
         repeats,
         report_batches,
         photos,

@@ -62,7 +62,7 @@ def decode_table(data: bytes) -> str:
             continue
         if "\x00" not in text:
             return text
-    raise BadInputError("calendar.not_text")
+    raise BadInputError("calendar.not_text", pointer="/line/1")
 
 
 def read_csv(text: str) -> tuple[CalendarDay, ...]:

@@ -143,6 +143,13 @@ class ReferenceCache:
         self._loaded_at = 0.0
         self._lock = asyncio.Lock()
 
+    def forget(self) -> None:
+        """Let the next caller read afresh: somebody has changed the data through this very process.
+
+        The copy of a transaction that has not committed yet must not be kept, so nothing is read here.
+        """
+        self._loaded_at = float("-inf")
+
     async def get(self, *, fresh: bool = False) -> Reference:
         """Return a copy no older than allowed; ``fresh`` asks for one that was read after this very call.
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from api.accounts.callers import Caller
 from api.accounts.doorkeeper import is_local
-from api.accounts.roles import Scope, makers_of
+from api.accounts.roles import ROLES, Role, Scope, makers_of
 from api.container import Container, container_of
-from dispatch.belonging import Belonging, find_belongings
-from dispatch.workflow import Move
+from dispatch.belonging import Belonging, find_belongings, find_leg_department
+from dispatch.joint import LegMove, may_leg
+from dispatch.workflow import Line, Move
 from geo.errors import BadInputError, ForbiddenError, GridwardError, NotFoundError
 from geo.storage.uow import WriteUnit, act_as_service
 
-__all__ = ["allow_move", "allow_moves", "is_local", "possible_for", "require", "require_person"]
+__all__ = ["allow_leg_move", "allow_move", "allow_moves", "is_local", "possible_for", "require", "require_person"]
 
 
 def require(scope: Scope, *, again: bool = False) -> Callable[..., Awaitable[Caller]]:
@@ -61,7 +63,9 @@ async def _known(request: Request, container: Container) -> Caller:
     return found
 
 
-async def allow_move(unit: WriteUnit, caller: Caller, move: Move, ref: str, into: str | None = None) -> None:
+async def allow_move(
+    unit: WriteUnit, container: Container, caller: Caller, move: Move, ref: str, into: str | None = None
+) -> None:
     """Let a caller make a move, or say why not; from here on the transaction has the service's rights.
 
     Parameters
@@ -76,28 +80,56 @@ async def allow_move(unit: WriteUnit, caller: Caller, move: Move, ref: str, into
     ForbiddenError
         ``access.move_not_yours``, naming whose move it is.
     """
-    refused = await allow_moves(unit, caller, move, [ref, *([into] if into else [])])
+    refused = await allow_moves(unit, container, caller, move, [ref, *([into] if into else [])])
     for error in refused.values():
         raise error
 
 
 async def allow_moves(
-    unit: WriteUnit, caller: Caller, move: Move, refs: Sequence[str]
+    unit: WriteUnit, container: Container, caller: Caller, move: Move, refs: Sequence[str]
 ) -> Mapping[str, NotFoundError | ForbiddenError]:
     """Which of these cases a caller may not move, and why; the transaction has the service's rights afterwards."""
     seen = await find_belongings(unit, refs)
+    reference = await container.reference.get()
     refused: dict[str, NotFoundError | ForbiddenError] = {}
     for ref in refs:
         if ref not in seen or caller.sees_channel not in {None, seen[ref].channel}:
             refused[ref] = NotFoundError("dispatch.case_not_found", case=ref[:80])
-        elif not caller.may_move(seen[ref], move):
-            refused[ref] = ForbiddenError(
-                "access.move_not_yours", move=move.value, roles=[role.value for role in makers_of(move)]
-            )
+            continue
+        line = reference.profile(container.settings.jurisdiction, seen[ref].cells).line
+        if not caller.may_move(seen[ref], move, line):
+            refused[ref] = _not_yours(move.value, makers_of(move))
     await act_as_service(unit)
     return refused
 
 
-def possible_for(caller: Caller, case: Belonging, moves: Sequence[Move]) -> tuple[Move, ...]:
+async def allow_leg_move(unit: WriteUnit, caller: Caller, move: LegMove, ref: str, number: int) -> None:
+    """Let a caller move a leg of a joint case: a department's people only their own; otherwise as `allow_move`.
+
+    Raises
+    ------
+    NotFoundError
+        ``dispatch.case_not_found``.
+    ForbiddenError
+        ``access.move_not_yours``.
+    """
+    seen = (await find_belongings(unit, [ref])).get(ref)
+    if seen is None or caller.sees_channel not in {None, seen.channel}:
+        raise NotFoundError("dispatch.case_not_found", case=ref[:80])
+    if caller.kind == "person":
+        department = await find_leg_department(unit, ref, number)
+        # A leg that is not there is told by the move itself.
+        of_leg = replace(seen, departments=(department,) if department else seen.departments)
+        held = [role.value for role in caller.roles_for(of_leg)]
+        if not may_leg(held, move):
+            raise _not_yours(move.value, [role for role in ROLES if may_leg([role.value], move)])
+    await act_as_service(unit)
+
+
+def _not_yours(move: str, roles: Sequence[Role]) -> ForbiddenError:
+    return ForbiddenError("access.move_not_yours", move=move, roles=[role.value for role in roles])
+
+
+def possible_for(caller: Caller, case: Belonging, moves: Sequence[Move], line: Line) -> tuple[Move, ...]:
     """Those of these moves that the caller makes on a case."""
-    return tuple(move for move in moves if caller.may_move(case, move))
+    return tuple(move for move in moves if caller.may_move(case, move, line))

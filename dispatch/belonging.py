@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from geo.storage.uow import Unit
 
-__all__ = ["BELONGING_COLUMNS", "Belonging", "find_belongings"]
+__all__ = ["BELONGING_COLUMNS", "Belonging", "find_belongings", "find_leg_department"]
 
 #: Columns of a case as ``c``. A redraw may have handed it over: then both drawings count.
 BELONGING_COLUMNS = (
@@ -42,3 +42,16 @@ async def find_belongings(unit: Unit, refs: Sequence[str]) -> dict[str, Belongin
             )
             for row in await cursor.fetchall()
         }
+
+
+async def find_leg_department(unit: Unit, ref: str, number: int) -> str | None:
+    """The department of a leg of a joint case, if this unit sees it."""
+    driver = await unit.driver()
+    row = await (
+        await driver.execute(
+            "SELECT l.department_code FROM dispatch.case_leg AS l JOIN dispatch.dispatch_case AS c ON c.id = l.case_id"
+            " WHERE c.ref = %s AND l.number = %s",
+            (ref, number),
+        )
+    ).fetchone()
+    return row[0] if row else None

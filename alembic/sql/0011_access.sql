@@ -14,11 +14,18 @@ AS $$ SELECT coalesce(nullif(current_setting('gridward.' || name, true), ''), '{
 -- for the case, which would ask for its parts again, without end.
 CREATE FUNCTION dispatch.cases_of(departments text[]) RETURNS uuid[]
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog
-AS $$ SELECT '{}'::uuid[] $$;
+AS $$
+  SELECT ARRAY(SELECT l.case_id FROM dispatch.case_leg AS l
+                WHERE l.department_code = ANY (departments) AND l.state <> 'withdrawn')
+$$;
 
 CREATE FUNCTION dispatch.departments_of(in_case uuid, owner text) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog
-AS $$ SELECT array_remove(ARRAY[owner], NULL) $$;
+AS $$
+  SELECT array_remove(ARRAY[owner], NULL)
+         || ARRAY(SELECT l.department_code FROM dispatch.case_leg AS l
+                   WHERE l.case_id = in_case AND l.state <> 'withdrawn' ORDER BY l.number)
+$$;
 
 CREATE FUNCTION dispatch.is_in_mixed_sight(in_case uuid, path text[], owner_path text[], owner text, channel text)
 RETURNS boolean

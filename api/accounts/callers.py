@@ -8,7 +8,7 @@ from uuid import UUID
 from api.accounts.roles import Role, Scope, may_make
 from api.accounts.sight import Grant, Sight
 from dispatch.belonging import Belonging
-from dispatch.workflow import Move
+from dispatch.workflow import Line, Move
 from geo.storage.uow import Viewer
 
 __all__ = ["Caller"]
@@ -64,6 +64,6 @@ class Caller:
         """The roles that cover a case."""
         return tuple(dict.fromkeys(grant.role for grant in self.grants if grant.area.covers(case)))
 
-    def may_move(self, case: Belonging, move: Move) -> bool:
+    def may_move(self, case: Belonging, move: Move, line: Line) -> bool:
         """Whether this caller makes a move on a case. A key and the operator speak for a whole desk."""
-        return self.kind != "person" or may_make(self.roles_for(case), move)
+        return self.kind != "person" or may_make(self.roles_for(case), move, line)

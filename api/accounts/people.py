@@ -98,7 +98,7 @@ async def add_person(
     account = uuid4()
     driver = await unit.driver()
     try:
-        async with driver.transaction():
+        async with unit.connection.begin_nested():
             if person_id is None:
                 person_id = uuid4()
                 await driver.execute(
@@ -158,7 +158,7 @@ async def add_grant(unit: WriteUnit, account: UUID, grant: NewGrant, *, jurisdic
         if row is None:
             raise BadInputError("accounts.unknown_cell", pointer="/cell", cell=grant.cell[:40])
     try:
-        async with driver.transaction():
+        async with unit.connection.begin_nested():
             row = await (
                 await driver.execute(
                     "INSERT INTO api.role_grant (account_id, role, cell_code, department_code, valid_from, valid_until,"

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-from dispatch.workflow import TRANSITIONS, Move, Who, row_of
+from dispatch.guards import may
+from dispatch.workflow import TRANSITIONS, Line, Move
 
 __all__ = ["DEFAULT_SCOPES", "ROLES", "Role", "Scope", "is_area_role", "may_make", "moves_of", "scopes_of"]
 
@@ -67,19 +68,6 @@ _SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.PLANNER: _LOOK,
     Role.LEADER: _WORK,
 }
-#: The posts of the workflow's table that a role is. An administrator makes no moves, and a planner only looks.
-_POSTS: Final[dict[Role, frozenset[Who]]] = {
-    Role.ADMINISTRATOR: frozenset(),
-    Role.SHIFT_LEADER: frozenset({Who.SHIFT_LEADER}),
-    Role.DISPATCHER: frozenset({Who.DISPATCHER}),
-    Role.ACCEPTOR: frozenset({Who.ACCEPTOR}),
-    Role.GRID_HEAD: frozenset({Who.GRID_HEAD}),
-    Role.GRID_WORKER: frozenset({Who.ASSISTANT}),
-    Role.DEPARTMENT_HANDLER: frozenset({Who.HANDLER}),
-    Role.EVALUATOR: frozenset({Who.EVALUATOR}),
-    Role.PLANNER: frozenset(),
-    Role.LEADER: frozenset({Who.LEADER}),
-}
 
 
 def scopes_of(roles: Iterable[Role]) -> frozenset[Scope]:
@@ -87,16 +75,17 @@ def scopes_of(roles: Iterable[Role]) -> frozenset[Scope]:
     return frozenset().union(*(_SCOPES[role] for role in roles))
 
 
-def may_make(roles: Iterable[Role], move: Move) -> bool:
-    """Whether one of these roles makes a move.
+def may_make(roles: Iterable[Role], move: Move, line: Line = Line.FULL) -> bool:
+    """Whether one of these roles makes a move, by the workflow's own table.
+
+    An administrator makes no moves, and a planner only looks: the table knows no such posts.
 
     Examples
     --------
     >>> may_make([Role.GRID_HEAD], Move.ACKNOWLEDGE), may_make([Role.GRID_HEAD], Move.CLOSE)
     (True, False)
     """
-    who = row_of(move).who
-    return any(post in who for role in roles for post in _POSTS[role])
+    return may((role.value for role in roles), move, line)
 
 
 def moves_of(role: Role) -> tuple[Move, ...]:
@@ -105,8 +94,8 @@ def moves_of(role: Role) -> tuple[Move, ...]:
 
 
 def makers_of(move: Move) -> tuple[Role, ...]:
-    """The roles that make a move."""
-    return tuple(role for role in ROLES if may_make([role], move))
+    """The roles that make a move, at least on the short line."""
+    return tuple(role for role in ROLES if may_make([role], move, Line.SHORT))
 
 
 def is_area_role(role: Role) -> bool:

@@ -15,8 +15,8 @@ from api.answers import json_answer
 from api.container import Wired, Writing
 from api.errors import message_of, status_of
 from api.language import locale_of
-from api.rendering import instant
 from api.move_schemas import MoveIn, move_request
+from api.rendering import instant
 from api.schemas import Code, problems
 from dispatch.bulk import MOST_MOVES, UNDO_S, Outcome, move_many, undo
 from dispatch.making import Actor
@@ -95,7 +95,7 @@ async def create_moves(
     move = parse_move(body.move)
     requests = [move_request(body, move, ref=seen.case, seen=seen.version, caller=caller) for seen in body.cases]
     others = [body.into] if body.into else []
-    refused = await allow_moves(unit, caller, move, [*(one.ref for one in requests), *others])
+    refused = await allow_moves(unit, container, caller, move, [*(one.ref for one in requests), *others])
     for ref in others:
         # The case that all of them shall follow is not one of many: without it there is nothing to do.
         if ref in refused:

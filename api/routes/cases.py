@@ -218,7 +218,7 @@ async def create_move(
     if seen is None:
         raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=if_match[:40])
     move = parse_move(body.move)
-    await allow_move(unit, caller, move, ref, body.into)
+    await allow_move(unit, container, caller, move, ref, body.into)
     await make_move(
         unit,
         move_request(body, move, ref=ref, seen=int(seen.group(1)), caller=caller),
@@ -233,6 +233,7 @@ async def _detail(request: Request, unit: Unit, container: Container, caller: Ca
     profile = (await container.reference.get()).profile(
         container.settings.jurisdiction, [cell["code"] for cell in case.chain]
     )
-    moves = possible_for(caller, case.belonging, possible_moves(case.facts(await database_now(unit)), profile.line))
+    moves = possible_moves(case.facts(await database_now(unit)), profile.line)
+    moves = possible_for(caller, case.belonging, moves, profile.line)
     body = detail_json(case, detail.events, locale, moves) | await parts_json(unit, case, locale)
     return json_answer(body, locale=locale, ETag=quoted(case.version))

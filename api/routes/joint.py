@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel
 
-from api.access import require
+from api.access import allow_leg_move, require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
 from api.container import Reading, Writing
@@ -99,12 +99,14 @@ async def create_leg_move(
     seen = _VERSION.match(if_match)
     if seen is None:
         raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=if_match[:40])
+    move = parse_leg_move(body.move)
+    await allow_leg_move(unit, caller, move, ref, number)
     await move_leg(
         unit,
         LegRequest(
             ref=ref,
             number=number,
-            move=parse_leg_move(body.move),
+            move=move,
             actor=Actor(kind=caller.kind, id=caller.id),
             seen_version=int(seen.group(1)),
             reason=body.reason,

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.demo.accounts import write_accounts
 from api.demo.cases import make_cases
+from api.demo.duty import write_duty
 from api.demo.geometry import DEFAULT_SEED, build_district
 from api.demo.histories import make_history
-from api.demo.offices import SOURCE, utc_now, write_grid, write_people, write_reference
+from api.demo.offices import BEFORE, SOURCE, utc_now, write_grid, write_people, write_reference
 from api.demo.people import make_people
 from api.demo.places import JURISDICTION
 from api.demo.rows import CASE_COLUMNS, EVENT_COLUMNS, Writer
@@ -113,6 +114,7 @@ async def _load(unit: WriteUnit, *, now: datetime, seed: int, scale: float, tell
     version, cell_ids = await write_grid(unit, district, now=now)
     people = make_people(district, now=now, rng=random.Random(seed + 1))
     post_ids = await write_people(unit, people, now=now)
+    await write_duty(unit, district, people, post_ids, since=now - BEFORE, now=now)
     await write_accounts(unit, people)
     tell("map", 1, 1)
     calendar = (await load_reference(unit)).jurisdictions[JURISDICTION].calendar

@@ -21,7 +21,7 @@ from geo.storage.uow import WriteUnit
 
 SOURCE = "gridward demo"
 #: Every demo case must find its cell and its head already there.
-_BEFORE = timedelta(days=400)
+BEFORE = timedelta(days=400)
 
 
 async def write_reference(unit: WriteUnit, catalogue: Catalogue, *, now: datetime) -> None:
@@ -70,7 +70,7 @@ async def write_grid(unit: WriteUnit, district: District, *, now: datetime) -> t
     )
     # `district.cells` is ordered by level, so parents come before their children.
     await copy_cells(unit, draft.id, map(_record, district.cells), count=len(district.cells))
-    version = await activate(unit, draft.id, at=now - _BEFORE)
+    version = await activate(unit, draft.id, at=now - BEFORE)
     driver = await unit.driver()
     rows = await (await driver.execute("SELECT code, id FROM geo.cell WHERE version_id = %s", (draft.id,))).fetchall()
     return version, dict(rows)
@@ -79,7 +79,7 @@ async def write_grid(unit: WriteUnit, district: District, *, now: datetime) -> t
 async def write_people(unit: WriteUnit, people: People, *, now: datetime) -> list[int]:
     """Write persons, posts, appointments and leave; return the posts' ids in order."""
     driver = await unit.driver()
-    since = now - _BEFORE
+    since = now - BEFORE
     drawn = await driver.execute(
         "SELECT nextval(pg_get_serial_sequence('dispatch.post', 'id')) FROM generate_series(1, %s)",
         (len(people.posts),),

@@ -24,6 +24,7 @@ DEPARTMENTS: tuple[tuple[str, str, str], ...] = (
     ("water", "供水服务站", "Water Supply"),
     ("power", "供电服务站", "Power Supply"),
     ("gas", "燃气服务站", "Gas Supply"),
+    ("town_office", "街道综合治理中心", "Subdistrict Coordination Office"),
 )
 
 _DESK: tuple[tuple[str, str, str], ...] = (
@@ -124,6 +125,9 @@ def make_people(district: District, *, now: datetime, rng: random.Random) -> Peo
         )
         for cell in rng.sample(blocks, _ON_LEAVE)
     )
+    for code, zh, en in DEPARTMENTS:
+        appoint("department_handler", "B", None, code, (f"{zh}处置员（B岗）", f"Backup, {en}"), f"处置员 {zh}乙")
+        appoint("leader", "A", None, code, (f"{zh}负责人", f"Head of {en}"), f"负责人 {zh}甲")
     return People(persons=tuple(persons), posts=tuple(posts), leaves=leaves, head_of=head_of)
 
 

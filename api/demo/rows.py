@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.demo.cases import CHANNELS, LEDGERS, STATES, CaseTable
+from api.demo.duty import department_of
 from api.demo.geometry import District
 from api.demo.histories import ACTS, ESCALATE, History
 from api.demo.people import People
@@ -34,7 +35,7 @@ CASE_COLUMNS = (
     " ledgers, location, raw_x, raw_y, coord_sys, grid_version_id, cell_id, cell_path, located_how, tie_rule, state,"
     " reported_at, accepted_at, filed_at, dispatched_at, acknowledged_at, handled_at, checked_at, closed_at,"
     " suspended_until, due_at, due_provisional, warn_at, next_rung_at, is_on_time, closed_level, rework_count,"
-    " return_count, owner_post_id, owner_person_id, owner_ladder"
+    " return_count, department_code, owner_post_id, owner_person_id, owner_ladder"
 )
 EVENT_COLUMNS = (
     "case_id, seq, type, moves, from_state, to_state, occurred_at, recorded_at, actor_kind, actor_id, payload"
@@ -83,6 +84,8 @@ class Writer:
         t, leaves = self.table, self.district.of_level(3)
         wording = Wording(self.district, self.catalogue)
         minor = [c.code for c in self.catalogue.categories if c.parent]
+        known = department_of(self.catalogue)
+        departments = [known.get(code, _NULL) for code in minor]
         numbers = [str(c.number) for c in self.catalogue.conditions]
         paths = ["{" + ",".join(c.path) + "}" for c in leaves] + ["{}"]
         cells = [str(i) for i in self.cell_ids] + [_NULL]
@@ -141,6 +144,7 @@ class Writer:
                 np.where(t.closed[rows] != NEVER, t.level[rows].astype(np.str_), _NULL).tolist(),
                 np.where(t.reworked[rows] != NEVER, "1", "0").tolist(),
                 np.where(t.returned[rows] != NEVER, "1", "0").tolist(),
+                [departments[k] for k in category],
                 [str(self.post_ids[p]) if o else _NULL for p, o in zip(self._owner[rows].tolist(), owned, strict=True)],
                 [self._person(p) if o else _NULL for p, o in zip(self._owner[rows].tolist(), owned, strict=True)],
                 [

@@ -15,6 +15,7 @@ from api import errors
 from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
 from api.plain_questions import PlainQuestions
+from api.plain_reports import PlainReports
 from api.routes import (
     account_page,
     calendars,
@@ -34,6 +35,8 @@ from api.routes import (
     photos,
     places,
     planner,
+    rates,
+    rates_pages,
     repeats,
     report_batches,
     reports,
@@ -83,12 +86,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (
         reports,
+        report_batches,
+        photos,
         cases,
         joint,
         calendars,
         repeats,
-        report_batches,
-        photos,
         locating,
         places,
         gazetteer,
@@ -100,6 +103,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         tiles,
         health,
         planner,
+        rates,
+        rates_pages,
         pages,
         grid,
         grid_pages,
@@ -111,6 +116,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")
     errors.install(app)
+    app.add_middleware(PlainQuestions)
+    app.add_middleware(PlainReports, most_bytes=chosen.max_body_bytes)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
     _describe(app)

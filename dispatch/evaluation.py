@@ -95,8 +95,9 @@ _ON_TIME = "(coalesce(c.is_on_time, false) OR c.is_exempt)"
 # Somebody's mistake is no task; a merged case is told by the one it follows.
 _REAL = "c.state NOT IN ('voided', 'merged')"
 # Suspended by approval for the whole period: nobody could do anything in it.
-_NOT_PAUSED = """NOT EXISTS (SELECT FROM dispatch.case_pause AS p WHERE p.case_id = c.id
-                AND p.starts_at <= %(from)s AND p.ends_at >= %(until)s)"""
+# IN rather than EXISTS: the few such cases are looked up once and kept in a hash.
+_NOT_PAUSED = """c.id NOT IN (SELECT p.case_id FROM dispatch.case_pause AS p
+                WHERE p.starts_at <= %(from)s AND p.ends_at >= %(until)s)"""
 
 
 def _due_to(stamp: str) -> str:
@@ -107,7 +108,7 @@ def _due_to(stamp: str) -> str:
 
 _DUE_TO_CLOSE = _due_to("c.closed_at")
 _DUE_TO_HANDLE = _due_to("c.handled_at")
-_EPOCH_CLOSED = f"EXISTS (SELECT FROM dispatch.case_epoch AS e WHERE e.case_id = c.id AND {_within('e.closed_at')})"
+_EPOCH_CLOSED = f"c.id IN (SELECT e.case_id FROM dispatch.case_epoch AS e WHERE {_within('e.closed_at')})"  # noqa: S608
 _CLOSED_ONCE = f"({_REAL} AND ({_within('c.closed_at')} OR {_EPOCH_CLOSED}))"
 # Minutes day and night, of the subdistrict's profile or else of the jurisdiction's; without any, fifteen.
 _DISPATCH_MINUTES = """coalesce(
@@ -156,7 +157,7 @@ DEFINITIONS: Final[dict[Rate, Definition]] = {
     Rate.CLOSED_AT_LEVEL: Definition(
         version=1,
         numerator="c.closed_level = cardinality(c.cell_path)",
-        denominator=f"({_CLOSED} AND {_within('c.closed_at')} AND c.closed_level IS NOT NULL AND c.cell_id IS NOT NULL)",
+        denominator=f"({_CLOSED} AND {_within('c.closed_at')} AND c.closed_level > 0 AND c.cell_id IS NOT NULL)",
     ),
 }
 #: What a page shows when nobody chose.
@@ -176,10 +177,10 @@ _KEYS: Final = {
 }
 _FROM: Final = "dispatch.dispatch_case AS c"
 _WITH_LEDGERS: Final = (
-    "dispatch.dispatch_case AS c"
-    " CROSS JOIN LATERAL (SELECT DISTINCT l.ledger FROM unnest(c.ledgers) AS l (ledger)) AS tag"
+    _FROM + " CROSS JOIN LATERAL (SELECT DISTINCT l.ledger FROM unnest(c.ledgers) AS l (ledger)) AS tag"  # noqa: S608
 )
 _FILTER: Final = """c.jurisdiction = %(jurisdiction)s
+   AND (%(origin)s::text IS NULL OR c.origin = %(origin)s)
    AND (%(categories)s::text[] IS NULL OR c.category_code = ANY (%(categories)s::text[]))
    AND (%(channels)s::text[] IS NULL OR c.channel_code = ANY (%(channels)s::text[]))
    AND (%(ledgers)s::text[] IS NULL OR c.ledgers && %(ledgers)s::text[])
@@ -193,15 +194,19 @@ def _source(dimension: Dimension) -> str:
 
 def table_query(dimension: Dimension, rates: tuple[Rate, ...]) -> str:
     """Return the statement that counts numerator and denominator of some rates by one dimension, in one pass."""
+    below = list(dict.fromkeys(DEFINITIONS[rate].denominator for rate in rates))
     columns = []
     for rate in rates:
         defined = DEFINITIONS[rate]
-        columns.append(f"count(*) FILTER (WHERE {defined.denominator} AND ({defined.numerator})) AS n_{rate}")
-        columns.append(f"count(*) FILTER (WHERE {defined.denominator}) AS d_{rate}")
-    wanted = " OR ".join(dict.fromkeys(DEFINITIONS[rate].denominator for rate in rates))
-    return (  # noqa: S608 - constants of this module
-        f"SELECT {_KEYS[dimension]} AS key, {', '.join(columns)} FROM {_source(dimension)}"
-        f" WHERE {_FILTER} AND ({wanted}) GROUP BY 1"
+        is_below = f"b.b{below.index(defined.denominator)}"
+        columns.append(f"count(*) FILTER (WHERE {is_below} AND ({defined.numerator})) AS n_{rate}")
+        columns.append(f"count(*) FILTER (WHERE {is_below}) AS d_{rate}")
+    # OFFSET 0 keeps the planner from asking each condition again wherever it is used.
+    asked = ", ".join(f"{condition} AS b{k}" for k, condition in enumerate(below))
+    wanted = " OR ".join(f"b.b{k}" for k in range(len(below)))
+    return (
+        f"SELECT {_KEYS[dimension]} AS key, {', '.join(columns)} FROM {_source(dimension)}"  # noqa: S608 - constants
+        f" CROSS JOIN LATERAL (SELECT {asked} OFFSET 0) AS b WHERE {_FILTER} AND ({wanted}) GROUP BY 1"
     )
 
 
@@ -215,8 +220,9 @@ def case_query(dimension: Dimension, rate: Rate, part: Part) -> str:
         Part.MISSING: f"({defined.numerator}) IS NOT TRUE",
     }[part]
     key = "true" if dimension is Dimension.TOTAL else f"{_KEYS[dimension]} = %(key)s"
-    return (  # noqa: S608 - constants of this module
-        "SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.due_at, c.handled_at,"
+    return (
+        "SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.due_at,"  # noqa: S608 - as above
+        " c.handled_at,"
         f" c.closed_at, c.is_on_time FROM {_source(dimension)}"
         f" WHERE {_FILTER} AND {defined.denominator} AND {chosen} AND {key}"
         " AND (%(after_at)s::timestamptz IS NULL OR (c.reported_at, c.id) < (%(after_at)s, %(after_id)s::uuid))"

@@ -17,7 +17,7 @@ from dispatch.queries import database_now
 from geo.errors import BadInputError
 from geo.storage.uow import Unit
 
-__all__ = ["RateCase", "RateFilter", "RatePage", "RateRow", "RateTable", "count_rates", "list_rate_cases"]
+__all__ = ["RateCase", "RateFilter", "RatePage", "RateRow", "RateTable", "count_rates", "has_cases", "list_rate_cases"]
 
 MOST_PER_PAGE = 1000
 
@@ -34,6 +34,8 @@ class RateFilter:
         Minor classes, already with everything below a chosen major class; None for all.
     channels, ledgers, departments, area
         Codes; None for all. ``area`` are cells of any level.
+    origin
+        Live, imported or demo; None for all.
     """
 
     jurisdiction: str
@@ -44,6 +46,7 @@ class RateFilter:
     ledgers: tuple[str, ...] | None = None
     departments: tuple[str, ...] | None = None
     area: tuple[str, ...] | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +106,16 @@ async def count_rates(unit: Unit, asked: RateFilter, dimension: Dimension, rates
     as_of = await database_now(unit)
     values = _values(asked, as_of)
     rows = await _rows(unit, dimension, chosen, values)
-    total = rows if dimension is Dimension.TOTAL else await _rows(unit, Dimension.TOTAL, chosen, values)
-    nothing = RateRow(key="", counts=dict.fromkeys(chosen, (0, 0)))
+    if dimension is Dimension.LEDGER:
+        # A case may be in two ledgers, and most are in none.
+        total = _sum(await _rows(unit, Dimension.TOTAL, chosen, values), chosen)
+    else:
+        total = _sum(rows, chosen)
     return RateTable(
         dimension=dimension,
         rates=chosen,
         versions={rate: DEFINITIONS[rate].version for rate in chosen},
-        total=total[0] if total else nothing,
+        total=total,
         rows=tuple(sorted(rows, key=lambda row: row.key)),
         as_of=as_of,
     )
@@ -148,15 +154,35 @@ async def list_rate_cases(
     return RatePage(cases=cases, next=following, as_of=as_of)
 
 
+async def has_cases(unit: Unit, jurisdiction: str, origin: str) -> bool:
+    """Whether there is any case of an origin."""
+    driver = await unit.driver()
+    found = await driver.execute(
+        "SELECT EXISTS (SELECT FROM dispatch.dispatch_case WHERE jurisdiction = %s AND origin = %s)",
+        (jurisdiction, origin),
+    )
+    row = await found.fetchone()
+    return bool(row and row[0])
+
+
 def _values(asked: RateFilter, as_of: datetime) -> dict[str, Any]:
     lists = ("categories", "channels", "ledgers", "departments", "area")
     words = {name: None if getattr(asked, name) is None else list(getattr(asked, name)) for name in lists}
     return words | {
         "jurisdiction": asked.jurisdiction,
+        "origin": asked.origin,
         "from": asked.period_from,
         "until": asked.period_until,
         "as_of": as_of,
     }
+
+
+def _sum(rows: Sequence[RateRow], rates: tuple[Rate, ...]) -> RateRow:
+    """Add up rows that hold every case once."""
+    counts = {
+        rate: (sum(row.counts[rate][0] for row in rows), sum(row.counts[rate][1] for row in rows)) for rate in rates
+    }
+    return RateRow(key="", counts=counts)
 
 
 async def _rows(unit: Unit, dimension: Dimension, rates: tuple[Rate, ...], values: dict[str, Any]) -> list[RateRow]:

@@ -1,0 +1,179 @@
+"""Rates over HTTP: the table, and the exact cases behind each number."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from api.answers import json_answer
+from api.container import Reading, Wired
+from api.language import locale_of
+from api.rates_query import RatesAsked
+from api.rates_reading import Asking, Planner, Word, place_of, read_rates_asked, view_rates
+from api.rendering import instant
+from api.schemas import problems
+from dispatch.evaluation import DEFINITIONS, Dimension, Part, Rate
+from dispatch.rates import list_rate_cases
+from maps.i18n import Locale, translate
+from maps.rates.table import NamedRow
+
+router = APIRouter(tags=["rates"])
+
+
+class FigureOut(BaseModel):
+    """One number of a table."""
+
+    numerator: int
+    denominator: int
+    percent: str | None = Field(description="Half up, two decimals; null without a denominator")
+    missing_url: str = Field(description="Cases below the line and not above it")
+    denominator_url: str
+    numerator_url: str
+
+
+class RateRowOut(BaseModel):
+    """A row of a table."""
+
+    key: str = Field(description='Code of the row; "" for cases that have none')
+    name: str
+    rates: dict[str, FigureOut]
+
+
+class RateOut(BaseModel):
+    """A rate and what it means."""
+
+    code: Rate
+    name: str
+    version: int
+    definition: str
+    more_is_better: bool
+
+
+class RatesOut(BaseModel):
+    """A table of rates."""
+
+    as_of: datetime
+    first_day: str
+    last_day: str
+    by: Dimension
+    rates: list[RateOut]
+    total: RateRowOut
+    worst: RateRowOut | None = Field(description="By the first rate, of rows with at least 20 cases")
+    rows: list[RateRowOut] = Field(description="Worst first, by the first rate")
+
+
+class RateCaseOut(BaseModel):
+    """A case behind a number."""
+
+    case: str
+    status: str
+    category: str
+    channel: str
+    reported_at: datetime
+    due_at: datetime | None
+    handled_at: datetime | None
+    closed_at: datetime | None
+    on_time: bool | None
+
+
+class RateCasesOut(BaseModel):
+    """Cases behind a number, newest first."""
+
+    as_of: datetime
+    cases: list[RateCaseOut]
+    next: str | None
+
+
+@router.get("/v1/rates", response_model=RatesOut, responses=problems(400, 401, 403, 422))
+async def read_rates(request: Request, unit: Reading, container: Wired, _: Planner, asking: Asking) -> Response:
+    """Rates by one dimension, with numerator, denominator and the cases behind each."""
+    locale = locale_of(request)
+    read = await read_rates_asked(unit, container, asking)
+    table, view = await view_rates(unit, locale, read)
+    return json_answer(
+        {
+            "as_of": instant(table.as_of),
+            "first_day": read.asked.period.from_on.isoformat(),
+            "last_day": read.asked.period.to_on.isoformat(),
+            "by": table.dimension,
+            "rates": [_rate(locale, rate) for rate in table.rates],
+            "total": _row(view.total, read.asked, total=True),
+            "worst": None if view.worst is None else _row(view.worst, read.asked),
+            "rows": [_row(row, read.asked) for row in view.rows],
+        },
+        locale=locale,
+    )
+
+
+@router.get("/v1/rates/{code}/cases", response_model=RateCasesOut, responses=problems(400, 401, 403, 422))
+async def read_rate_cases(
+    request: Request,
+    unit: Reading,
+    container: Wired,
+    _: Planner,
+    asking: Asking,
+    code: str,
+    part: Word = None,
+    key: Word = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The exact cases behind one number: of the numerator, of the denominator, or those that are missing above."""
+    asking.rates = [code]
+    read = await read_rates_asked(unit, container, asking)
+    dimension, wanted = place_of(read.asked, key, part)
+    page = await list_rate_cases(
+        unit, read.chosen, dimension, key or "", read.asked.rates[0], wanted, limit=limit, cursor=cursor
+    )
+    return json_answer(
+        {
+            "as_of": instant(page.as_of),
+            "cases": [
+                {
+                    "case": case.ref,
+                    "status": case.state,
+                    "category": case.category,
+                    "channel": case.channel,
+                    "reported_at": instant(case.reported_at),
+                    "due_at": instant(case.due_at),
+                    "handled_at": instant(case.handled_at),
+                    "closed_at": instant(case.closed_at),
+                    "on_time": case.is_on_time,
+                }
+                for case in page.cases
+            ],
+            "next": page.next,
+        },
+        locale=locale_of(request),
+    )
+
+
+def _rate(locale: Locale, rate: Rate) -> dict[str, Any]:
+    return {
+        "code": rate,
+        "name": translate(locale, f"rates.rate.{rate.value}"),
+        "version": DEFINITIONS[rate].version,
+        "definition": translate(locale, f"rates.define.{rate.value}"),
+        "more_is_better": DEFINITIONS[rate].more_is_better,
+    }
+
+
+def _row(row: NamedRow, asked: RatesAsked, *, total: bool = False) -> dict[str, Any]:
+    figures = {}
+    for rate, figure in row.figures.items():
+        urls = {
+            f"{part.value}_url": f"/v1/rates/{rate.value}/cases?"
+            + asked.query(rate=None, part=part.value, **({} if total else {"key": row.key or None}))
+            + ("" if total or row.key else "&key=")
+            for part in Part
+        }
+        figures[rate.value] = {
+            "numerator": figure.numerator,
+            "denominator": figure.denominator,
+            "percent": None if figure.percent is None else figure.percent.replace(",", ""),
+            **urls,
+        }
+    return {"key": row.key, "name": row.name, "rates": figures}

@@ -164,6 +164,7 @@ async def _take(unit: WriteUnit, row: dict[str, Any], at: datetime) -> None:
             "told_zh": taken.title_zh,
             "told_en": taken.title_en,
             "told_person_id": str(taken.person_id) if taken.person_id else None,
+            "ladder": row["ladder"],
         },
     )
 

@@ -85,7 +85,7 @@ async def _measure(profile: Profile, url: str, columns: int, rows: int) -> list[
         note = (
             f"{extent.cells:,} cells, {len(dense)} tiles of z10 with most of them; the usual way, ST_AsMVTGeom over"
             f" projected cells: median {statistics.median(usual):.0f} ms; ours: {statistics.median(drawn):.0f} ms,"
-            f" once, when the shapes are made (all levels and zooms: {built_s:.0f} s)"
+            f" once, when the shapes are made (all levels and zooms: {built_s:.0f} s); served: {_medians(cold)}"
         )
         results.append(Result.at_most("tiles.dense.z10.cold.p99", _p99(cold), "ms", 50, note=note))
         warm = await _times(served, itertools.islice(itertools.cycle(dense), count), cold=False)

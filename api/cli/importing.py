@@ -108,7 +108,8 @@ def cells(
         show_effect(effects)
     if found.refused is not None and found.version is not None:
         say(sentence(found.refused), to_error=True)
-        say(t("imports.left_as_draft", number=found.version.number), to_error=True)
+        accept = " ".join(f"--accept {kind}=…" for kind in found.refused.params["classes"])
+        say(t("imports.left_as_draft", number=found.version.number, accept=accept), to_error=True)
         raise typer.Exit(1)
 
 

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from dispatch.fair_queue import FairQueue
 from dispatch.intake import PreparedReport, Receipt
 from geo.errors import BadInputError, GridwardError, UnavailableError
 
@@ -38,13 +39,14 @@ class CollectingWriter:
         Reports per statement at most: bounds the transaction's time, and with it the wait of the last one.
     backlog
         Reports waiting at most; beyond it the caller is told to come back (``storage.busy``) instead of queueing
-        longer than its own patience.
+        longer than its own patience. Channels take turns, and each may hold its part of the backlog.
     """
 
     def __init__(self, write: Write, *, writers: int = 2, most: int = 128, backlog: int = 2048) -> None:
         self._write = write
         self._most = most
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=backlog)
+        # A channel that floods must not keep the others waiting behind it.
+        self._queue: FairQueue[_Waiting] = FairQueue(lambda waiting: waiting.report.channel, backlog)
         self._writers = writers
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.doorkeeper import Doorkeeper
-from api.accounts.keys import KeyRing
+from api.accounts.key_ring import KeyRing
 from api.accounts.watching import Watchtower
 from api.geocoding import open_geocoder
 from api.live import LivePlacer, open_live
@@ -26,7 +26,7 @@ from dispatch.reference import Reference, ReferenceCache
 from dispatch.storage.intake import write_reports
 from geo.errors import BadInputError
 from geo.storage.engine import create_engine, unavailable
-from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, Viewer, WriteUnit, read_unit, write_unit
+from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, Viewer, WriteUnit, read_unit, write_statement_unit, write_unit
 from maps.facts.keeping import FactKeeper
 
 
@@ -69,6 +69,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         pool_timeout_s=settings.pool_timeout_s,
         statement_timeout_s=settings.statement_timeout_s,
         name="intake",
+        ping=False,  # `write` repeats itself: a ticket makes one case, however often it is written
     )
 
     # Keys, reference data and the feed are read while a request already holds a connection of the main pool. From the
@@ -80,15 +81,20 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             return await load_reference(unit)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
-        try:
-            placement = await live.place(reports)
-            async with write_unit(service) as unit:
-                return await write_reports(unit, reports, placement)
-        except Exception as error:
-            away = unavailable(error)
-            if away is not None:
-                raise away from error
-            raise
+        # Phases are rows of their own, so they need a transaction; everything else is one statement with its guard.
+        unit_of = write_unit if any(report.phases for report in reports) else write_statement_unit
+        for is_last in (False, True):
+            try:
+                placement = await live.place(reports)
+                async with unit_of(service) as unit:
+                    return await write_reports(unit, reports, placement)
+            except Exception as error:
+                away = unavailable(error)
+                if away is None:
+                    raise
+                if is_last or away.code != "storage.unavailable":
+                    raise away from error
+        raise AssertionError
 
     intake = CollectingWriter(
         write, writers=settings.intake_writers, most=settings.intake_collect, backlog=settings.intake_backlog

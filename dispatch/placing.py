@@ -11,14 +11,47 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from msgspec import Raw
+
 from dispatch.intake import PreparedReport
-from dispatch.posts import Rung
+from dispatch.posts import Head, Rung, find_backup, find_head, ladder_json
 from dispatch.roster import Roster, department_key
 from dispatch.routing import Route
 from geo.cells import CellRef, LocatedHow
 from geo.lookup.holder import LiveGrid, LiveIndex
 
-__all__ = ["LivePlacer", "Place", "Placement", "chain_record"]
+__all__ = ["LivePlacer", "Place", "Placement", "Standing", "chain_record"]
+
+_MOST_STANDINGS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What follows from a cell and its ladder and is the same for every report there: made once, as it is written."""
+
+    ladder: tuple[Rung, ...]
+    head: Head | None
+    backup: Rung | None
+    chain: tuple[Mapping[str, Any], ...]
+    chain_raw: Raw
+    ladder_raw: Raw
+
+    @classmethod
+    def of(cls, chain: Sequence[Mapping[str, Any]], ladder: tuple[Rung, ...]) -> Standing:
+        """Work it out."""
+        head = find_head(ladder)
+        return cls(
+            ladder=ladder,
+            head=head,
+            backup=find_backup(ladder, head) if head else None,
+            chain=tuple(chain),
+            chain_raw=Raw(msgspec.json.encode(chain)),
+            ladder_raw=Raw(msgspec.json.encode(ladder_json(ladder))),
+        )
+
+
+NOBODY_STANDS = Standing.of((), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +70,7 @@ class Place:
     #: Begins with the handlers of the department when the route says that it leads.
     ladder: tuple[Rung, ...] = ()
     route: Route | None = None
+    standing: Standing = NOBODY_STANDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +93,7 @@ class LivePlacer:
     roster: Roster
     jurisdiction: str
     _records: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    _standings: dict[tuple[int, str | None], Standing] = field(default_factory=dict)
     _records_of: tuple[int, int] = (0, 0)
 
     async def place(self, reports: Sequence[PreparedReport]) -> Placement:
@@ -108,9 +143,11 @@ class LivePlacer:
             )
         path = tuple(cell.code for cell in chain)
         route = self.roster.route(path, report.category, report.reported_at)
-        ladder = self.roster.led_ladder(path, route.leading if route else None, report.reported_at)
+        leading = route.leading if route else None
+        ladder = self.roster.led_ladder(path, leading, report.reported_at)
         if ladder is None:
             return None
+        record = self._record(version.key, chain)
         return Place(
             how=LocatedHow.COVERS,
             version_id=version.id,
@@ -119,10 +156,22 @@ class LivePlacer:
             version_name=version.name,
             cell_id=chain[-1].id,
             path=path,
-            chain=self._record(version.key, chain),
+            chain=record,
             ladder=ladder,
             route=route,
+            standing=self._standing((chain[-1].id, leading), record, ladder),
         )
+
+    def _standing(
+        self, key: tuple[int, str | None], record: Sequence[Mapping[str, Any]], ladder: tuple[Rung, ...]
+    ) -> Standing:
+        found = self._standings.get(key)
+        # The rungs are the same objects until an interval begins or ends or somebody changes them: a cheap comparison.
+        if found is None or found.ladder != ladder or found.chain is not record:
+            if len(self._standings) >= _MOST_STANDINGS:
+                self._standings.clear()
+            found = self._standings[key] = Standing.of(record, ladder)
+        return found
 
     def _record(self, version: tuple[int, int], chain: tuple[CellRef, ...]) -> Sequence[Mapping[str, Any]]:
         """The chain as events keep it, made once per cell."""

@@ -11,10 +11,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from dispatch.intake import PreparedReport, Receipt, read_receipt
-from dispatch.placing import NOTHING_KNOWN, Place, Placement
-from dispatch.posts import find_head, ladder_json, parse_ladder
-from dispatch.routing import Mode, parse_route, route_json
+from dispatch.placing import NOTHING_KNOWN, Place, Placement, Standing
+from dispatch.posts import parse_ladder
+from dispatch.routing import parse_route
 from dispatch.states import CaseState
+from dispatch.storage.intake_rows import make_payload, make_receipt, make_row
 from dispatch.storage.legs import add_phases
 from dispatch.storage.statements import statement
 from geo.cells import LocatedHow
@@ -114,8 +115,9 @@ async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]
             cell_id=row["cell_id"],
             path=tuple(row["path"]),
             chain=row["chain"] or (),
-            ladder=parse_ladder(row["ladder"]),
+            ladder=(ladder := parse_ladder(row["ladder"])),
             route=parse_route(row["route"]),
+            standing=Standing.of(row["chain"] or (), ladder),
         )
         for row in found
     }
@@ -130,9 +132,9 @@ async def _write(
     receipts: dict[UUID, Receipt],
 ) -> list[PreparedReport]:
     """Write placed reports, add the receipts of those written, and return those that the guard refused."""
-    payloads = {report.id: _payload(report, places[report.id]) for report in reports}
+    payloads = {report.id: make_payload(report, places[report.id]) for report in reports}
     await _assess(unit, reports, places, payloads)
-    rows = msgspec.json.encode([_row(report, places[report.id], payloads[report.id]) for report in reports])
+    rows = msgspec.json.encode([make_row(report, places[report.id], payloads[report.id]) for report in reports])
     stale = set()
     driver = await unit.driver()
     async with driver.cursor() as cursor:
@@ -143,19 +145,7 @@ async def _write(
         if is_stale:
             stale.add(report.id)
         elif ref is not None:
-            payload = payloads[report.id]
-            if state != CaseState.DISPATCHED:
-                payload |= {"due_at": None, "due_provisional": False, "nearest": nearest or []}
-            receipts[report.id] = read_receipt(
-                case_id=report.id,
-                ref=ref,
-                ticket=report.ticket,
-                state=state,
-                payload=payload,
-                lon=report.lon,
-                lat=report.lat,
-                is_repeat=False,
-            )
+            receipts[report.id] = make_receipt(report, places[report.id], payloads[report.id], ref, state, nearest)
     phased = [
         (report.id, 1, clock)
         for report in reports
@@ -201,51 +191,6 @@ async def _assess(
             "outside_share": found.outside_share,
             "rule": CONFIRM_RULE,
         }
-
-
-def _payload(report: PreparedReport, place: Place) -> dict[str, Any]:
-    """What the first event says, as if the case is dispatched; the statement takes the deadline out when it is not."""
-    # In the order in which jsonb keeps keys, so that a repeat, which is read back, has the same bytes.
-    version = {"name": place.version_name, "number": place.version_number}
-    payload: dict[str, Any] = {
-        "chain": place.chain,
-        "ladder": ladder_json(place.ladder),
-        "nearest": [],
-        "how": place.how.value,
-        "grid_version": version if place.version_id is not None else None,
-        "due_at": report.due_at.isoformat() if report.due_at else None,
-        "due_provisional": report.due_provisional,
-    }
-    if report.position is not None:
-        payload["position"] = report.position
-    if place.route is not None:
-        payload["route"] = route_json(place.route)
-    return payload
-
-
-def _row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> dict[str, Any]:
-    head = find_head(place.ladder)
-    accuracy = payload.get("accuracy")
-    # Somebody has to make sure where it is, before anybody is sent there.
-    is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
-    return {name: getattr(report, name) for name in _FIELDS} | {
-        "open_phases": len(report.phases),
-        "is_certain": report.is_certain and not is_ambiguous,
-        "confirm_on_site": is_ambiguous,
-        "version_id": place.version_id,
-        "version_revision": place.version_revision,
-        "cell_id": place.cell_id,
-        "cell_path": place.path,
-        "how": place.how.value,
-        "post_id": head.rung.post_id if head else None,
-        "person_id": head.rung.person_id if head else None,
-        # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
-        "department": place.route.department.code if place.route and place.route.mode is not Mode.FALLBACK else None,
-        "payload": payload,
-    }
-
-
-_FIELDS = tuple(name for name in PreparedReport.__dataclass_fields__ if name not in {"position", "phases"})
 
 
 def _repeat(report: PreparedReport, row: dict[str, Any]) -> Receipt | BadInputError:

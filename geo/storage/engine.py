@@ -25,6 +25,7 @@ def create_engine(
     statement_timeout_s: float = 15.0,
     name: str = "api",
     role: str | None = None,
+    ping: bool = True,
 ) -> AsyncEngine:
     """Make the process's engine.
 
@@ -40,6 +41,8 @@ def create_engine(
         PostgreSQL ends a statement that runs longer. Bulk work opens its own engine with a larger one.
     role
         Role that every connection takes on at once; None keeps the login's own rights.
+    ping
+        Look before each use whether the connection still lives; without it the user repeats what failed for that.
     """
     target = make_url(url).set(drivername="postgresql+psycopg")
     engine = create_async_engine(
@@ -48,7 +51,7 @@ def create_engine(
         max_overflow=0,
         pool_timeout=pool_timeout_s,
         # A pooled connection may have died with its server; one cheap ping is the price for a clean first request.
-        pool_pre_ping=True,
+        pool_pre_ping=ping,
         pool_reset_on_return="rollback",
         connect_args={
             "application_name": f"{APPLICATION_NAME}-{name}",

@@ -213,3 +213,38 @@ async def test_a_photo_alone_says_where_but_sends_nobody(client: Client) -> None
     assert body["status"] == "reported"
     assert body["address_match"]["source"] == "photo"
     assert body["chain"][-1]["code"] == f"{WEST}001"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"accuracy_m": 30.5, "ledgers": [], "condition": 1},
+        {"lon": 113, "lat": 34},
+        {"self_handled": True},
+        {"text": "emoji \U0001f600 and \u4e2d"},
+        {"lon": 34.75, "lat": 113.61},
+        {"category": "Z9999", "ledgers": ["unknown"]},
+        {"ticket": "x" * 121},
+        {"ticket": ""},
+        {"lon": "113.6"},
+        {"condition": True},
+        {"coord_sys": "utm"},
+        {"extra": 1},
+        {"text": "a\x00b"},
+    ],
+)
+async def test_the_short_way_answers_what_the_long_way_answers(client: Client, change: dict[str, Any]) -> None:
+    body = report(**change)
+    short = await client.post("/v1/reports", json=body)
+    long = await client.post("/v1/reports?lang=en", json=body)
+    assert long.content == short.content
+    assert (short.status_code, long.status_code) in {(201, 200), (422, 422)}
+    for name in ("content-language", "vary", "location", "content-type", "x-content-type-options"):
+        assert short.headers.get(name) == long.headers.get(name)
+    if short.status_code == 201:
+        other = await client.post("/v1/reports?lang=en", json=report(**change) | {"ticket": "other"})
+        keep = {"case", "status_url", "ticket", "due_at"}
+        assert {k: v for k, v in other.json().items() if k not in keep} == {
+            k: v for k, v in short.json().items() if k not in keep
+        }

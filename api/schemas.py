@@ -209,6 +209,9 @@ class LocateOut(BaseModel):
     nearest: list[NearOut]
     at: datetime | None = Field(None, description="The instant asked about, when one was named")
     accuracy: AccuracyOut | None = None
+    for_category: dict[str, Any] | None = Field(
+        None, description="As /v1/responsible answers, when a category is given"
+    )
 
 
 class CategoryOut(BaseModel):

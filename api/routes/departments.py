@@ -13,13 +13,13 @@ from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
 from api.container import Reading, Wired, Writing
 from api.language import locale_of
-from api.posts_json import answer_json, department_json, gap_json, rule_json
+from api.posts_json import department_json, gap_json, rule_json
 from api.posts_schemas import DepartmentChangeIn, DepartmentIn, EndIn, ResponsibleOut, RuleIn
 from api.rendering import instant
+from api.responsible import responsible_json, zone_of
 from api.routes import people, posts, shifts
 from api.routes.locating import Instant
 from api.routes.people import Keeper, Number, Reader
-from api.routes.shifts import zone_of
 from api.schemas import Code, problems
 from api.trace_json import trace_json
 from dispatch.departments import (
@@ -36,7 +36,7 @@ from dispatch.departments import (
 )
 from dispatch.queries import database_now, get_case
 from dispatch.storage.returns import find_valid_cell
-from dispatch.storage.routing import read_position, read_versions, responsible_for
+from dispatch.storage.routing import read_position, read_versions
 from dispatch.tracing import decisions_of
 from geo.errors import BadInputError
 
@@ -223,20 +223,12 @@ async def read_responsible(
     """Who is responsible for a category in a cell at an instant, and everybody who was looked at, with why not."""
     locale = locale_of(request)
     jurisdiction = container.settings.jurisdiction
-    zone = await zone_of(container)
     now = at or await database_now(unit)
     found = await find_valid_cell(unit, jurisdiction, cell, now)
     if found is None:
         raise BadInputError("posts.cell_unknown", pointer="/cell", cell=cell)
-    if category is not None and category not in (await container.reference.get()).categories:
-        raise BadInputError("posts.category_unknown", pointer="/category", category=category)
-    answer = await responsible_for(unit, jurisdiction, found[1], category or "", now)
-    body: dict[str, Any] = {
-        "at": instant(now),
-        "cell": cell,
-        "category": category or "",
-        **answer_json(answer, locale, zone),
-    }
+    answer = await responsible_json(container, unit, found[1], category, now, locale)
+    body: dict[str, Any] = {"at": instant(now), "cell": cell, "category": category or "", **answer}
     return json_answer(body, locale=locale)
 
 

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request, Response
 
 from api.answers import json_answer
-from api.container import Container, Reading, Wired, Writing
+from api.container import Reading, Wired, Writing
 from api.language import locale_of
 from api.posts_schemas import ExceptionIn, ShiftEndIn, ShiftIn
 from api.rendering import instant
+from api.responsible import zone_of
 from api.routes.people import Keeper, Number, Reader
 from api.schemas import problems
 from dispatch.queries import database_now
@@ -27,7 +28,7 @@ from dispatch.shifts_keeping import (
     remove_exception,
 )
 from dispatch.storage.posts import find_post, read_rows
-from geo.errors import NotFoundError, UnavailableError
+from geo.errors import NotFoundError
 
 router = APIRouter(tags=["posts"])
 
@@ -145,21 +146,6 @@ async def delete_exception(post: Number, exception: Number, unit: Writing, conta
     """Let the pattern hold again on that day."""
     await remove_exception(unit, container.settings.jurisdiction, post, exception)
     return Response(status_code=204)
-
-
-async def zone_of(container: Container) -> str:
-    """The time zone that shifts and sentences are written in.
-
-    Raises
-    ------
-    UnavailableError
-        ``dispatch.no_jurisdiction``.
-    """
-    code = container.settings.jurisdiction
-    found = (await container.reference.get()).jurisdictions.get(code)
-    if found is None:
-        raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=code)
-    return found.time_zone
 
 
 def _shift_json(row: dict[str, Any]) -> dict[str, Any]:

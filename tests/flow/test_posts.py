@@ -181,6 +181,15 @@ async def test_the_deepest_cell_wins_then_the_deepest_class_then_the_fallback(cl
     led = await responsible(client, category="P0102")
     assert led["responsible"]["name"] == "manholes-A"
     assert led["grid_head"]["name"] == f"A-{CELL}"
+    there = await client.get(
+        "/v1/locate", params={"lon": INSIDE[0], "lat": INSIDE[1], "coord_sys": "wgs84", "category": "P0102"}
+    )
+    assert there.json()["head"]["name"] == f"A-{CELL}"
+    assert there.json()["for_category"] == {k: v for k, v in led.items() if k not in {"at", "cell", "category"}}
+    unknown = await client.get("/v1/responsible", params={"cell": CELL, "category": "P9999"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (400, "/category")
+    unknown = await client.get("/v1/responsible", params={"cell": "nowhere"})
+    assert (unknown.status_code, unknown.json()["code"]) == (400, "posts.cell_unknown")
     mall = await rule(department="mall", cell=WEST, mode="lead")
     assert await who("P0102") == ("mall", "lead"), "the cell goes before the class"
     assert await who("P0102", f"{EAST}001") == ("manholes", "lead")

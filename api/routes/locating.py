@@ -18,12 +18,15 @@ from api.container import Wired
 from api.errors import message_of
 from api.language import locale_of
 from api.rendering import accuracy_json, cell_json, head_json, instant, near_json, rung_json
-from api.schemas import CellOut, HeadOut, LocateOut, LocationOut, VersionOut, problems
+from api.responsible import responsible_json
+from api.schemas import CellOut, Code, HeadOut, LocateOut, LocationOut, VersionOut, problems
 from dispatch.posts import find_backup, find_head
+from dispatch.queries import database_now
 from dispatch.whereabouts import ManyFound, Whereabouts, find_many, find_one
 from geo.cells import TIE_RULE
 from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
 from geo.errors import BadInputError, Fault, InvalidRequestError
+from geo.storage.uow import read_unit
 from geo.uncertainty import MOST_ACCURACY_M
 from maps.i18n import Locale
 
@@ -57,6 +60,9 @@ async def read_location(
         float | None,
         Query(gt=0, le=MOST_ACCURACY_M, allow_inf_nan=False, description="Radius of the position's error, metres"),
     ] = None,
+    category: Annotated[
+        Code | None, Query(description="A class: adds who is responsible for it there, with everybody looked at")
+    ] = None,
 ) -> Response:
     """Which cells cover a point, who is responsible, who stands in, and how it was decided."""
     try:
@@ -67,10 +73,17 @@ async def read_location(
     x, y = snap_to_grid(x), snap_to_grid(y)
     found = await find_one(container.engine, container.live, x, y, at=at, accuracy_m=accuracy_m)
     locale = locale_of(request)
-    return json_answer(_found_json(found, x, y, at, locale), locale=locale)
+    body = found_json(found, x, y, at, locale)
+    if category is not None:
+        async with read_unit(container.engine) as unit:
+            path = [cell.code for cell in found.located.chain]
+            asked = at or await database_now(unit)
+            body["for_category"] = await responsible_json(container, unit, path, category, asked, locale)
+    return json_answer(body, locale=locale)
 
 
-def _found_json(found: Whereabouts, lon: float, lat: float, at: datetime | None, locale: Locale) -> dict[str, Any]:
+def found_json(found: Whereabouts, lon: float, lat: float, at: datetime | None, locale: Locale) -> dict[str, Any]:
+    """The answer to a question about one point."""
     located = found.located
     head = find_head(found.ladder)
     backup = find_backup(found.ladder, head) if head else None

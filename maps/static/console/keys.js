@@ -7,11 +7,13 @@ import { byId } from "./dom.js";
  * @property {(step: number) => void} next
  * @property {() => void} open
  * @property {() => void} back
- * @property {() => void} dispatch
- * @property {() => void} giveBack
+ * @property {(key: keyof typeof import("./moves.js").MOVE_KEYS) => void} move
  * @property {(at: number) => void} inbox
  * @property {() => void} search
  */
+
+/** @type {Record<string, keyof typeof import("./moves.js").MOVE_KEYS>} */
+const MOVES = { d: "dispatch", m: "merge", r: "giveBack", u: "supervise", e: "extend" };
 
 /** @param {Actions} on */
 export function bindKeys(on) {
@@ -46,6 +48,12 @@ export function bindKeys(on) {
       return;
     }
     goUntil = 0;
+    const move = MOVES[event.key.toLowerCase()];
+    if (move) {
+      event.preventDefault();
+      on.move(move);
+      return;
+    }
     const inList = target.id === "list" || target === document.body;
     switch (event.key) {
       case "j":
@@ -67,14 +75,6 @@ export function bindKeys(on) {
       case "Enter":
         if (!inList) return;
         on.open();
-        break;
-      case "d":
-      case "D":
-        on.dispatch();
-        break;
-      case "r":
-      case "R":
-        on.giveBack();
         break;
       case "g":
       case "G":

@@ -5,6 +5,7 @@ import { announce, byId, make, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
 import { makeMap } from "./map.js";
+import { MOVE_KEYS } from "./moves.js";
 import { Panel } from "./panel.js";
 import { Points } from "./points.js";
 import { Queue } from "./queue.js";
@@ -345,20 +346,16 @@ bindKeys({
     if (who.isOpen) who.close();
     else if (!panel.cancelDraft()) back();
   },
-  dispatch: () => act(["dispatch", "re_dispatch"], t("console.move.no_dispatch")),
-  giveBack: () => act(["return"], t("console.move.no_return")),
+  move: (key) => act(MOVE_KEYS[key]),
   inbox: (at) => showInbox(INBOXES[at] ?? "all"),
   search: () => search.focus(),
 });
 
-/**
- * @param {string[]} moves
- * @param {string} otherwise
- */
-function act(moves, otherwise) {
+/** @param {readonly [string, ...string[]]} moves those that a key may mean */
+function act(moves) {
   if (!store.selected) return;
   if (!panel.isOpen) select(store.selected, true);
-  void panel.begin(moves, otherwise);
+  void panel.begin(moves, t("console.move.not_now", { move: t(`move.${moves[0]}`) }));
 }
 
 // --- begin -----------------------------------------------------------------------------------------------------------

@@ -1,27 +1,19 @@
 // The case panel: everything about one case, and the moves that may be made now.
 
 import { announce, byId, make } from "./dom.js";
+import { asksFor, beginDraft, bodyOf, moveButtons, moveForm } from "./moves.js";
 import { nearbyParts } from "./repeats.js";
 import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
 import { candidateList, chainList, holderLine, nearestList } from "./who.js";
+import { whyThisTime } from "./why.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
 /** @typedef {import("./types.js").Holder} Holder */
 /** @typedef {import("./types.js").Nearby} Nearby */
 
-/** In the order of the work; the first that is allowed is the one to press. */
-const FORWARD = ["dispatch", "re_dispatch", "acknowledge", "report_back", "check_pass", "close", "accept", "file"];
-const NEEDS_REASON = new Set([
-  "return", "decline", "refuse_file", "void", "check_fail", "request_extension", "refuse_extension", "refuse_suspend", "settle", "sample_bad",
-  "follow_up_dissatisfied", "appeal", "refuse_appeal", "unmerge", "supervise", "answer_supervision", "escalate_now",
-]);
-/** These ask for another case or a date, for which this panel has no fields yet; the interface takes them. */
-const NEEDS_MORE = new Set(["merge", "request_suspend", "split_joint", "report_phase"]);
-const NEEDS_RESULT = new Set(["report_back"]);
-const KEYS = /** @type {Record<string, string>} */ ({ dispatch: "D", re_dispatch: "D", return: "R" });
 const STAMPS = /** @type {const} */ (["reported_at", "dispatched_at", "acknowledged_at", "handled_at", "closed_at"]);
 
 export class Panel {
@@ -35,7 +27,7 @@ export class Panel {
   #detail = null;
   /** @type {Nearby|null} */
   #nearby = null;
-  /** @type {{move: string, text: string}|null} */
+  /** @type {import("./moves.js").Draft|null} */
   #draft = null;
   /** @type {{text: string, kind: "fault"|"note"}|null} */
   #note = null;
@@ -133,7 +125,7 @@ export class Panel {
 
   /**
    * Begin a move by key: the first of those named that is allowed now.
-   * @param {string[]} moves
+   * @param {readonly string[]} moves
    * @param {string} otherwise what to say when none is
    */
   async begin(moves, otherwise) {
@@ -160,33 +152,33 @@ export class Panel {
 
   /** @param {string} move */
   #choose(move) {
-    if (!this.#detail) return;
-    if (!NEEDS_REASON.has(move) && !NEEDS_RESULT.has(move)) {
-      void this.#make(move, "");
+    const detail = this.#detail;
+    if (!detail) return;
+    if (!asksFor(move).length) {
+      void this.#make({ move });
       return;
     }
-    this.#draft = { move, text: this.#draft?.move === move ? this.#draft.text : "" };
+    this.#draft = beginDraft(move, this.#draft, this.#nearby?.case === detail.case ? this.#nearby : null);
     this.#note = null;
-    this.#render(this.#detail);
-    this.#root.querySelector("textarea")?.focus();
+    this.#render(detail);
+    this.#focusForm();
   }
 
-  /**
-   * @param {string} move
-   * @param {string} text
-   */
-  async #make(move, text) {
+  #focusForm() {
+    const field = this.#root.querySelector(".move-form input:checked, .move-form textarea, .move-form input");
+    if (field instanceof HTMLElement) field.focus();
+    else this.focus();
+  }
+
+  /** @param {import("./moves.js").MoveBody} body */
+  async #make(body) {
     const seen = this.#detail;
     if (!seen || this.#busy) return;
-    this.#busy = move;
+    this.#busy = body.move;
     this.#note = null;
     this.#render(seen);
-    const name = t(`move.${move}`);
+    const name = t(`move.${body.move}`);
     try {
-      /** @type {{move: string, reason?: string, result?: string}} */
-      const body = { move };
-      if (NEEDS_RESULT.has(move)) body.result = text;
-      else if (text) body.reason = text;
       const after = await makeMove(seen.case, seen.version, body);
       this.#draft = null;
       this.#note = { kind: "note", text: t("console.move.done", { case: seen.case, move: name }) };
@@ -251,9 +243,7 @@ export class Panel {
     this.#root.replaceChildren(...parts);
     // Rendering anew must not throw the keyboard out of the panel.
     if (hadFocus && !this.#root.contains(document.activeElement)) {
-      const field = this.#root.querySelector("textarea");
-      if (field) field.focus();
-      else this.focus();
+      this.#focusForm();
     }
   }
 
@@ -281,52 +271,22 @@ export class Panel {
       box.append(this.#form(draft));
       return box;
     }
-    const rank = (/** @type {string} */ move) => (FORWARD.includes(move) ? FORWARD.indexOf(move) : FORWARD.length);
-    const moves = one.moves.filter((move) => !NEEDS_MORE.has(move)).sort((a, b) => rank(a) - rank(b));
-    if (!moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
-    const row = make("div", "move-row");
-    for (const [at, move] of moves.entries()) {
-      const button = make("button", at === 0 && FORWARD.includes(move) ? "button button-primary" : "button");
-      button.type = "button";
-      button.dataset.move = move;
-      button.disabled = this.#busy !== "";
-      button.append(make("span", "", this.#busy === move ? t("console.move.working", { move: t(`move.${move}`) }) : t(`move.${move}`)));
-      const key = KEYS[move];
-      if (key) button.append(make("kbd", "", key));
-      button.addEventListener("click", () => this.#choose(move));
-      row.append(button);
-    }
-    box.append(row);
+    if (!one.moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
+    box.append(moveButtons(one.moves, this.#busy, (move) => this.#choose(move)));
     return box;
   }
 
-  /** @param {{move: string, text: string}} draft */
+  /** @param {import("./moves.js").Draft} draft */
   #form(draft) {
-    const form = make("form", "move-form");
-    const name = t(`move.${draft.move}`);
-    const label = make("label");
-    const field = make("textarea");
-    field.required = true;
-    field.rows = 3;
-    field.maxLength = NEEDS_RESULT.has(draft.move) ? 4000 : 400;
-    field.value = draft.text;
-    field.addEventListener("input", () => {
-      draft.text = field.value;
+    return moveForm(draft, {
+      busy: this.#busy !== "",
+      nearby: this.#nearby?.case === this.#root.dataset.case ? this.#nearby : null,
+      send: () => {
+        const body = bodyOf(draft);
+        if (body) void this.#make(body);
+      },
+      cancel: () => this.cancelDraft(),
     });
-    label.append(make("span", "", t(NEEDS_RESULT.has(draft.move) ? "console.move.result" : "console.move.reason", { move: name })), field);
-    const go = make("button", "button button-primary", t("console.move.confirm", { move: name }));
-    go.disabled = this.#busy !== "";
-    const cancel = make("button", "button", t("console.move.cancel"));
-    cancel.type = "button";
-    cancel.addEventListener("click", () => this.cancelDraft());
-    const row = make("div", "move-row");
-    row.append(go, cancel);
-    form.append(label, row);
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (draft.text.trim()) void this.#make(draft.move, draft.text.trim());
-    });
-    return form;
   }
 
   /** @param {Case|CaseDetail} one */
@@ -382,6 +342,7 @@ export class Panel {
     add("console.fact.due_at", one.due_at ? moment(new Date(one.due_at), now) : t("console.time.none"));
     if (one.ledgers.length) add("console.panel.ledgers", one.ledger_names.join("、"));
     section.append(facts);
+    if (one.due_at) section.append(whyThisTime(one.case));
     return section;
   }
 

@@ -85,6 +85,14 @@ export async function getNearby(ref, signal) {
 }
 
 /**
+ * @param {string} ref
+ * @returns {Promise<import("./types.js").DeadlineLedger>}
+ */
+export async function getDeadline(ref) {
+  return (await request(`/v1/cases/${encodeURIComponent(ref)}/deadline`)).json();
+}
+
+/**
  * @param {string|null} since only cases reported from this instant on
  * @returns {Promise<{cases: RepeatSite[], as_of: string}>}
  */
@@ -96,7 +104,7 @@ export async function listRepeats(since) {
  * Make a move on the version that the person has seen.
  * @param {string} ref
  * @param {number} version
- * @param {{move: string, reason?: string, result?: string}} body
+ * @param {import("./moves.js").MoveBody} body
  * @returns {Promise<Case>}
  */
 export async function makeMove(ref, version, body) {

@@ -48,6 +48,28 @@ export function clock(at) {
 }
 
 /**
+ * @param {Date} at
+ * @returns {string} 2026-11-21T09:40, as a date field wants it, in the jurisdiction's zone
+ */
+export function wallTime(at) {
+  const { year = 0, month = 0, day = 0, hour = 0, minute = 0 } = fieldsOf(at);
+  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  return `${year}-${two(month)}-${two(day)}T${two(hour)}:${two(minute)}`;
+}
+
+/**
+ * @param {string} wall 2026-11-21T09:40 on the jurisdiction's clocks
+ * @returns {Date|null} the instant; null when the text is no time
+ */
+export function instantOf(wall) {
+  const asUtc = Date.parse(`${wall}Z`);
+  if (Number.isNaN(asUtc)) return null;
+  // The zone's offset at about that instant; right but for the hour in which a zone changes its clocks.
+  const offset = Date.parse(`${wallTime(new Date(asUtc))}Z`) - Math.floor(asUtc / 60_000) * 60_000;
+  return new Date(asUtc - offset);
+}
+
+/**
  * Name an instant the way people do: 今天 14:40, 明早 9:40, 11 月 23 日 9:40.
  * @param {Date} at
  * @param {Date} now

@@ -86,6 +86,17 @@
 /** @typedef {{case: string, count: number, is_repeat_site: boolean, look_back: string[]}} RepeatSite */
 
 /**
+ * @typedef {object} DeadlineLedger
+ * @property {{value: string, unit: string, text: string}} limit
+ * @property {string} start_at
+ * @property {string} due_at
+ * @property {boolean} due_provisional
+ * @property {{kind: string, text: string, begins_at: string, ends_at: string, counted_s: number, is_provisional: boolean}[]} ledger
+ * @property {{kind: string, at: string, reason: string, due_before: string, due_after: string}[]} approvals
+ * @property {boolean} agrees
+ */
+
+/**
  * @typedef {object} Location
  * @property {CellRef[]} chain
  * @property {Holder|null} head

@@ -1,0 +1,59 @@
+// "Why this time?": every stretch that counted and every one that did not, as the service explains it.
+
+import { make } from "./dom.js";
+import { getDeadline } from "./service.js";
+import { duration, moment, t } from "./texts.js";
+
+/** @typedef {import("./types.js").DeadlineLedger} DeadlineLedger */
+
+/**
+ * A line to press that unfolds the ledger of a case's deadline; read when it is asked for.
+ * @param {string} ref
+ * @returns {HTMLElement}
+ */
+export function whyThisTime(ref) {
+  const box = make("details", "why");
+  box.append(make("summary", "link", t("console.why.time")));
+  const body = make("div", "why-body");
+  body.setAttribute("role", "status");
+  box.append(body);
+  box.addEventListener("toggle", async () => {
+    if (!box.open) return;
+    try {
+      body.replaceChildren(...ledgerParts(await getDeadline(ref), new Date()));
+    } catch (fault) {
+      body.replaceChildren(make("p", "fault", fault instanceof Error ? fault.message : ""));
+    }
+  });
+  return box;
+}
+
+/**
+ * @param {DeadlineLedger} found
+ * @param {Date} now
+ * @returns {HTMLElement[]}
+ */
+function ledgerParts(found, now) {
+  /** @type {HTMLElement[]} */
+  const parts = [make("p", "", t("console.why.limit", { limit: found.limit.text, start: moment(new Date(found.start_at), now) }))];
+  const list = make("ol", "why-ledger");
+  for (const stretch of found.ledger) {
+    const begins = new Date(stretch.begins_at);
+    const ends = new Date(stretch.ends_at);
+    const item = make("li", stretch.counted_s > 0 ? "counted" : "skipped");
+    const length = duration(stretch.counted_s > 0 ? stretch.counted_s * 1000 : ends.getTime() - begins.getTime());
+    item.append(
+      make("span", "why-when", `${moment(begins, now)} – ${moment(ends, now)}`),
+      make("span", "why-kind", stretch.is_provisional ? t("console.why.provisional", { kind: stretch.text }) : stretch.text),
+      make("span", "why-length", length),
+    );
+    list.append(item);
+  }
+  parts.push(list);
+  for (const approval of found.approvals) {
+    const change = { before: moment(new Date(approval.due_before), now), after: moment(new Date(approval.due_after), now), reason: approval.reason };
+    parts.push(make("p", "quiet", t("console.why.approval", change)));
+  }
+  if (!found.agrees) parts.push(make("p", "quiet", t("console.why.kept")));
+  return parts;
+}

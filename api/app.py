@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 import maps
 from api import errors
+from api.accounts.rates import RateHeaders
 from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
 from api.plain_questions import PlainQuestions
@@ -29,9 +30,13 @@ from api.routes import (
     grid_pages,
     health,
     joint,
+    keys,
+    ladders,
     locating,
     ogc,
+    operations,
     pages,
+    parked,
     photos,
     places,
     planner,
@@ -112,12 +117,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         departments,
         signing_in,
         account_page,
+        keys,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")
     errors.install(app)
     app.add_middleware(PlainQuestions)
     app.add_middleware(PlainReports, most_bytes=chosen.max_body_bytes)
+    app.add_middleware(RateHeaders)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
     _describe(app)

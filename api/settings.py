@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from limits import parse
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -48,6 +49,11 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
         description="Requests from this very machine may use the pages and the reading API without signing in: `true`,"
         " `false`, or empty: until the first administrator exists",
     )
+    channel_rate: str = Field(
+        "600/second",
+        description="Requests of a channel's keys that one process takes, such as 600/second or 6000/minute; a key may"
+        " have a rate of its own; empty: any number",
+    )
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^/?#\s]+)?$",
@@ -85,6 +91,13 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
     @classmethod
     def _empty_is_undecided(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("channel_rate")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        if value.strip():
+            parse(value)
+        return value
 
     @field_validator("webhook_networks")
     @classmethod

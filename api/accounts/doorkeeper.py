@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from api.accounts.callers import Caller
-from api.accounts.keys import KeyRing
+from api.accounts.key_ring import KeyRing
+from api.accounts.rates import IN_SCOPE, ChannelRates
 from api.accounts.roles import Scope
 from api.accounts.sessions import HOST_COOKIE, PLAIN_COOKIE, SessionRing
 from api.accounts.sight import EVERYTHING
@@ -54,16 +55,20 @@ def is_local(request: HTTPConnection, gateways: str = "") -> bool:
         Networks that count as this machine besides loopback: inside a container, a port published on the host's
         loopback is reached through the engine's bridge. Only set where nothing else can come from there.
     """
-    if request.client is None or any(name in request.headers for name in ("forwarded", "x-forwarded-for")):
-        return False
-    peer = request.client.host
-    if not (_is_loopback(peer) or _is_within(peer, gateways)) or not _is_loopback(request.url.hostname or ""):
+    if not _is_at_home(request, gateways):
         return False
     origin = request.headers.get("origin")
     if request.scope["method"] in _SAFE or origin is None:
         return True
     # Compared with the Host header as sent: same host *and* port, or it is somebody else's page.
     return urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _is_at_home(request: HTTPConnection, gateways: str) -> bool:
+    if request.client is None or any(name in request.headers for name in ("forwarded", "x-forwarded-for")):
+        return False
+    peer = request.client.host
+    return (_is_loopback(peer) or _is_within(peer, gateways)) and _is_loopback(request.url.hostname or "")
 
 
 def is_own_origin(request: HTTPConnection, public_url: str = "") -> bool:
@@ -94,7 +99,7 @@ def cookie_of(request: HTTPConnection, settings: Settings) -> tuple[str, bool] |
     scheme = urlsplit(settings.public_url).scheme or request.url.scheme
     if scheme == "https":
         return HOST_COOKIE, True
-    if settings.public_url or is_local(request, settings.local_gateways):
+    if settings.public_url or _is_at_home(request, settings.local_gateways):
         return PLAIN_COOKIE, False
     return None
 
@@ -105,6 +110,7 @@ class Doorkeeper:
     def __init__(self, settings: Settings, engine: AsyncEngine, keys: KeyRing) -> None:
         self.settings = settings
         self.keys = keys
+        self._rates = ChannelRates(settings.channel_rate)
         self.sessions = SessionRing(engine, idle_h=settings.session_idle_h)
         self._engine = engine
         self._administrated: tuple[bool, float] = (False, float("-inf"))
@@ -129,7 +135,11 @@ class Doorkeeper:
     async def _identify(self, request: HTTPConnection) -> Caller | GridwardError:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and text:
-            return await self.keys.find_caller(text.strip()) or BadInputError("access.key_unknown")
+            caller = await self.keys.find_caller(text.strip())
+            if caller is None or caller.channel is None:
+                return BadInputError("access.key_unknown")
+            request.scope[IN_SCOPE], too_many = self._rates.count(caller.channel, caller.rate)
+            return too_many or caller
         token = self.token_of(request)
         if token is not None:
             found = await self.sessions.find(token)

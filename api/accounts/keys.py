@@ -7,28 +7,49 @@ Source: OWASP ASVS 5.0, secret storage for high-entropy tokens.
 from __future__ import annotations
 
 import hashlib
-import hmac
+import re
 import secrets
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NewType
+from datetime import datetime
+from typing import Any, Final, NewType
 
-from sqlalchemy import func, insert, select, update
+from psycopg.rows import dict_row
+from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.callers import Caller
+from api.accounts.rates import parse_rate
 from api.accounts.roles import DEFAULT_SCOPES, Scope
-from api.accounts.sight import limited
 from api.accounts.tables import ApiKeyRow
 from dispatch.storage.tables import ChannelRow
-from geo.errors import BadInputError
-from geo.storage.uow import WriteUnit, read_unit, write_unit
+from geo.errors import BadInputError, ConflictError, NotFoundError
+from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["DEFAULT_SCOPES", "Caller", "KeyRing", "KeyText", "Scope", "create_key", "parse_scopes"]
+__all__ = [
+    "DEFAULT_SCOPES",
+    "OVERLAP_S",
+    "Caller",
+    "KeyText",
+    "NewKey",
+    "Scope",
+    "create_key",
+    "digest_of",
+    "get_key",
+    "issue_key",
+    "list_keys",
+    "parse_scopes",
+    "revoke_key",
+    "rotate_key",
+]
 
 KeyText = NewType("KeyText", str)
+
+#: Keys with the same rights that live at the same time: one in use, and the one that takes over.
+MOST_LIVE: Final = 2
+#: A key that was rotated goes on for a day, unless said otherwise. Units: seconds.
+OVERLAP_S: Final = 86_400
+CHANNEL_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 
 
 def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
@@ -48,108 +69,160 @@ def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key to make. ``cells`` and ``departments`` limit what it sees; ``rate`` is like ``100/second``."""
+
+    channel: str
+    scopes: tuple[Scope, ...] = DEFAULT_SCOPES
+    label: str = ""
+    cells: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+    rate: str | None = None
+    expires_at: datetime | None = None
+
+
 async def create_key(unit: WriteUnit, channel: str, scopes: Iterable[Scope] = DEFAULT_SCOPES) -> KeyText:
     """Make a key for a channel, creating the channel if it is new; return its text, which is not kept."""
+    return await issue_key(unit, NewKey(channel=channel, scopes=tuple(scopes)), by="cli")
+
+
+async def issue_key(unit: WriteUnit, new: NewKey, *, by: str) -> KeyText:
+    """Make a key, and its channel if that is new; return its text, which is not kept.
+
+    Raises
+    ------
+    BadInputError
+        ``accounts.unknown_cell``, ``accounts.unknown_department``, ``access.bad_rate``, ``access.bad_channel``.
+    """
+    if not CHANNEL_CODE.fullmatch(new.channel):
+        raise BadInputError("access.bad_channel", pointer="/channel", channel=new.channel[:40])
+    if new.rate is not None:
+        parse_rate(new.rate)
+    await _check_places(unit, new)
     await unit.connection.execute(
-        upsert(ChannelRow).values(code=channel, name_zh=channel, name_en=channel).on_conflict_do_nothing()
+        upsert(ChannelRow).values(code=new.channel, name_zh=new.channel, name_en=new.channel).on_conflict_do_nothing()
     )
     prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     await unit.connection.execute(
         insert(ApiKeyRow).values(
-            channel_code=channel, prefix=prefix, digest=_digest(secret), scopes=[scope.value for scope in scopes]
+            channel_code=new.channel,
+            prefix=prefix,
+            digest=digest_of(secret),
+            scopes=[scope.value for scope in new.scopes],
+            label=new.label.strip()[:80],
+            cells=list(new.cells),
+            departments=list(new.departments),
+            rate=new.rate,
+            expires_at=new.expires_at,
+            created_by=by,
         )
     )
     return KeyText(f"gw_{prefix}_{secret}")
 
 
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+async def _check_places(unit: WriteUnit, new: NewKey) -> None:
+    driver = await unit.driver()
+    for field, codes, query in (
+        ("cell", new.cells, "SELECT 1 FROM geo.cell WHERE code = %s LIMIT 1"),
+        ("department", new.departments, "SELECT 1 FROM dispatch.department WHERE code = %s"),
+    ):
+        for code in codes:
+            if await (await driver.execute(query.encode(), (code,))).fetchone() is None:
+                raise BadInputError(f"accounts.unknown_{field}", pointer=f"/{field}s", **{field: code[:40]})
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    caller: Caller
-    digest: bytes
-    read_at: float
+async def rotate_key(unit: WriteUnit, prefix: str, *, overlap_s: int, by: str) -> KeyText:
+    """Make a second key with the same rights; the first goes on for a while, so that nobody has to stop for it.
+
+    Raises
+    ------
+    NotFoundError
+        ``access.key_not_found``.
+    ConflictError
+        ``access.too_many_keys``: two are alive already.
+    """
+    old = await get_key(unit, prefix)
+    if old["revoked_at"] is not None or (old["expires_at"] is not None and old["is_over"]):
+        raise NotFoundError("access.key_not_found", key=prefix[:20])
+    driver = await unit.driver()
+    # Two rotations at once must not leave three keys.
+    await driver.execute("SELECT 1 FROM dispatch.channel WHERE code = %s FOR UPDATE", (old["channel"],))
+    row = await (
+        await driver.execute(
+            "SELECT count(*) FROM api.api_key WHERE channel_code = %s AND label = %s AND scopes = %s"
+            " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())",
+            (old["channel"], old["label"], old["scopes"]),
+        )
+    ).fetchone()
+    assert row is not None
+    if row[0] >= MOST_LIVE:
+        raise ConflictError("access.too_many_keys", channel=old["channel"], most=MOST_LIVE)
+    await driver.execute(
+        "UPDATE api.api_key SET expires_at = least(expires_at, now() + make_interval(secs => %s)) WHERE prefix = %s",
+        (overlap_s, prefix),
+    )
+    new = NewKey(
+        channel=old["channel"],
+        scopes=parse_scopes(old["scopes"]),
+        label=old["label"],
+        cells=tuple(old["cells"]),
+        departments=tuple(old["departments"]),
+        rate=old["rate"],
+    )
+    return await issue_key(unit, new, by=by)
 
 
-_LIVE = select(ApiKeyRow.__table__).where(
-    ApiKeyRow.revoked_at.is_(None), (ApiKeyRow.expires_at.is_(None)) | (ApiKeyRow.expires_at > func.now())
+_SHOWN = (
+    "SELECT prefix, channel_code AS channel, label, scopes, cells, departments, rate, created_at, created_by,"
+    " last_used_at, expires_at, revoked_at, expires_at <= now() AS is_over FROM api.api_key"
 )
 
 
-def _caller(row: Any) -> Caller:
-    scopes = frozenset(scope for scope in Scope if scope.value in row.scopes)
-    return Caller(
-        kind="key",
-        id=row.prefix,
-        channel=row.channel_code,
-        scopes=scopes,
-        sight=limited(
-            channel=None if Scope.CASES_READ_ALL in scopes else row.channel_code,
-            cells=row.cells,
-            departments=row.departments,
-        ),
-        rate=row.rate,
-    )
+async def list_keys(unit: Unit, channel: str | None = None) -> list[dict[str, Any]]:
+    """Keys without their secrets, the newest first."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            f"{_SHOWN} WHERE %(channel)s::text IS NULL OR channel_code = %(channel)s ORDER BY id DESC",
+            {"channel": channel},
+        )
+        return await cursor.fetchall()
 
 
-class KeyRing:
-    """Check keys, remembering each for a second so that a burst of reports costs one look-up per second.
+async def get_key(unit: Unit, prefix: str) -> dict[str, Any]:
+    """One key without its secret.
 
-    The second is also how long a revoked key still works.
+    Raises
+    ------
+    NotFoundError
+        ``access.key_not_found``.
     """
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(f"{_SHOWN} WHERE prefix = %s", (prefix,))
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFoundError("access.key_not_found", key=prefix[:20])
+    return row
 
-    _REMEMBER_S = 1.0
-    _MARK_USED_S = 60.0
-    #: Bounds the memory that made-up prefixes can take.
-    _MOST = 10_000
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._known: dict[str, _Known] = {}
-        self._marked: dict[str, float] = {}
+async def revoke_key(unit: WriteUnit, prefix: str) -> None:
+    """End a key, at once; ending it again changes nothing.
 
-    async def find_caller(self, text: str) -> Caller | None:
-        """The caller behind a key, or None."""
-        head, _, rest = text.partition("_")
-        prefix, _, secret = rest.partition("_")
-        if head != "gw" or not secret or len(text) > 200 or not (prefix.isascii() and prefix.isalnum()):
-            return None
-        known = self._known.get(prefix)
-        if known is None or time.monotonic() - known.read_at > self._REMEMBER_S:
-            known = await self._read(prefix)
-            if known is None:
-                return None
-        if not hmac.compare_digest(known.digest, _digest(secret)):
-            return None
-        await self._mark_used(prefix)
-        return known.caller
+    Raises
+    ------
+    NotFoundError
+        ``access.key_not_found``.
+    """
+    driver = await unit.driver()
+    done = await driver.execute(
+        "UPDATE api.api_key SET revoked_at = coalesce(revoked_at, now()) WHERE prefix = %s", (prefix,)
+    )
+    if not done.rowcount:
+        raise NotFoundError("access.key_not_found", key=prefix[:20])
 
-    async def find_many(self, prefixes: Iterable[str]) -> Mapping[str, Caller]:
-        """The callers of keys that still hold, asked for in one query."""
-        async with read_unit(self._engine) as unit:
-            rows = await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix.in_(list(prefixes))))
-            return {row.prefix: _caller(row) for row in rows}
 
-    async def _read(self, prefix: str) -> _Known | None:
-        async with read_unit(self._engine) as unit:
-            row = (await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix == prefix))).one_or_none()
-        if row is None:
-            self._known.pop(prefix, None)
-            return None
-        caller = _caller(row)
-        if len(self._known) >= self._MOST:
-            self._known.clear()
-        self._known[prefix] = known = _Known(caller, bytes(row.digest), time.monotonic())
-        return known
-
-    async def _mark_used(self, prefix: str) -> None:
-        now = time.monotonic()
-        if now - self._marked.get(prefix, -self._MARK_USED_S) < self._MARK_USED_S:
-            return
-        self._marked[prefix] = now
-        async with write_unit(self._engine) as unit:
-            await unit.connection.execute(
-                update(ApiKeyRow).where(ApiKeyRow.prefix == prefix).values(last_used_at=func.now())
-            )
+def digest_of(secret: str) -> bytes:
+    """What is kept of a key's secret."""
+    return hashlib.sha256(secret.encode()).digest()

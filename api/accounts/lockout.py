@@ -27,7 +27,7 @@ ON CONFLICT (digest) DO UPDATE
        next_at = CASE WHEN f.failures + 1 < %(free)s OR f.last_at < now() - interval '1 day' THEN now()
                       ELSE now() + make_interval(secs => least(%(longest)s, 2.0 ^ least(f.failures + 1 - %(free)s, 20)))
                  END
- WHERE f.next_at <= now()
+ WHERE f.next_at <= clock_timestamp()
 RETURNING 1
 """
 

@@ -57,7 +57,8 @@ class SignInDesk:
         BadInputError
             ``access.sign_in_failed``, the same for an unknown login; ``access.sign_in_wait``.
         """
-        login = login.strip().lower()[:80]
+        # No name holds a NUL, which the database refuses with an error of its own.
+        login = login.replace("\0", "").strip().lower()[:80]
         # Committed before the password is looked at: a caller who hangs up has used up the attempt all the same.
         async with write_unit(self.engine) as unit:
             await allow_attempt(unit, login, browser.address)

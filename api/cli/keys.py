@@ -1,30 +1,87 @@
-"""`gridward keys`: make and list the keys of channels."""
+"""`gridward keys`: make, list, rotate and revoke the keys of channels."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from api.accounts.keys import DEFAULT_SCOPES, create_key, parse_scopes
+from api.accounts.keys import (
+    DEFAULT_SCOPES,
+    OVERLAP_S,
+    NewKey,
+    issue_key,
+    list_keys,
+    parse_scopes,
+    revoke_key,
+    rotate_key,
+)
 from api.cli.context import engine_for_command
-from api.cli.speech import t
-from geo.storage.uow import write_unit
+from api.cli.speech import say, t
+from geo.storage.uow import WriteUnit, write_unit
 
 app = typer.Typer(no_args_is_help=True)
+Prefix = Annotated[str, typer.Argument(help=t("keys.help.prefix"))]
+
+
+def _in_unit(work: Callable[[WriteUnit], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with engine_for_command() as engine, write_unit(engine) as unit:
+            return await work(unit)
+
+    return asyncio.run(run())
 
 
 @app.command("create", help=t("keys.help.create"))
 def create(
     channel: Annotated[str, typer.Option("--channel", help=t("keys.help.channel"))],
     scope: Annotated[list[str] | None, typer.Option("--scope", help=t("keys.help.scope"))] = None,
+    label: Annotated[str, typer.Option("--label", help=t("keys.help.label"))] = "",
+    cell: Annotated[list[str] | None, typer.Option("--cell", help=t("keys.help.cell"))] = None,
+    department: Annotated[list[str] | None, typer.Option("--department", help=t("keys.help.department"))] = None,
+    rate: Annotated[str | None, typer.Option("--rate", help=t("keys.help.rate"))] = None,
 ) -> None:
     """Make a key and print it once; only its digest is kept."""
-    scopes = parse_scopes(scope) if scope else DEFAULT_SCOPES
+    new = NewKey(
+        channel=channel,
+        scopes=parse_scopes(scope) if scope else DEFAULT_SCOPES,
+        label=label,
+        cells=tuple(cell or ()),
+        departments=tuple(department or ()),
+        rate=rate,
+    )
+    typer.echo(_in_unit(lambda unit: issue_key(unit, new, by="cli")))
 
-    async def run() -> str:
-        async with engine_for_command() as engine, write_unit(engine) as unit:
-            return await create_key(unit, channel, scopes)
 
-    typer.echo(asyncio.run(run()))
+@app.command("list", help=t("keys.help.list"))
+def show(channel: Annotated[str | None, typer.Option("--channel", help=t("keys.help.channel"))] = None) -> None:
+    """List keys; never the keys themselves."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("prefix", "channel", "label", "scopes", "used", "state"):
+        table.add_column(t(f"keys.column.{column}"), overflow="fold")
+    for row in _in_unit(lambda unit: list_keys(unit, channel)):
+        state = "revoked" if row["revoked_at"] else "expired" if row["is_over"] else "live"
+        used = row["last_used_at"].strftime("%Y-%m-%d %H:%M") if row["last_used_at"] else "–"
+        scopes = " ".join([*row["scopes"], *row["cells"], *row["departments"]])
+        table.add_row(row["prefix"], row["channel"], row["label"], scopes, used, t(f"keys.state.{state}"))
+    Console(soft_wrap=False).print(table)
+
+
+@app.command("rotate", help=t("keys.help.rotate"))
+def rotate(
+    prefix: Prefix,
+    overlap: Annotated[int, typer.Option("--overlap-s", min=0, help=t("keys.help.overlap"))] = OVERLAP_S,
+) -> None:
+    """Make a second key with the same rights and print it; the first one ends after a while."""
+    typer.echo(_in_unit(lambda unit: rotate_key(unit, prefix, overlap_s=overlap, by="cli")))
+
+
+@app.command("revoke", help=t("keys.help.revoke"))
+def revoke(prefix: Prefix) -> None:
+    """End a key, at once."""
+    _in_unit(lambda unit: revoke_key(unit, prefix))
+    say(t("keys.revoked", prefix=prefix))

@@ -1,0 +1,114 @@
+"""Checking keys at the door, some thousand times a second."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.accounts.callers import Caller
+from api.accounts.keys import digest_of
+from api.accounts.roles import Scope
+from api.accounts.sight import limited
+from api.accounts.tables import ApiKeyRow
+from geo.storage.uow import read_unit, write_unit
+
+__all__ = ["KeyRing"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    caller: Caller
+    digest: bytes
+    read_at: float
+
+
+_LIVE = select(ApiKeyRow.__table__).where(
+    ApiKeyRow.revoked_at.is_(None), (ApiKeyRow.expires_at.is_(None)) | (ApiKeyRow.expires_at > func.now())
+)
+
+
+def _caller(row: Any) -> Caller:
+    scopes = frozenset(scope for scope in Scope if scope.value in row.scopes)
+    return Caller(
+        kind="key",
+        id=row.prefix,
+        channel=row.channel_code,
+        scopes=scopes,
+        sight=limited(
+            channel=None if Scope.CASES_READ_ALL in scopes else row.channel_code,
+            cells=row.cells,
+            departments=row.departments,
+        ),
+        rate=row.rate,
+    )
+
+
+class KeyRing:
+    """Check keys, remembering each for a second so that a burst of reports costs one look-up per second.
+
+    The second is also how long a revoked key still works.
+    """
+
+    _REMEMBER_S = 1.0
+    _MARK_USED_S = 60.0
+    #: Bounds the memory that made-up prefixes can take.
+    _MOST = 10_000
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._known: dict[str, _Known] = {}
+        self._marked: dict[str, float] = {}
+
+    async def find_caller(self, text: str) -> Caller | None:
+        """The caller behind a key, or None."""
+        head, _, rest = text.partition("_")
+        prefix, _, secret = rest.partition("_")
+        if head != "gw" or not secret or len(text) > 200 or not (prefix.isascii() and prefix.isalnum()):
+            return None
+        known = self._known.get(prefix)
+        if known is None or time.monotonic() - known.read_at > self._REMEMBER_S:
+            known = await self._read(prefix)
+            if known is None:
+                return None
+        if not hmac.compare_digest(known.digest, digest_of(secret)):
+            return None
+        await self._mark_used(prefix)
+        return known.caller
+
+    def forget(self, prefix: str) -> None:
+        """Look again at the next request: this key was changed here."""
+        self._known.pop(prefix, None)
+
+    async def find_many(self, prefixes: Iterable[str]) -> Mapping[str, Caller]:
+        """The callers of keys that still hold, asked for in one query."""
+        async with read_unit(self._engine) as unit:
+            rows = await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix.in_(list(prefixes))))
+            return {row.prefix: _caller(row) for row in rows}
+
+    async def _read(self, prefix: str) -> _Known | None:
+        async with read_unit(self._engine) as unit:
+            row = (await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix == prefix))).one_or_none()
+        if row is None:
+            self._known.pop(prefix, None)
+            return None
+        caller = _caller(row)
+        if len(self._known) >= self._MOST:
+            self._known.clear()
+        self._known[prefix] = known = _Known(caller, bytes(row.digest), time.monotonic())
+        return known
+
+    async def _mark_used(self, prefix: str) -> None:
+        now = time.monotonic()
+        if now - self._marked.get(prefix, -self._MARK_USED_S) < self._MARK_USED_S:
+            return
+        self._marked[prefix] = now
+        async with write_unit(self._engine) as unit:
+            await unit.connection.execute(
+                update(ApiKeyRow).where(ApiKeyRow.prefix == prefix).values(last_used_at=func.now())
+            )

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from api.ladder_texts import rung_text
 from dispatch.case_views import CaseView, EventView
 from dispatch.intake import Receipt
 from dispatch.posts import Head, Rung, find_backup, parse_ladder
@@ -202,10 +203,10 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
     said = [str(payload[name]) for name in ("reason", "result") if payload.get(name)]
     if event.type == "case.reported.v1" and payload.get("accuracy"):
         said.append(confirm_reason(payload["accuracy"], locale) or "")
-    if event.type == "case.escalated.v1" or event.type in _TELLING:
-        key = "api.escalated" if event.type == "case.escalated.v1" else "api.told"
-        key = key if told else f"{key}_nobody"
-        said.append(translate(locale, key, told=told or ""))
+    if event.type in {"case.escalated.v1", "case.reminded.v1"}:
+        said.append(rung_text(payload, locale))
+    elif event.type in _TELLING:
+        said.append(translate(locale, "api.told" if told else "api.told_nobody", told=told or ""))
     return {
         "seq": event.seq,
         "type": event.type,

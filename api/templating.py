@@ -22,11 +22,15 @@ _ENVIRONMENT = Environment(
 )
 
 
+def text_of(template: str, context: dict[str, Any]) -> str:
+    """The text of one of our own templates, for a file and not a page."""
+    return _ENVIRONMENT.get_template(template).render(**context)
+
+
 def render(template: str, context: dict[str, Any], *, locale: Locale, status: int = 200) -> Response:
     """Render one of our own pages."""
-    html = _ENVIRONMENT.get_template(template).render(**context)
     return Response(
-        html,
+        text_of(template, context),
         status_code=status,
         media_type="text/html; charset=utf-8",
         headers={

@@ -249,7 +249,7 @@ def _wait(connection: psycopg.Connection[Any], query: str, most_s: float = 60.0)
     """Wait until a count is zero; what is left then is counted by the figures."""
     until = time.monotonic() + most_s
     while time.monotonic() < until:
-        row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(query).fetchone()
         if row is not None and row[0] == 0:
             return
         time.sleep(0.25)
@@ -288,7 +288,7 @@ def _queries(connection: psycopg.Connection[Any], size: _Size, made: dict[str, A
     connection.execute("VACUUM (ANALYZE) dispatch.dispatch_case")
     row = connection.execute("SELECT count(*) FROM dispatch.dispatch_case WHERE ref LIKE 'Q%'").fetchone()
     assert row is not None
-    asked = {
+    asked: dict[str, tuple[str, dict[str, Any]]] = {
         "sweep": (statement("sweep"), {"batch": 200}),
         "auditor-left": (LEFT, {"late_s": 60.0}),
         "auditor-unarmed": (UNARMED, {}),
@@ -299,7 +299,7 @@ def _queries(connection: psycopg.Connection[Any], size: _Size, made: dict[str, A
         for _ in range(9):
             with connection.transaction(force_rollback=True):
                 begun = time.perf_counter()
-                connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+                connection.execute(query, values).fetchall()
                 taken.append(time.perf_counter() - begun)
         note = f"median of 9, {row[0]:,} open cases"
         yield Result.at_most(f"escalation-{name}", statistics.median(taken) * 1000, "ms", 50.0, note=note)

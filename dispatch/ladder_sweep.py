@@ -26,7 +26,7 @@ from dispatch.storage import escalation as storage
 from dispatch.storage import worker as faults
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["FAULT", "Look", "look_at", "sweep"]
+__all__ = ["FAULT", "Look", "look_at", "plan_case", "sweep"]
 
 log = structlog.get_logger("gridward.worker")
 
@@ -42,6 +42,8 @@ class Look:
     ladder: Ladder | None
     fire: tuple[Planned, ...]
     next_at: datetime | None
+    left: tuple[Planned, ...] = ()
+    """Everything that will still fire if nothing happens before, `fire` included."""
 
 
 async def sweep(unit: WriteUnit, *, batch: int, reference: Reference | None = None, most_attempts: int = 8) -> int:
@@ -122,7 +124,15 @@ def _look(
         ladder=ladder,
         fire=tuple(one for one in left if one.at <= at),
         next_at=next((one.at for one in left if one.at > at), None),
+        left=left,
     )
+
+
+async def plan_case(unit: Unit, case_id: UUID, reference: Reference, at: datetime) -> tuple[Planned, ...]:
+    """The rungs that will fire if nothing happens to a case; none when its clock does not run."""
+    cases = await storage.find_for_look(unit, case_id)
+    looks = await look_at(unit, cases, reference, at)
+    return tuple(one for look in looks.values() if isinstance(look, Look) for one in look.left)
 
 
 def _clock(case: Mapping[str, Any], pauses: tuple[Pause, ...], reference: Reference) -> RungClock:

@@ -18,7 +18,7 @@ from dispatch.ladder_targets import Seat
 from dispatch.storage.statements import statement
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["fired_rungs", "list_seats", "load_ladders", "pauses_of", "take_due", "write_looks"]
+__all__ = ["find_for_look", "fired_rungs", "list_seats", "load_ladders", "pauses_of", "take_due", "write_looks"]
 
 _ALWAYS: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 _LADDERS: Final = """
@@ -47,6 +47,16 @@ async def take_due(unit: WriteUnit, *, batch: int) -> list[dict[str, Any]]:
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement("sweep"), {"batch": batch})
+        return await cursor.fetchall()
+
+
+async def find_for_look(unit: Unit, case_id: UUID) -> list[dict[str, Any]]:
+    """One case as a look needs it, unlocked."""
+    driver = await unit.driver()
+    columns = statement("sweep").partition("FROM")[0]
+    query = columns + "FROM dispatch.dispatch_case AS c WHERE c.id = %(id)s"
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, {"id": case_id})
         return await cursor.fetchall()
 
 

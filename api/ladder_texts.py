@@ -1,0 +1,33 @@
+"""Rungs in words: what fired, who was told, which places were empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from maps.i18n import Locale, catalogue, translate
+
+__all__ = ["empty_text", "rung_text"]
+
+
+def rung_text(payload: Mapping[str, Any], locale: Locale) -> str:
+    """What an event of the ladder says."""
+    english = locale == "en"
+    told = payload.get("told_en" if english else "told_zh") or payload.get("told_zh") or ""
+    rung = payload.get("rung_en" if english else "rung_zh")
+    if not rung:
+        # History from before the ladder was data knows one rung only.
+        return translate(locale, "api.escalated" if told else "api.escalated_nobody", told=told)
+    empty = empty_text(payload.get("empty") or (), locale)
+    key = "ladder.event" if not empty else "ladder.event_instead" if payload.get("told_person_id") else "ladder.nobody"
+    return translate(locale, key, rung=rung, told=told or "–", empty=empty)
+
+
+def empty_text(places: Sequence[str], locale: Locale) -> str:
+    """Places without anybody, in words: ``head:410102001`` is "the head of 410102001"."""
+    words = []
+    for place in places:
+        kind, _, of = place.partition(":")
+        key = f"ladder.place.{kind}"
+        words.append(translate(locale, key, of=of) if key in catalogue(locale) else place)
+    return (", " if locale == "en" else "、").join(words)

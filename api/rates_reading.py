@@ -13,22 +13,46 @@ from api.access import require
 from api.accounts.callers import Caller
 from api.accounts.roles import Scope
 from api.container import Container
+from api.planning import sees_everything
 from api.rates_query import RatesAsked, parse_rates, to_filter
 from dispatch.evaluation import Dimension, Part
 from dispatch.queries import database_now
 from dispatch.rate_names import read_names
 from dispatch.rates import RateFilter, RateTable, count_rates
 from dispatch.reference import Reference
-from geo.errors import BadInputError
+from geo.errors import BadInputError, ForbiddenError
 from geo.storage.uow import ReadUnit
 from maps.i18n import Locale
 from maps.rates.table import RatesView, view_table
 
-__all__ = ["Asking", "Planner", "RatesRead", "Word", "name_of", "place_of", "read_rates_asked", "view_rates"]
+__all__ = [
+    "Asking",
+    "Planner",
+    "RatesRead",
+    "Word",
+    "everybody",
+    "name_of",
+    "place_of",
+    "read_rates_asked",
+    "view_rates",
+]
 
 Planner = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
 Word = Annotated[str | None, Query(max_length=80)]
 Words = Annotated[list[str] | None, Query(max_length=20)]
+
+
+async def everybody(caller: Planner) -> Caller:
+    """Let those pass who see every case; a dependency.
+
+    Raises
+    ------
+    ForbiddenError
+        ``access.area_limited``.
+    """
+    if not sees_everything(caller.viewer):
+        raise ForbiddenError("access.area_limited")
+    return caller
 
 
 class RatesWords:

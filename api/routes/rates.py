@@ -5,22 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from api.accounts.callers import Caller
 from api.answers import json_answer
 from api.container import Reading, Wired
 from api.language import locale_of
 from api.rates_query import RatesAsked
-from api.rates_reading import Asking, Planner, Word, place_of, read_rates_asked, view_rates
+from api.rates_reading import Asking, Planner, Word, everybody, place_of, read_rates_asked, view_rates
 from api.rendering import instant
 from api.schemas import problems
 from dispatch.evaluation import DEFINITIONS, Dimension, Part, Rate
+from dispatch.freezing import list_frozen, parse_month, read_frozen
+from dispatch.rate_names import read_names
 from dispatch.rates import list_rate_cases
 from maps.i18n import Locale, translate
-from maps.rates.table import NamedRow
+from maps.rates.table import NamedRow, view_table
 
 router = APIRouter(tags=["rates"])
+
+# What is frozen was counted over everybody's cases: it knows no areas, so it is for those who have none.
+Everybody = Annotated[Caller, Depends(everybody)]
 
 
 class FigureOut(BaseModel):
@@ -63,6 +69,46 @@ class RatesOut(BaseModel):
     total: RateRowOut
     worst: RateRowOut | None = Field(description="By the first rate, of rows with at least 20 cases")
     rows: list[RateRowOut] = Field(description="Worst first, by the first rate")
+
+
+class FrozenFigureOut(BaseModel):
+    """One number of a frozen month."""
+
+    numerator: int
+    denominator: int
+    percent: str | None
+
+
+class FrozenRowOut(BaseModel):
+    """A row of a frozen table."""
+
+    key: str
+    name: str
+    rates: dict[str, FrozenFigureOut]
+
+
+class FrozenOut(BaseModel):
+    """A table of rates as it was frozen."""
+
+    month: str
+    frozen_at: datetime
+    by: Dimension
+    rates: list[RateOut]
+    total: FrozenRowOut
+    rows: list[FrozenRowOut]
+
+
+class FrozenMonthOut(BaseModel):
+    """A frozen month."""
+
+    month: str
+    frozen_at: datetime
+
+
+class FrozenMonthsOut(BaseModel):
+    """Frozen months."""
+
+    months: list[FrozenMonthOut]
 
 
 class RateCaseOut(BaseModel):
@@ -151,6 +197,58 @@ async def read_rate_cases(
     )
 
 
+@router.get("/v1/rates/months", response_model=FrozenMonthsOut, responses=problems(401, 403))
+async def read_months(request: Request, unit: Reading, container: Wired, _: Everybody) -> Response:
+    """Months whose rates are frozen, newest first."""
+    months = await list_frozen(unit, container.settings.jurisdiction)
+    body = [{"month": each.month.strftime("%Y-%m"), "frozen_at": instant(each.frozen_at)} for each in months]
+    return json_answer({"months": body}, locale=locale_of(request))
+
+
+@router.get("/v1/rates/months/{month}", response_model=FrozenOut, responses=problems(400, 401, 403, 404, 422))
+async def read_month(
+    request: Request, unit: Reading, container: Wired, _: Everybody, asking: Asking, month: str
+) -> Response:
+    """A table of rates as it was frozen, with the versions that the definitions had."""
+    locale = locale_of(request)
+    read = await read_rates_asked(unit, container, asking)
+    table = await read_frozen(
+        unit, container.settings.jurisdiction, parse_month(month), read.asked.dimension, read.asked.rates
+    )
+    keys = [row.key for row in table.rows if row.key]
+    view = view_table(locale, table, await read_names(unit, read.chosen.jurisdiction, table.dimension, keys))
+    return json_answer(
+        {
+            "month": month,
+            "frozen_at": instant(table.as_of),
+            "by": table.dimension,
+            "rates": [_rate(locale, rate) | {"version": table.versions[rate]} for rate in table.rates],
+            "total": _frozen_row(view.total),
+            "rows": [_frozen_row(row) for row in view.rows],
+        },
+        locale=locale,
+    )
+
+
+def _frozen_row(row: NamedRow) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "name": row.name,
+        "rates": {
+            rate.value: {
+                "numerator": figure.numerator,
+                "denominator": figure.denominator,
+                "percent": _number(figure.percent),
+            }
+            for rate, figure in row.figures.items()
+        },
+    }
+
+
+def _number(percent: str | None) -> str | None:
+    return None if percent is None else percent.replace(",", "")
+
+
 def _rate(locale: Locale, rate: Rate) -> dict[str, Any]:
     return {
         "code": rate,
@@ -173,7 +271,7 @@ def _row(row: NamedRow, asked: RatesAsked, *, total: bool = False) -> dict[str, 
         figures[rate.value] = {
             "numerator": figure.numerator,
             "denominator": figure.denominator,
-            "percent": None if figure.percent is None else figure.percent.replace(",", ""),
+            "percent": _number(figure.percent),
             **urls,
         }
     return {"key": row.key, "name": row.name, "rates": figures}

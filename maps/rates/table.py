@@ -68,7 +68,7 @@ def figure_of(counts: tuple[int, int]) -> Figure:
 def view_table(locale: Locale, table: RateTable, names: Mapping[str, tuple[str, str]]) -> RatesView:
     """Name the rows and order them, worst first by the first rate."""
     first = table.rates[0]
-    ordered = sorted(table.rows, key=lambda row: (_badness(row, first), row.key))
+    ordered = sorted(table.rows, key=lambda row: (not row.key, _badness(row, first), row.key))
     rows = tuple(_named(locale, row, names, table.dimension) for row in ordered)
     able = [row for row in rows if row.figures[first].denominator >= FEWEST and row.key]
     total = NamedRow(

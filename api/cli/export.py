@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from api.cli.context import engine_for_command
+from api.cli.importing_posts import matrix_out
 from api.cli.speech import say, t
 from api.settings import Settings
 from geo.coordinates import CoordSys
@@ -19,6 +20,9 @@ from geo.storage.grid_versions import find_active, get_version
 from geo.storage.uow import read_unit
 
 app = typer.Typer(no_args_is_help=True)
+
+
+app.command("matrix", help=t("posts.help.matrix_out"))(matrix_out)
 
 
 @app.callback()

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from api.cli import importing_posts
 from api.cli.context import engine_for_command
 from api.cli.effects import show_effect
 from api.cli.importing_categories import categories
@@ -31,6 +32,10 @@ from geo.importing.tree import ParentRule
 
 app = typer.Typer(no_args_is_help=True)
 app.command("categories", help=t("categories.help.command"))(categories)
+app.command("departments", help=t("posts.help.departments"))(importing_posts.departments)
+app.command("people", help=t("posts.help.people"))(importing_posts.people)
+app.command("posts", help=t("posts.help.posts"))(importing_posts.posts)
+app.command("matrix", help=t("posts.help.matrix"))(importing_posts.matrix)
 
 _FileArgument = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 _CoordSysOption = Annotated[

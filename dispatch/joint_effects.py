@@ -27,6 +27,7 @@ from dispatch.making import Act, Actor
 from dispatch.posts import find_head, ladder_json
 from dispatch.states import CaseState
 from dispatch.storage import legs
+from dispatch.storage.routing import department_ladder
 from dispatch.workflow import Move
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import WriteUnit
@@ -62,8 +63,13 @@ class LegResult:
     payload: dict[str, Any]
 
 
-async def split(act: Act, limit: Limit, calendar: WorkingCalendar) -> Columns:
+async def split(act: Act, limit: Limit, calendar: WorkingCalendar, *, is_planned: bool = False) -> Columns:
     """Open a leg for each department. More may be added while others are under way.
+
+    Parameters
+    ----------
+    is_planned
+        By a plan: nobody is there to be told that a leg's limit is longer than its case's, so it ends with the case.
 
     Raises
     ------
@@ -88,20 +94,21 @@ async def split(act: Act, limit: Limit, calendar: WorkingCalendar) -> Columns:
                 department=plan.department,
                 known=", ".join(known) or "–",
             )
-        opened.append(await _open(act, plan, plan.limit or limit, calendar, place))
+        opened.append(await _open(act, plan, plan.limit or limit, calendar, place, is_planned=is_planned))
     act.payload["legs"] = opened
     return {"open_legs": act.case["open_legs"] + len(wanted)}
 
 
-async def _open(act: Act, plan: LegPlan, limit: Limit, calendar: WorkingCalendar, place: int) -> dict[str, Any]:
+async def _open(
+    act: Act, plan: LegPlan, limit: Limit, calendar: WorkingCalendar, place: int, *, is_planned: bool
+) -> dict[str, Any]:
     case_due = act.case["due_at"]
-    due = leg_due(calendar, act.at, limit, case_due)
-    if plan.limit is not None and case_due is not None and due.due_at == case_due != _alone(calendar, act.at, limit):
-        alone = _alone(calendar, act.at, limit)
+    due, alone = leg_due(calendar, act.at, limit, case_due), leg_due(calendar, act.at, limit, None)
+    if plan.limit is not None and due.due_at != alone.due_at and not is_planned:
         raise BadInputError(
             "dispatch.leg_beyond_case",
             pointer=f"/legs/{place}/limit",
-            leg_due_at=alone.isoformat(),
+            leg_due_at=alone.due_at.isoformat(),
             due_at=case_due.isoformat(),
         )
     owner = await _owner(act.unit, act.case["jurisdiction"], act.path, plan.department, act.at)
@@ -122,10 +129,6 @@ async def _open(act: Act, plan: LegPlan, limit: Limit, calendar: WorkingCalendar
     return {"leg": number, "department": plan.department, "due_at": due.due_at.isoformat(), **owner.told}
 
 
-def _alone(calendar: WorkingCalendar, at: datetime, limit: Limit) -> datetime:
-    return leg_due(calendar, at, limit, None).due_at
-
-
 @dataclass(frozen=True, slots=True)
 class _Owner:
     columns: Columns
@@ -134,7 +137,7 @@ class _Owner:
 
 async def _owner(unit: WriteUnit, jurisdiction: str, path: tuple[str, ...], department: str, at: datetime) -> _Owner:
     """Who answers in a department. A department without anybody keeps the leg all the same, and that is on record."""
-    ladder = await legs.department_ladder(unit, jurisdiction, path, department, at)
+    ladder = await department_ladder(unit, jurisdiction, path, department, at)
     head = find_head(ladder)
     rung = head.rung if head else None
     return _Owner(

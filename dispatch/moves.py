@@ -138,7 +138,7 @@ async def record_event(
     case_id: UUID,
     kind: str,
     moves: list[str],
-    from_state: str,
+    from_state: str | None,
     to_state: str,
     at: datetime,
     actor: Actor,
@@ -150,8 +150,8 @@ async def record_event(
         await driver.execute(
             "INSERT INTO dispatch.case_event (case_id, seq, type, moves, from_state, to_state, occurred_at, actor_kind,"
             " actor_id, payload)"
-            " SELECT %(id)s, max(seq) + 1, %(kind)s, %(moves)s, %(before)s, %(after)s, %(at)s, %(who)s, %(whom)s,"
-            " %(payload)s FROM dispatch.case_event WHERE case_id = %(id)s RETURNING id",
+            " SELECT %(id)s, coalesce(max(seq), 0) + 1, %(kind)s, %(moves)s, %(before)s, %(after)s, %(at)s, %(who)s,"
+            " %(whom)s, %(payload)s FROM dispatch.case_event WHERE case_id = %(id)s RETURNING id",
             {
                 "id": case_id,
                 "kind": kind,

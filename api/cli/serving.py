@@ -70,11 +70,12 @@ async def _work(url: str, settings: Settings) -> None:
     from api.grid_duties import grid_duties
     from api.notifying.wiring import notifiers_of
     from api.webhooks.duty import webhook_lanes
+    from dispatch.clock_duty import ClockDuty
     from dispatch.worker import Worker
     from geo.storage.engine import create_engine
 
     engine = create_engine(url, pool_size=settings.pool_size, statement_timeout_s=60.0, name="worker")
-    further = (*webhook_lanes(engine, settings), *grid_duties(engine, settings))
+    further = (*webhook_lanes(engine, settings), *grid_duties(engine, settings), ClockDuty(engine=engine))
     duties = Worker(engine, settings, notifiers=notifiers_of(settings), further=further)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

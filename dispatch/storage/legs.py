@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,6 @@ __all__ = [
     "add_deadline_change",
     "add_leg",
     "add_phases",
-    "department_ladder",
     "list_departments",
     "list_legs",
     "lock_leg",
@@ -185,20 +184,6 @@ async def add_phases(unit: WriteUnit, rows: Iterable[tuple[UUID, int, PhaseClock
                 for case_id, epoch, clock in rows
             ],
         )
-
-
-async def department_ladder(
-    unit: Unit, jurisdiction: str, path: Sequence[str], department: str, at: datetime
-) -> tuple[Rung, ...]:
-    """The posts of a department that answer for a cell at an instant, best first; territory is left out."""
-    driver = await unit.driver()
-    async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT * FROM dispatch.duty_ladder(%s, %s, %s, %s) ORDER BY step",
-            (jurisdiction, list(path), department, at),
-        )
-        ladder = parse_ladder(await cursor.fetchall())
-    return tuple(rung for rung in ladder if rung.department == department)
 
 
 async def list_departments(unit: Unit) -> tuple[str, ...]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
+from itertools import islice
+from typing import Any
+
 import pytest
 
+from dispatch.calendars import WorkingCalendar, seed_calendar
 from dispatch.guards import Facts, after, failing, may, possible_moves, retrace
 from dispatch.joint import (
     ENDED,
@@ -24,6 +29,7 @@ from dispatch.joint import (
     retrace_leg,
 )
 from dispatch.move_words import Clock, Guard, Line, Move, Who
+from dispatch.recurring import DayOff, Frequency, Recurrence, next_occurrence, occurrences
 from dispatch.states import CaseState
 from dispatch.workflow import EVENT_OF, LEG_MOVES, TRANSITIONS, row_of
 from geo.errors import BadInputError, ConflictError
@@ -161,3 +167,60 @@ def test_legs_have_texts(locale: Locale) -> None:
     wanted = {f"leg.state.{state}" for state in LegState} | {f"move.{move}" for move in LegMove}
     wanted |= {f"error.dispatch.leg_guard.{guard}" for guard in LegGuard}
     assert wanted <= set(catalogue(locale))
+
+
+CALENDAR = WorkingCalendar(days=seed_calendar([2026]))
+FIRST = date(2026, 2, 2)
+
+
+def dates(rule: Recurrence, after: str, most: int) -> list[str]:
+    start = datetime.fromisoformat(after).replace(tzinfo=CALENDAR.zone)
+    found = list(islice(occurrences(rule, CALENDAR, start), most))
+    assert found == sorted(set(found))
+    assert next_occurrence(rule, CALENDAR, start) == (found[0] if found else None)
+    assert all(one > start for one in found)
+    return [f"{one.astimezone(CALENDAR.zone):%m-%d %H:%M}" for one in found]
+
+
+@pytest.mark.parametrize(
+    ("change", "after", "ahead"),
+    [
+        ({"weekdays": (5,)}, "2026-02-01", ["02-06 09:00", "02-13 09:00", "02-24 09:00", "02-27 09:00"]),
+        ({"weekdays": (5,), "day_off": DayOff.SKIP}, "2026-02-10", ["02-13 09:00", "02-27 09:00"]),
+        ({"weekdays": (5,), "day_off": DayOff.AS_IT_IS}, "2026-02-13T09:00", ["02-20 09:00", "02-27 09:00"]),
+        ({"weekdays": (6,), "day_off": DayOff.SKIP}, "2026-02-01", ["02-14 09:00", "02-28 09:00"]),
+        ({"weekdays": (1, 3), "interval": 2}, "2026-02-01", ["02-02 09:00", "02-04 09:00", "02-24 09:00"]),
+        ({"frequency": Frequency.DAY, "interval": 5}, "2026-02-02T09:00", ["02-09 09:00", "02-12 09:00"]),
+        (
+            {"frequency": Frequency.MONTH, "month_days": (-1,), "day_off": DayOff.AS_IT_IS},
+            "2026-02-01",
+            ["02-28 09:00", "03-31 09:00"],
+        ),
+        (
+            {"frequency": Frequency.MONTH, "month_days": (31,), "day_off": DayOff.AS_IT_IS},
+            "2026-02-01",
+            ["03-31 09:00", "05-31 09:00"],
+        ),
+        ({"weekdays": (5,), "last_day": date(2026, 2, 10)}, "2026-02-01", ["02-06 09:00"]),
+        ({"weekdays": (5,), "last_day": date(2026, 2, 10)}, "2026-02-10", []),
+    ],
+)
+def test_when_operations_take_place(change: dict[str, Any], after: str, ahead: list[str]) -> None:
+    rule = Recurrence(**{"frequency": Frequency.WEEK, "at": time(9), "first_day": FIRST, **change})
+    assert dates(rule, after, len(ahead) or 1) == ahead
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"interval": 0},
+        {"weekdays": ()},
+        {"weekdays": (8,)},
+        {"frequency": Frequency.MONTH},
+        {"frequency": Frequency.MONTH, "month_days": (0,)},
+        {"last_day": date(2026, 1, 1)},
+    ],
+)
+def test_recurrences_that_mean_nothing_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError, match="bad_recurrence"):
+        Recurrence(**{"frequency": Frequency.WEEK, "at": time(9), "first_day": FIRST, "weekdays": (5,), **change})

@@ -295,6 +295,7 @@ class CaseDetailOut(CaseOut):
     backup: PostOut | None = Field(description="Who takes over when the head does not answer")
     events: list[EventOut]
     moves: list[str]
+    why: list[str] = Field(description="Why this person: the last decision in sentences; the whole is at /trace")
 
 
 class CaseListOut(BaseModel):

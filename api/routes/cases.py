@@ -18,13 +18,16 @@ from api.joint_json import CasePartsOut, parts_json
 from api.language import locale_of
 from api.move_schemas import MoveIn, move_request
 from api.rendering import case_json, detail_json, feature_json, instant
+from api.responsible import zone_of
 from api.routes import bulk_moves, deadlines
 from api.schemas import CaseListOut, Code, InboxesOut, SoundText, problems
+from api.trace_json import why_lines
 from dispatch.case_views import CaseFilter, Inbox
 from dispatch.guards import possible_moves
 from dispatch.moves import make_move
 from dispatch.queries import MOST_PER_PAGE, CaseDetail, count_inboxes, database_now, get_case, list_cases
 from dispatch.states import CaseState
+from dispatch.tracing import decisions_of
 from dispatch.workflow import parse_move
 from geo.errors import BadInputError, Fault, InvalidRequestError
 from geo.storage.uow import Unit
@@ -235,5 +238,6 @@ async def _detail(request: Request, unit: Unit, container: Container, caller: Ca
     )
     moves = possible_moves(case.facts(await database_now(unit)), profile.line)
     moves = possible_for(caller, case.belonging, moves, profile.line)
-    body = detail_json(case, detail.events, locale, moves) | await parts_json(unit, case, locale)
+    why = why_lines(case, decisions_of(case, detail.events), locale, await zone_of(container))
+    body = detail_json(case, detail.events, locale, moves) | await parts_json(unit, case, locale) | {"why": why}
     return json_answer(body, locale=locale, ETag=quoted(case.version))

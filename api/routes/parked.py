@@ -16,6 +16,7 @@ from api.language import locale_of
 from api.rendering import instant
 from api.schemas import Code, problems
 from api.templating import render
+from api.worker_health import PATIENCE_S, read_worker_health
 from dispatch.auditor import DUTY
 from dispatch.queries import database_now
 from dispatch.storage.worker import PARKED_KINDS, count_parked, list_parked, read_signals, retry_parked
@@ -24,9 +25,6 @@ from geo.storage.uow import Unit
 from maps.i18n import Locale, catalogue
 
 router = APIRouter(tags=["worker"])
-
-#: A duty that has given no sign for this long counts as stopped. Units: seconds.
-PATIENCE_S = 60.0
 
 
 class ParkedOut(BaseModel):
@@ -87,22 +85,21 @@ async def read_worker(
 async def _worker(unit: Unit) -> dict[str, Any]:
     now = await database_now(unit)
     signals = await read_signals(unit)
-    ages = {duty: (now - seen_at).total_seconds() for duty, (seen_at, _) in signals.items()}
+    health = await read_worker_health(unit)
     findings = signals[DUTY][1] if DUTY in signals else None
-    is_clean = findings is not None and not any(findings.get(name) for name in ("left", "unarmed", "wrong"))
     return {
-        "is_well": is_clean and max(ages.values()) < PATIENCE_S,
+        "is_well": health.is_well,
         "duties": [
             {
                 "duty": duty,
                 "seen_at": instant(signals[duty][0]),
-                "age_s": round(age, 1),
-                "is_alive": age < PATIENCE_S,
+                "age_s": age_s,
+                "is_alive": age_s < PATIENCE_S,
             }
-            for duty, age in sorted(ages.items())
+            for duty, age_s in sorted(health.seen_s.items())
         ],
         "auditor": {name: value for name, value in findings.items() if name != "reached"} if findings else None,
-        "parked": await count_parked(unit),
+        "parked": health.parked,
         "as_of": instant(now),
     }
 

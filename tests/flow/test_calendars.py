@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -163,3 +164,47 @@ async def test_phases_in_the_preview_and_reported_one_by_one(client: Client, eng
     headers = {"If-Match": f'"{case["version"]}"'}
     more = await client.post(f"{case['status_url']}/moves", json={"move": "report_phase"}, headers=headers)
     assert (more.status_code, more.json()["code"]) == (409, "dispatch.guard.phase_open")
+
+
+LIMITS = "/v1/categories/E0110/conditions/1/limits"
+
+
+async def test_limits_by_season_and_in_phases(client: Client) -> None:
+    today = datetime.now(ZoneInfo("Asia/Shanghai"))
+    season = {"name": "栽植季", "first": f"{today:%m-%d}", "last": f"{today + timedelta(days=1):%m-%d}"}
+    body = {
+        "limit": {"value": 20, "unit": "natural_day"},
+        "seasons": [{**season, "limit": {"value": 15, "unit": "natural_day"}}],
+        "phases": [{"name_zh": "责令停工", "name_en": "Stop work", "limit": {"value": 4, "unit": "urgent_hour"}}],
+    }
+    put = await client.put(LIMITS, json=body)
+    assert put.status_code == 200, put.text
+    assert (put.json()["limit_today"]["value"], put.json()["limit"]["text"]) == ("15", "20 days")
+    assert (await client.get(LIMITS)).json() == put.json()
+    case = await new_case(client)
+    assert due(case) - datetime.fromisoformat(case["dispatched_at"]) == timedelta(days=15)
+    assert [(phase["name"], phase["limit"]["value"]) for phase in case["phases"]] == [("Stop work", "4")]
+    # Out of season again: the case keeps what it was given, and says so.
+    await client.put(LIMITS, json={"limit": {"value": 1, "unit": "urgent_hour"}})
+    ledger = (await client.get(f"{case['status_url']}/deadline")).json()
+    assert (ledger["limit"]["value"], ledger["agrees"], ledger["due_at"]) == ("15", True, case["due_at"])
+    assert [phase["counted_s"] for phase in ledger["phases"]] == [4 * 3600]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "pointer"),
+    [
+        ({"limit": {"value": 0, "unit": "natural_day"}}, 422, "/limit/value"),
+        ({"limit": {"value": 1, "unit": "week"}}, 422, "/limit/unit"),
+        ({"seasons": [{"first": "02-30", "last": "03-01", "limit": {"value": 1, "unit": "natural_day"}}]}, 400,
+         "/seasons/0/first"),
+        ({"seasons": [{"first": "01-01", "last": "03-01", "limit": {"value": 1, "unit": "natural_day"}}] * 2}, 422,
+         "/seasons/1"),
+        ({"phases": [{"name_zh": "x", "limit": {"value": 3, "unit": "natural_day"}}]}, 422, "/phases/0/limit"),
+    ],
+)  # fmt: skip
+async def test_bad_limits_are_named(client: Client, change: dict[str, Any], status: int, pointer: str) -> None:
+    answer = await client.put(LIMITS, json={"limit": {"value": 2, "unit": "natural_day"}, **change})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert (await client.get("/v1/categories/E0110/conditions/9/limits")).status_code == 404

@@ -85,7 +85,7 @@ _RETRY: Final = {
         "WITH freed AS (UPDATE dispatch.worker_fault SET attempts = 0, parked_at = NULL"
         " WHERE kind = 'rung' AND parked_at IS NOT NULL AND (%(id)s::text IS NULL OR key = %(id)s) RETURNING key)"
         " UPDATE dispatch.dispatch_case AS c SET next_rung_at = now() FROM freed"
-        " WHERE c.id = freed.key::uuid AND c.next_rung_at IS NULL"
+        " WHERE c.id = freed.key::uuid"
     ),
     "event": (
         "UPDATE dispatch.outbox SET attempts = 0, parked_at = NULL, next_attempt_at = now()"

@@ -13,10 +13,15 @@ from starlette.concurrency import run_in_threadpool
 
 from geo.storage.cell_shapes import CellShape, read_cell_shapes, read_metric_srid
 from geo.storage.uow import Unit
+from maps.density import project_points
+from maps.hotspots.neighbours import Kind, Neighbours, contiguous, nearest, within
 from maps.outline import EncodedOutlines, encode_outlines
 
-__all__ = ["CellShapes", "read_shapes"]
+__all__ = ["DISTANCE_M", "NEAREST", "CellShapes", "read_shapes"]
 
+#: Neighbours of a cell: so many nearest, or all within so far.
+NEAREST: Final = 6
+DISTANCE_M: Final = 1000.0
 #: A redraw brings a new version; the one before may still be asked for by requests on their way.
 _VERSIONS: Final = 2
 
@@ -45,7 +50,25 @@ class CellShapes:
         _, south, _, north = shapely.total_bounds(top)
         self.middle_lat = float(south + north) / 2
         self._outlines: dict[int, EncodedOutlines] = {}
+        self._neighbours: dict[tuple[int, Kind], Neighbours] = {}
         self._lock = asyncio.Lock()
+
+    async def neighbours(self, level: int, kind: Kind) -> Neighbours:
+        """Return who is whose neighbour on a level, worked out once: by edge, the six nearest, or within 1 km."""
+        async with self._lock:
+            if (level, kind) not in self._neighbours:
+                self._neighbours[level, kind] = await run_in_threadpool(self._find_neighbours, level, kind)
+            return self._neighbours[level, kind]
+
+    def _find_neighbours(self, level: int, kind: Kind) -> Neighbours:
+        boundaries = shapely.from_wkb([cell.boundary for cell in self.cells[level]])
+        if kind is Kind.CONTIGUITY:
+            return contiguous(list(boundaries))
+        middle = shapely.get_coordinates(shapely.centroid(boundaries))
+        x_m, y_m = project_points(middle[:, 0], middle[:, 1], srid=self.metric_srid)
+        if kind is Kind.NEAREST and len(x_m) > NEAREST:
+            return nearest(x_m, y_m, k=NEAREST)
+        return within(x_m, y_m, distance_m=DISTANCE_M)
 
     async def outlines(self, level: int) -> EncodedOutlines:
         """Return the encoded outlines of a level, worked out once (a second for 20,000 cells, off the event loop)."""

@@ -104,6 +104,8 @@ class FrameContent:
         Small words of the controls, by the keys that the script uses.
     credit
         Data-as-of, grid version, attribution: one line at the foot.
+    tips
+        What is said of each cell under the pointer, in the order of the cells; without them it is its count and share.
     """
 
     locale: str
@@ -126,6 +128,7 @@ class FrameContent:
     legends: Mapping[str, Sequence[LegendPart]]
     texts: Mapping[str, str]
     credit: str
+    tips: Sequence[str] = ()
 
 
 class _Raw(Element):
@@ -246,6 +249,7 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
             "codes": _front_code(content.codes),
             "names": _front_code(content.names),
             "counts": list(content.counts),
+            **({"tips": list(content.tips)} if content.tips else {}),
             "tones": content.tones,
             "total": content.total,
             "level": content.level,

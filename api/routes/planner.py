@@ -14,21 +14,19 @@ from starlette.concurrency import run_in_threadpool
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.container import Container, Reading, Wired
-from api.drawn_cells import CellShapes, read_shapes
-from api.errors import message_of
+from api.drawn_cells import read_shapes
 from api.language import COOKIE, locale_of
+from api.planner_parts import category_choices, grid_name, outlines_above, refuse, without_grid
 from api.templating import render
 from dispatch.hotspots import HotspotFilter, bin_points, count_by_cell, count_cases
 from dispatch.queries import database_now
-from dispatch.reference import Category as ReferenceCategory
 from geo.errors import Fault, InvalidRequestError
-from geo.storage.grid_versions import GridVersion, find_active
+from geo.storage.grid_versions import find_active
 from geo.storage.uow import ReadUnit
 from maps.bins import Lattice
 from maps.findings import Period
-from maps.heat import Category, DrawnCell, HeatData, HeatView, frame_html, page_context
-from maps.i18n import LOCALES, Locale, subset, translate
-from maps.outline import EncodedOutlines
+from maps.heat import DrawnCell, HeatData, HeatView, frame_html, page_context
+from maps.i18n import LOCALES, Locale
 from maps.own_files import content_security_policy
 
 router = APIRouter(include_in_schema=False)
@@ -61,9 +59,9 @@ async def read_heat_page(
     try:
         view, data = await _read(unit, container, locale, first, last, category, level, with_before=True)
     except InvalidRequestError as error:
-        return _refuse(request, locale, error)
+        return refuse(request, locale, error)
     if data is None:
-        return _without_grid(request, locale)
+        return without_grid(request, locale)
     context = await run_in_threadpool(page_context, locale, replace(view, all_rows=rows == "all"), data, root=root)
     response = render("heat.html", context, locale=locale)
     asked = request.query_params.get("lang")
@@ -89,9 +87,9 @@ async def read_heat_frame(
     try:
         view, data = await _read(unit, container, locale, first, last, category, level, with_before=False)
     except InvalidRequestError as error:
-        return _refuse(request, locale, error)
+        return refuse(request, locale, error)
     if data is None:
-        return _without_grid(request, locale)
+        return without_grid(request, locale)
     static_url = request.scope.get("root_path", "") + "/static"
     # Some tenths of a second of arithmetic at worst: not on the event loop.
     html = await run_in_threadpool(frame_html, locale, view, data, static_url=static_url, inline=inline == "1")
@@ -153,7 +151,7 @@ async def _read(
             for cell in shapes.cells[view.level]
         ],
         outlines=outlines,
-        parents=await _parents(shapes, view.level, locale),
+        parents=await outlines_above(shapes, view.level, locale),
         bins=[lattice.bin(square.column, square.row, square.cases) for square in squares],
         metric_srid=shapes.metric_srid,
         before=before,
@@ -165,8 +163,8 @@ async def _read(
         today=today,
         time_zone=time_zone,
         place=jurisdiction.name(locale),
-        grid_name=_grid_name(locale, active),
-        categories=_choices(locale, list(reference.categories.values())),
+        grid_name=grid_name(locale, active),
+        categories=category_choices(locale, list(reference.categories.values())),
         levels=levels,
     )
 
@@ -233,72 +231,3 @@ def _filter(jurisdiction: str, period: Period, category: str | None, time_zone: 
         reported_until=datetime.combine(until, time.min, zone).astimezone(UTC),
         category=category,
     )
-
-
-async def _parents(
-    shapes: CellShapes, level: int, locale: Locale
-) -> list[tuple[int, EncodedOutlines, tuple[str, ...]]]:
-    """Return the levels above, the first one with its names: more names would only hide the cells."""
-    return [
-        (
-            above,
-            await shapes.outlines(above),
-            tuple(cell.name(locale) if above == shapes.levels[0] else "" for cell in shapes.cells[above]),
-        )
-        for above in shapes.levels
-        if above < level
-    ]
-
-
-def _grid_name(locale: Locale, version: GridVersion) -> str:
-    """Return the number of a grid version, its name if it has one, and since when it is valid."""
-    since = version.valid_from.date().isoformat() if version.valid_from else ""
-    key = "planner.grid.named" if version.name else "planner.grid"
-    return translate(locale, key, number=version.number, name=version.name, since=since)
-
-
-def _choices(locale: Locale, categories: Sequence[ReferenceCategory]) -> list[Category]:
-    """Return the classes to choose from, each under its major class; a major class can be chosen as a whole."""
-    known = {category.code: category for category in categories}
-    choices = []
-    for category in categories:
-        major = known.get(category.parent or "", category)
-        choices.append((major.kind, major.code, category.parent is not None, category.code, major, category))
-    order = {"event": 0, "part": 1, "social": 2}
-    choices.sort(key=lambda choice: (order.get(choice[0], 3), *choice[:4]))
-    return [
-        Category(
-            code=category.code,
-            name=category.name(locale),
-            group=translate(locale, f"planner.kind.{major.kind}", name=major.name(locale)),
-        )
-        for *_, major, category in choices
-    ]
-
-
-def _refuse(request: Request, locale: Locale, error: InvalidRequestError) -> Response:
-    """Answer a person with a page that names every fault, and a program with the problem document."""
-    if "text/html" not in request.headers.get("accept", ""):
-        raise error
-    faults = [message_of(locale, fault.code, fault.params) for fault in error.faults]
-    return _notice(request, locale, status=422, heading=translate(locale, "planner.error.heading"), faults=faults)
-
-
-def _without_grid(request: Request, locale: Locale) -> Response:
-    words = translate(locale, "planner.error.no_grid.text")
-    heading = translate(locale, "planner.error.no_grid.heading")
-    return _notice(request, locale, status=200, heading=heading, words=words)
-
-
-def _notice(
-    request: Request, locale: Locale, *, status: int, heading: str, faults: Sequence[str] = (), words: str = ""
-) -> Response:
-    context = {
-        "locale": locale,
-        "root": request.scope.get("root_path", ""),
-        "texts": subset(locale, "planner.") | subset(locale, "console."),
-        "heading": heading,
-        "faults": faults,
-        "words": words,
-    }
-    return render("heat_error.html", context, locale=locale, status=status)

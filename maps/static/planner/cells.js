@@ -126,7 +126,7 @@
   /**
    * Build the layer of one level.
    *
-   * @param {{shapes: string[], codes?: string[], names: string[], counts?: number[], tones?: string, total?: number, level: number,
+   * @param {{shapes: string[], codes?: string[], names: string[], counts?: number[], tips?: string[], tones?: string, total?: number, level: number,
    *   edges?: boolean, light?: string[], dark?: string[]}} packed
    */
   function cells(packed) {
@@ -148,6 +148,7 @@
         code: codes[at] || "",
         name: names[at] || "",
         count: packed.counts ? packed.counts[at] : 0,
+        tip: packed.tips ? packed.tips[at] : "",
         tone: packed.tones ? packed.tones[at] : "-",
         level: packed.level,
       };

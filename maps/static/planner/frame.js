@@ -116,7 +116,7 @@
     layers.cells.on("mouseover", (/** @type {Leaflet} */ event) => {
       const polygon = event.layer;
       const box = make("div");
-      box.append(make("b", polygon.gw.name), make("small", polygon.gw.code), make("span", countWords(polygon.gw.count)));
+      box.append(make("b", polygon.gw.name), make("small", polygon.gw.code), make("span", polygon.gw.tip || countWords(polygon.gw.count)));
       tooltip.setContent(box).setLatLng(event.latlng).addTo(map);
       markCode(polygon.gw.code);
       tell({ type: "hover", code: polygon.gw.code });

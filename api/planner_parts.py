@@ -1,0 +1,88 @@
+"""What the planner's pages share: levels above, names of grid versions, choices, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import Request, Response
+
+from api.drawn_cells import CellShapes
+from api.errors import message_of
+from api.templating import render
+from dispatch.reference import Category as ReferenceCategory
+from geo.errors import InvalidRequestError
+from geo.storage.grid_versions import GridVersion
+from maps.heat import Category
+from maps.i18n import Locale, subset, translate
+from maps.outline import EncodedOutlines
+
+__all__ = ["category_choices", "grid_name", "outlines_above", "refuse", "without_grid"]
+
+
+async def outlines_above(
+    shapes: CellShapes, level: int, locale: Locale
+) -> list[tuple[int, EncodedOutlines, tuple[str, ...]]]:
+    """Return the levels above, the first one with its names: more names would only hide the cells."""
+    return [
+        (
+            above,
+            await shapes.outlines(above),
+            tuple(cell.name(locale) if above == shapes.levels[0] else "" for cell in shapes.cells[above]),
+        )
+        for above in shapes.levels
+        if above < level
+    ]
+
+
+def grid_name(locale: Locale, version: GridVersion) -> str:
+    """Return the number of a grid version, its name if it has one, and since when it is valid."""
+    since = version.valid_from.date().isoformat() if version.valid_from else ""
+    key = "planner.grid.named" if version.name else "planner.grid"
+    return translate(locale, key, number=version.number, name=version.name, since=since)
+
+
+def category_choices(locale: Locale, categories: Sequence[ReferenceCategory]) -> list[Category]:
+    """Return the classes to choose from, each under its major class; a major class can be chosen as a whole."""
+    known = {category.code: category for category in categories}
+    choices = []
+    for category in categories:
+        major = known.get(category.parent or "", category)
+        choices.append((major.kind, major.code, category.parent is not None, category.code, major, category))
+    order = {"event": 0, "part": 1, "social": 2}
+    choices.sort(key=lambda choice: (order.get(choice[0], 3), *choice[:4]))
+    return [
+        Category(
+            code=category.code,
+            name=category.name(locale),
+            group=translate(locale, f"planner.kind.{major.kind}", name=major.name(locale)),
+        )
+        for *_, major, category in choices
+    ]
+
+
+def refuse(request: Request, locale: Locale, error: InvalidRequestError) -> Response:
+    """Answer a person with a page that names every fault, and a program with the problem document."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise error
+    faults = [message_of(locale, fault.code, fault.params) for fault in error.faults]
+    return _notice(request, locale, status=422, heading=translate(locale, "planner.error.heading"), faults=faults)
+
+
+def without_grid(request: Request, locale: Locale) -> Response:
+    words = translate(locale, "planner.error.no_grid.text")
+    heading = translate(locale, "planner.error.no_grid.heading")
+    return _notice(request, locale, status=200, heading=heading, words=words)
+
+
+def _notice(
+    request: Request, locale: Locale, *, status: int, heading: str, faults: Sequence[str] = (), words: str = ""
+) -> Response:
+    context = {
+        "locale": locale,
+        "root": request.scope.get("root_path", ""),
+        "texts": subset(locale, "planner.") | subset(locale, "console."),
+        "heading": heading,
+        "faults": faults,
+        "words": words,
+    }
+    return render("heat_error.html", context, locale=locale, status=status)

@@ -7,7 +7,7 @@ import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
 import { candidateList, chainList, holderLine, nearestList } from "./who.js";
-import { whyThisTime } from "./why.js";
+import { whyThisPerson, whyThisTime } from "./why.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
@@ -320,6 +320,7 @@ export class Panel {
     const backup = "backup" in one ? one.backup : null;
     if (backup) list.append(holderLine(backup));
     section.append(list);
+    if ("why" in one && one.why?.length) section.append(whyThisPerson(one.why));
     return section;
   }
 

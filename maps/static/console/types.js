@@ -62,7 +62,7 @@
 
 /** @typedef {{reason: string|null, candidates: (CellRef & {share: number})[]}} Accuracy the cells a position may lie in */
 
-/** @typedef {Case & {accuracy?: Accuracy|null, events: CaseEvent[], moves: string[], backup?: Holder|null}} CaseDetail */
+/** @typedef {Case & {accuracy?: Accuracy|null, events: CaseEvent[], moves: string[], backup?: Holder|null, why?: string[]}} CaseDetail */
 
 /**
  * @typedef {object} NearCase

@@ -28,6 +28,24 @@ export function whyThisTime(ref) {
   return box;
 }
 
+// The panel is drawn anew with every answer and every minute; what somebody is reading must not fold up.
+let isPersonOpen = false;
+
+/**
+ * A line to press that unfolds why this person has the case: from the point to the post, as it was decided then.
+ * @param {string[]} lines
+ * @returns {HTMLElement}
+ */
+export function whyThisPerson(lines) {
+  const box = make("details", "why");
+  const steps = make("ol", "why-body why-steps");
+  steps.append(...lines.map((line) => make("li", "", line)));
+  box.append(make("summary", "link", t("console.why.person")), steps);
+  box.open = isPersonOpen;
+  box.addEventListener("toggle", () => (isPersonOpen = box.open));
+  return box;
+}
+
 /**
  * @param {DeadlineLedger} found
  * @param {Date} now

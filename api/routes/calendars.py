@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.background import BackgroundTask
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer, quoted
-from api.container import Reading, Wired, Writing
+from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import instant
 from api.schemas import Short, SoundText, problems
@@ -201,9 +202,8 @@ async def put_working_hours(
     _check_jurisdiction(code, await container.reference.get())
     hours = [HourRange(starts=span.starts, ends=span.ends) for span in body.hours]
     await put_hours(unit, code, hours, _edit(caller, "hours", body.note, seen))
-    container.reference.forget()
-    answer = await _hours(unit, code)
-    return json_answer(answer, locale=locale_of(request), ETag=quoted(answer["revision"]))
+    body_out = await _hours(unit, code)
+    return _forgetting(container, json_answer(body_out, locale=locale_of(request), ETag=quoted(body_out["revision"])))
 
 
 @router.get(
@@ -273,10 +273,15 @@ async def put_calendar(
     _check_jurisdiction(code, await container.reference.get())
     days, source, note, is_out = await _table(request, published=published)
     kept = await put_year(unit, code, year, days, _edit(caller, source, note, seen), is_published=is_out)
-    container.reference.forget()
     view = await read_year(unit, code, year)
     body = _year(view, locale) | {"recomputed": kept.recomputed, "moved": kept.moved}
-    return json_answer(body, locale=locale, ETag=quoted(view.revision))
+    return _forgetting(container, json_answer(body, locale=locale, ETag=quoted(view.revision)))
+
+
+def _forgetting(container: Container, answer: Response) -> Response:
+    """Read the reference data afresh, but after the commit: a copy from before it must not be kept."""
+    answer.background = BackgroundTask(container.reference.forget)
+    return answer
 
 
 async def _table(

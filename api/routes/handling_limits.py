@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
@@ -18,8 +19,9 @@ from api.schemas import Code, SoundText, problems
 from dispatch.limit_keeping import LimitEdit, find_condition, write_limits
 from dispatch.limits import MOST_PHASES, MOST_SEASONS, Phase, Season, read_day
 from dispatch.queries import database_now, load_reference
-from dispatch.reference import Condition
+from dispatch.reference import Condition, Reference
 from geo.errors import UnavailableError
+from geo.storage.uow import Unit
 from maps.i18n import Locale
 
 router = APIRouter(tags=["calendars"])
@@ -114,8 +116,8 @@ async def read_limits(
     _: Annotated[Caller, Depends(require(Scope.CASES_READ))],
 ) -> Response:
     """The limits of a filing condition: ordinary, by season, in phases."""
-    condition = find_condition(await container.reference.get(), category, number)
-    return await _answer(request, unit, container, category, condition)
+    reference = await container.reference.get()
+    return await _answer(request, unit, reference, container, category, find_condition(reference, category, number))
 
 
 @router.put(
@@ -154,13 +156,17 @@ async def put_limits(
     )
     condition = find_condition(reference, category, number)
     changed = await write_limits(unit, category, condition, edit, jurisdiction.calendar, await database_now(unit))
-    container.reference.forget()
-    return await _answer(request, unit, container, category, changed)
+    answer = await _answer(request, unit, reference, container, category, changed)
+    # After the commit: whoever asks meanwhile must not keep a copy from before it.
+    answer.background = BackgroundTask(container.reference.forget)
+    return answer
 
 
-async def _answer(request: Request, unit: Any, container: Container, category: str, condition: Condition) -> Response:
+async def _answer(
+    request: Request, unit: Unit, reference: Reference, container: Container, category: str, condition: Condition
+) -> Response:
     locale = locale_of(request)
-    jurisdiction = (await container.reference.get()).jurisdictions.get(container.settings.jurisdiction)
+    jurisdiction = reference.jurisdictions.get(container.settings.jurisdiction)
     now = await database_now(unit)
     today = now.astimezone(jurisdiction.calendar.zone).date() if jurisdiction else now.date()
     return json_answer(_limits(category, condition, locale) | {

@@ -106,7 +106,8 @@ def _steps(
     else:
         say("cell", "no_cell")
     if version is not None:
-        say("version", "version", number=version["number"], name=version["name"] or "–")
+        key = "version" if version["name"] else "version_number"
+        say("version", key, number=version["number"], name=version["name"])
     steps.append({"step": "rule", "text": route_text(one.route, locale)})
     looked_at = candidates(one.ladder)
     # Whoever only stands by below the answer was not needed.
@@ -118,8 +119,8 @@ def _steps(
     head = one.head
     at = local(one.at, zone)
     if head is not None:
-        why = head_json(head, locale) or {}
-        say("person", "person", at=at, post=head.rung.title(locale), name=head.rung.person_name or "–", why=why["why"])
+        why = translate(locale, f"why.{head.why.value}")
+        say("person", "person", at=at, post=head.rung.title(locale), name=head.rung.person_name or "–", why=why)
     else:
         told = one.told_en if locale == "en" else one.told_zh
         say("person", "told" if told else "nobody", at=at, post=told)

@@ -286,6 +286,7 @@ class EventOut(BaseModel):
     actor: str
     to: str
     text: str
+    leg: int | None = Field(None, description="Of joint work: which leg it happened to")
 
 
 class CaseDetailOut(CaseOut):

@@ -213,6 +213,8 @@ async def move_leg_locked(unit: WriteUnit, case: dict[str, Any], request: LegReq
             payload |= {"evidence": list(request.evidence), "is_on_time": changes["is_on_time"]}
         case LegMove.REJECT:
             changes |= {"handled_at": None, "handled_by": None, "is_on_time": None}
+            if leg["owner_person_id"] is not None:
+                payload["told_person_id"] = str(leg["owner_person_id"])
         case LegMove.SIGN:
             changes |= {"signed_at": at, "signed_by": request.actor.name}
         case LegMove.RE_DISPATCH | LegMove.SETTLE:

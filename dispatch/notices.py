@@ -116,8 +116,8 @@ async def relay(unit: WriteUnit, notifiers: Sequence[Notifier], *, batch: int, m
 
 
 async def _tell(unit: WriteUnit, row: dict[str, Any], notifiers: Sequence[Notifier]) -> None:
-    person_id = _concerned(row)
-    if person_id is None:
+    persons = _concerned(row)
+    if not persons:
         return
     payload = row["payload"]
     said = ("rung", "rung_zh", "rung_en", "told_zh", "told_en", "reason", "until")
@@ -133,13 +133,14 @@ async def _tell(unit: WriteUnit, row: dict[str, Any], notifiers: Sequence[Notifi
     driver = await unit.driver()
     await driver.execute(
         "INSERT INTO dispatch.notification (event_id, person_id, medium, body_key, params)"
-        " SELECT %(event)s, %(person)s, m.medium, %(key)s, %(params)s FROM unnest(%(media)s::text[]) AS m (medium)"
+        " SELECT %(event)s, p.id, m.medium, %(key)s, %(params)s"
+        " FROM unnest(%(persons)s::uuid[]) AS p (id), unnest(%(media)s::text[]) AS m (medium)"
         " WHERE NOT EXISTS (SELECT FROM dispatch.person_contact AS c"
-        "                    WHERE c.person_id = %(person)s AND m.medium = ANY (c.muted))"
+        "                    WHERE c.person_id = p.id AND m.medium = ANY (c.muted))"
         " ON CONFLICT ON CONSTRAINT uq_notification_once DO NOTHING",
         {
             "event": row["event_id"],
-            "person": person_id,
+            "persons": list(persons),
             "key": f"notice.{row['type'].split('.')[1]}",
             "params": Jsonb(params),
             "media": [notifier.medium for notifier in notifiers],
@@ -162,7 +163,7 @@ _OWNERS_NEWS: Final = frozenset(
         Move.URGE,
         Move.SUPERVISE,
     )
-)
+) | {"case.leg_handled.v1", "case.leg_signed.v1", "case.deadline_recomputed.v1"}
 #: Acts that name in their payload whom they tell.
 _NAMED: Final = frozenset(
     {
@@ -171,13 +172,32 @@ _NAMED: Final = frozenset(
         "case.escalated_at_once.v1",
         "case.not_acknowledged.v1",
         "case.handed_over.v1",
+        "case.leg_redispatched.v1",
+        "case.leg_settled.v1",
+        "case.leg_rejected.v1",
+        "case.leg_overdue.v1",
+        "case.phase_overdue.v1",
     }
 )
+#: Acts that open legs of joint work: each department's handler hears of it.
+_SPLITTING: Final = frozenset({event_type(Move.SPLIT_JOINT), event_type(Move.OPEN_OPERATION)})
 #: Every notice has its sentences in the catalogues: ``notice.<kind>`` and ``notice.<kind>.subject``.
-NOTICES: Final = tuple(sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | {"case.dispatched.v1"}))
+NOTICES: Final = tuple(
+    sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1"})
+)
 
 
-def _concerned(row: dict[str, Any]) -> UUID | None:
+def _concerned(row: dict[str, Any]) -> tuple[UUID, ...]:
+    if row["type"] not in _SPLITTING:
+        one = _concerned_one(row)
+        return (one,) if one is not None else ()
+    told = {leg["told_person_id"] for leg in row["payload"].get("legs", ()) if leg.get("told_person_id")}
+    # Whoever leads an operation hears of it as well; of a split the owner knows, for it is their case.
+    leads = {str(row["owner_person_id"])} if row["type"] == event_type(Move.OPEN_OPERATION) else set()
+    return tuple(UUID(person) for person in sorted((told | leads) - {"None"}))
+
+
+def _concerned_one(row: dict[str, Any]) -> UUID | None:
     kind, payload = row["type"], row["payload"]
     if kind in _NAMED:
         told = payload.get("told_person_id")

@@ -94,7 +94,7 @@ async def test_a_case_goes_on_when_every_leg_is_signed(client: Client, joint: di
     await walk(client, joint, 2, *DONE)
     case = await again(client, joint)
     assert case["events"][-1]["moves"] == ["leg_sign", "join"]
-    assert case["events"][-1]["type"] == "case.leg_signed.v1"
+    assert (case["events"][-1]["type"], case["events"][-1]["leg"]) == ("case.leg_signed.v1", 2)
     assert due(case) == due(joint)
     case = await moved(client, case, ("report_back", {"result": "完成"}))
     assert case["status"] == "handled"

@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo
 from api.ladder_texts import empty_text
 from api.rendering import event_json, instant
 from dispatch.brief import Brief, FiredRung, Knower, Telling
+from dispatch.escalation import DEFAULT_LADDERS
 from maps.i18n import Locale, catalogue, translate
 
 __all__ = ["brief_json", "brief_view"]
+
+_LADDER = frozenset({"case.reminded.v1", "case.escalated.v1"})
 
 
 def brief_json(brief: Brief, locale: Locale) -> dict[str, Any]:
@@ -149,9 +152,14 @@ def _people(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]
 
 def _ladder(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]) -> dict[str, Any]:
     names = {event.payload.get("rung"): event.payload for event in brief.events if event.payload.get("rung")}
+    # History from before the ladder was data names no rung: the shipped name is right for it.
+    shipped = {rung.code: rung.name(locale) for rung in DEFAULT_LADDERS["E05"]}
     rows = [
         [
-            str(names.get(one.rung, {}).get("rung_en" if locale == "en" else "rung_zh") or one.rung)
+            str(
+                names.get(one.rung, {}).get("rung_en" if locale == "en" else "rung_zh")
+                or shipped.get(one.rung, one.rung)
+            )
             + (f" · {translate(locale, 'brief.bulletin')}" if one.in_bulletin else ""),
             when(one.planned_at),
             when(one.fired_at),
@@ -184,7 +192,9 @@ def _timeline(brief: Brief, locale: Locale, when: Callable[[datetime | None], st
     rows = []
     for event in brief.events:
         said = event_json(event, locale)
-        text = " – ".join(part for part in (_moves(event.moves, locale), str(said["text"])) if part)
+        # A rung's own words say it all; its move would call a reminder an escalation.
+        moves = "" if event.type in _LADDER else _moves(event.moves, locale)
+        text = " – ".join(part for part in (moves, str(said["text"])) if part)
         told = [_telling(one, locale, when) for one in brief.tellings.get(event.seq, ())]
         rows.append([when(event.occurred_at), str(said["actor"]), text, "\n".join(told) or "–"])
     return _table(locale, "timeline", ("when", "who", "what", "knew"), rows)

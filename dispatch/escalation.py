@@ -164,10 +164,10 @@ _ORDINARY: Final = (
     LadderRung(code="due", basis=Basis.AFTER_DUE, target=Target.PARENT_HEAD,
                name_zh="到期上报上级网格长", name_en="Overdue: the parent cell's head"),
     LadderRung(code="due_1d", basis=Basis.AFTER_DUE, after=Limit(value=1, unit=_WORKING_DAY),
-               target=Target.DEPARTMENT_HEAD, name_zh="超期一个工作日,部门负责人",
+               target=Target.DEPARTMENT_HEAD, name_zh="超期一个工作日，部门负责人",
                name_en="One working day overdue: the department's head"),
     LadderRung(code="due_5d", basis=Basis.AFTER_DUE, after=Limit(value=5, unit=_WORKING_DAY), target=Target.LEADER,
-               in_bulletin=True, name_zh="超期五个工作日,街道领导并通报",
+               in_bulletin=True, name_zh="超期五个工作日，街道领导并通报",
                name_en="Five working days overdue: the subdistrict's leader, and the bulletin"),
 )  # fmt: skip
 _GRAVE: Final = LadderRung(

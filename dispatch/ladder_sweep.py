@@ -16,7 +16,7 @@ import psycopg
 import structlog
 
 from dispatch.deadlines import LimitUnit, Pause, StartRule, clock_start
-from dispatch.escalation import Basis, Ladder, Planned, RungClock, find_ladder, is_still_due, owed, plan_rungs
+from dispatch.escalation import Basis, Ladder, Planned, RungClock, Target, find_ladder, is_still_due, owed, plan_rungs
 from dispatch.ladder_targets import Standing, Told, find_told
 from dispatch.posts import Rung
 from dispatch.queries import database_now, load_reference, responsible_many
@@ -196,7 +196,8 @@ async def _standings(unit: Unit, looks: Sequence[Look], at: datetime) -> list[St
         paths = sorted({tuple(look.case["cell_path"]) for look in looks if look.case["jurisdiction"] == jurisdiction})
         ladders = await responsible_many(unit, jurisdiction, paths, at)
         by_place |= {(jurisdiction, path): ladder for path, ladder in zip(paths, ladders, strict=True)}
-    departments = await storage.departments_of(unit, [look.case["id"] for look in looks])
+    asked = [look.case["id"] for look in looks if any(one.rung.target is Target.DEPARTMENT_HEAD for one in look.fire)]
+    departments = await storage.departments_of(unit, asked, at)
     return [
         Standing(
             path=tuple(look.case["cell_path"]),

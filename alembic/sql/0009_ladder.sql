@@ -46,9 +46,9 @@ SELECT l.id, r.code, r.position, r.basis, r.share, r.after_value, r.after_unit, 
      'Reminder: four fifths of the limit are used'),
     ('due', 4, 'after_due', 0, 0, 'urgent_hour', 'parent_head', false, '到期上报上级网格长',
      'Overdue: the parent cell''s head'),
-    ('due_1d', 5, 'after_due', 0, 1, 'working_day', 'department_head', false, '超期一个工作日,部门负责人',
+    ('due_1d', 5, 'after_due', 0, 1, 'working_day', 'department_head', false, '超期一个工作日，部门负责人',
      'One working day overdue: the department''s head'),
-    ('due_5d', 6, 'after_due', 0, 5, 'working_day', 'leader', true, '超期五个工作日,街道领导并通报',
+    ('due_5d', 6, 'after_due', 0, 5, 'working_day', 'leader', true, '超期五个工作日，街道领导并通报',
      'Five working days overdue: the subdistrict''s leader, and the bulletin'))
     AS r (code, position, basis, share, after_value, after_unit, target, in_bulletin, zh, en)
  WHERE l.category = 'E05' OR r.code <> 'grave';

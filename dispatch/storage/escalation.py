@@ -34,8 +34,10 @@ SELECT p.id AS post_id, p.jurisdiction, p.kind, p.cell_code, p.department_code, 
            AND n.is_active
            AND NOT EXISTS (SELECT FROM dispatch.leave AS v WHERE v.person_id = a.person_id
                               AND v.starts_at <= %(at)s AND v.ends_at > %(at)s)
+         -- Who is on shift first; a leader is told at night as well.
+         ORDER BY dispatch.is_on_shift(p.id, a.person_id, %(at)s, j.time_zone) DESC, a.valid_from, a.person_id
          LIMIT 1) AS person_id
-  FROM dispatch.post AS p
+  FROM dispatch.post AS p JOIN geo.jurisdiction AS j ON j.code = p.jurisdiction
  WHERE p.jurisdiction = ANY (%(jurisdictions)s) AND p.kind IN ('leader', 'shift_leader', 'department_handler')
    AND p.valid_from <= %(at)s AND (p.valid_until IS NULL OR p.valid_until > %(at)s)
  ORDER BY p.rank, p.id
@@ -153,13 +155,16 @@ async def write_looks(unit: WriteUnit, rungs: Sequence[Mapping[str, Any]], cases
     return int(row[0]) if row else 0
 
 
-async def departments_of(unit: Unit, case_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The department that answers for each case: that of the post which owns it."""
+async def departments_of(unit: Unit, case_ids: Sequence[UUID], at: datetime) -> dict[UUID, str]:
+    """The department of each case: the one it was dispatched with, its owner's, else what the matrix says now."""
+    if not case_ids:
+        return {}
     driver = await unit.driver()
     rows = await driver.execute(
-        "SELECT c.id, p.department_code FROM dispatch.dispatch_case AS c"
-        " JOIN dispatch.post AS p ON p.id = c.owner_post_id"
-        " WHERE c.id = ANY (%s) AND p.department_code IS NOT NULL",
-        (list(case_ids),),
+        "SELECT c.id, coalesce(c.department_code, p.department_code, (SELECT r.department_code FROM dispatch.route("
+        "c.jurisdiction, coalesce(c.owner_path, c.cell_path), c.category_code, %(at)s) AS r LIMIT 1))"
+        "  FROM dispatch.dispatch_case AS c LEFT JOIN dispatch.post AS p ON p.id = c.owner_post_id"
+        " WHERE c.id = ANY (%(ids)s)",
+        {"ids": list(case_ids), "at": at},
     )
-    return {case_id: department async for case_id, department in rows}
+    return {case_id: department async for case_id, department in rows if department is not None}

@@ -164,6 +164,33 @@ async def test_a_grave_case_is_told_at_the_top_at_once_and_an_empty_place_is_on_
     assert "nobody is there: the leader of 410102001" in shown
 
 
+async def test_a_working_day_late_tells_the_department_of_the_case(client: Client, engine: AsyncEngine) -> None:
+    await execute(
+        engine, "INSERT INTO dispatch.department (code, name_zh, name_en) VALUES ('clean', '环卫', 'Cleaning')"
+    )
+    await execute(
+        engine,
+        "WITH post AS (INSERT INTO dispatch.post (jurisdiction, kind, department_code, title_zh, title_en, valid_from)"
+        " VALUES ('410100', 'leader', 'clean', '环卫主任', 'Head of cleaning', now() - interval '1 year') RETURNING id)"
+        " INSERT INTO dispatch.appointment (post_id, person_id, valid_from)"
+        " SELECT id, :person, now() - interval '1 year' FROM post",
+        person=person_id(f"B-{WEST}001"),
+    )
+    await client.post("/v1/reports", json=report())
+    await client.post("/v1/reports", json=report(ticket="T-2"))
+    await execute(engine, "UPDATE dispatch.dispatch_case SET department_code = 'clean' WHERE ticket = 'T-1'")
+    await shift(engine, 24 * 8)
+    await run_sweep(engine)
+    found = await fetch(
+        engine,
+        "SELECT c.ticket, e.person_id, e.empty FROM dispatch.escalation AS e"
+        " JOIN dispatch.dispatch_case AS c ON c.id = e.case_id WHERE e.rung = 'due_1d' ORDER BY 1",
+    )
+    assert found == [
+        ("T-1", person_id(f"B-{WEST}001"), []), ("T-2", person_id(f"A-{L1}"), ["department:–"]),
+    ]  # fmt: skip
+
+
 async def test_a_case_that_cannot_be_looked_at_holds_up_nobody_and_is_parked_with_a_retry(
     client: Client, engine: AsyncEngine
 ) -> None:

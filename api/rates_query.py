@@ -17,7 +17,7 @@ from geo.errors import Fault, InvalidRequestError
 from geo.storage.uow import Unit
 from maps.findings import Period
 
-__all__ = ["RatesAsked", "parse_rates", "to_filter"]
+__all__ = ["RatesAsked", "parse_period", "parse_rates", "to_filter"]
 
 _USUAL_DAYS: Final = 30
 _MOST_DAYS: Final = 3660
@@ -73,7 +73,7 @@ async def parse_rates(
         With one fault for each wrong part.
     """
     faults: list[Fault] = []
-    period = _period(words.get("from"), words.get("to"), today, faults)
+    period = parse_period(words.get("from"), words.get("to"), today, faults)
     by = words.get("by") or Dimension.LEVEL_1.value
     if by not in set(Dimension):
         known = ", ".join(each.value for each in Dimension)
@@ -105,7 +105,8 @@ async def parse_rates(
     return RatesAsked(period=period, dimension=Dimension(by), rates=tuple(dict.fromkeys(chosen)), **named)
 
 
-def _period(first: str | None, last: str | None, today: date, faults: list[Fault]) -> Period:
+def parse_period(first: str | None, last: str | None, today: date, faults: list[Fault]) -> Period:
+    """Read first and last day; without them the last thirty days. Faults are added to the list."""
     before = len(faults)
     to_on = _day(last, "/to", faults) or today
     from_on = _day(first, "/from", faults) or to_on - timedelta(days=_USUAL_DAYS - 1)

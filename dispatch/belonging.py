@@ -14,7 +14,7 @@ __all__ = ["BELONGING_COLUMNS", "Belonging", "find_belongings", "find_leg_depart
 #: Columns of a case as ``c``. A redraw may have handed it over: then both drawings count.
 BELONGING_COLUMNS = (
     "c.cell_path || coalesce(c.owner_path, '{}') AS area,"
-    " dispatch.departments_of(c.id, c.department_code) AS departments"
+    " array_remove(ARRAY[c.department_code], NULL) || coalesce(c.leg_departments, '{}') AS departments"
 )
 
 

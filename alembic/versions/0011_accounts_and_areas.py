@@ -145,6 +145,15 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_where=sa.text("owner_path IS NOT NULL"),
     )
+    op.add_column("dispatch_case", sa.Column("leg_departments", sa.ARRAY(sa.Text())), schema="dispatch")
+    op.create_index(
+        "ix_dispatch_case_leg_departments",
+        "dispatch_case",
+        ["leg_departments"],
+        schema="dispatch",
+        postgresql_using="gin",
+        postgresql_where=sa.text("leg_departments IS NOT NULL"),
+    )
     op.execute(_SQL.read_text(encoding="utf-8"))
     op.execute("SELECT api.protect()")
 
@@ -161,18 +170,21 @@ def downgrade() -> None:
         op.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {roles}")
         op.execute(f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {roles}")
         op.execute(f"REVOKE ALL ON SCHEMA {schema} FROM {roles}")
+    op.execute("DROP TRIGGER leg_departments_noted ON dispatch.case_leg")
     for function in (
         "api.protect()",
         "geo.refresh_statistics()",
         "dispatch.feed_places(xid8, bigint, int)",
         "dispatch.feed_end()",
-        "dispatch.is_in_mixed_sight(uuid, text[], text[], text, text)",
-        "dispatch.departments_of(uuid, text)",
-        "dispatch.cases_of(text[])",
+        "dispatch.has_paired_part(text[], text[], text)",
+        "dispatch.paired(text[], text)",
+        "dispatch.note_leg_departments()",
         "dispatch.sight(text)",
     ):
         op.execute(f"DROP FUNCTION {function}")
     op.drop_index("ix_dispatch_case_owner_path", table_name="dispatch_case", schema="dispatch")
+    op.drop_index("ix_dispatch_case_leg_departments", table_name="dispatch_case", schema="dispatch")
+    op.drop_column("dispatch_case", "leg_departments", schema="dispatch")
     op.drop_column("webhook", "departments", schema="api")
     op.drop_column("webhook", "cells", schema="api")
     op.drop_index("ix_api_key_channel", table_name="api_key", schema="api")

@@ -80,16 +80,29 @@ class Sight:
             return NOBODY
         words: dict[str, set[str]] = {}
         for area in self.areas:
-            parts = (area.cell or "", area.department or "", area.channel or "")
-            if sum(map(bool, parts)) > 1:
-                words.setdefault("mixed", set()).add("|".join(parts))
-                lead = ("mixed_cells", parts[0]) if parts[0] else ("mixed_departments", parts[1])
-            else:
-                lead = next(
-                    (name, part) for name, part in zip(("cells", "departments", "channels"), parts, strict=True) if part
-                )
-            words.setdefault(lead[0], set()).add(lead[1])
+            for name, word in _settings_of(area):
+                words.setdefault(name, set()).add(word)
         return Viewer(role=NOBODY.role, settings={name: tuple(sorted(found)) for name, found in words.items()})
+
+
+def _settings_of(area: Area) -> tuple[tuple[str, str], ...]:
+    """The settings of one area: one word, or a pair and the part of it that an index finds it by."""
+    match area:
+        case Area(cell=str(cell), department=None, channel=None):
+            return (("cells", cell),)
+        case Area(cell=None, department=str(department), channel=None):
+            return (("departments", department),)
+        case Area(cell=None, department=None, channel=str(channel)):
+            return (("channels", channel),)
+        case Area(cell=str(cell), department=str(department), channel=None):
+            return (("cell_departments", f"{cell}|{department}"), ("of_departments", department))
+        case Area(cell=str(cell), department=None, channel=str(channel)):
+            return (("cell_channels", f"{cell}|{channel}"), ("of_channels", channel))
+        case Area(cell=None, department=str(department), channel=str(channel)):
+            pair = ("department_channels", f"{department}|{channel}")
+            return (pair, ("of_channels", channel), ("of_departments", department))
+    # Nothing of ours makes an area of three; what the policies cannot say is not seen.
+    return ()
 
 
 EVERYTHING: Final = Sight(areas=(Area(),))

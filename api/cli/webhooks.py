@@ -53,7 +53,7 @@ def list_() -> None:
 
     async def run() -> list[dict[str, Any]]:
         async with engine_for_command() as engine, read_unit(engine) as unit:
-            return await store.list_webhooks(unit, None)
+            return await store.list_webhooks(unit)
 
     rows = asyncio.run(run())
     for row in rows:
@@ -70,7 +70,7 @@ def test(webhook: Annotated[int, typer.Argument(min=1, help=t("webhook.cli.id"))
     async def run() -> dict[str, Any] | None:
         async with engine_for_command() as engine:
             async with write_unit(engine) as unit:
-                await store.get_webhook(unit, webhook, None)
+                await store.get_webhook(unit, webhook)
                 number = await store.queue_by_hand(unit, webhook, kind="test", type_=TEST_TYPE, event_id=None)
             until = time.monotonic() + _WAIT_S
             while time.monotonic() < until:

@@ -40,6 +40,16 @@ Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _COMMON = problems(401, 403, 404, 422, 503)
 
 
+def holder_of(caller: Caller) -> store.Holder:
+    """Which webhooks are a caller's; who has an area makes webhooks of that area."""
+    areas = () if caller.sight.is_everything else caller.sight.areas
+    return store.Holder(
+        channel=caller.sees_channel,
+        cells=tuple(sorted({area.cell for area in areas if area.cell is not None})),
+        departments=tuple(sorted({area.department for area in areas if area.department is not None})),
+    )
+
+
 def webhook_json(row: dict[str, Any]) -> dict[str, Any]:
     """A webhook as its owner sees it."""
     kept = {name: row[name] for name in ("id", "url", "channel", "types", "description", "failures", "secrets")}
@@ -94,8 +104,10 @@ async def create_webhook(
         description=body.description,
         after=after,
         secret=body.secret,
+        cells=holder_of(caller).cells,
+        departments=holder_of(caller).departments,
     )
-    row = await store.get_webhook(unit, webhook_id, None)
+    row = await store.get_webhook(unit, webhook_id)
     answer = {**webhook_json(row), "secret": secret}
     headers = {"Location": f"/v1/webhooks/{webhook_id}", "Cache_Control": "no-store"}
     return json_answer(answer, status=201, locale=locale_of(request), **headers)
@@ -104,14 +116,14 @@ async def create_webhook(
 @router.get("/v1/webhooks", response_model=None, responses={200: {"model": WebhooksOut}, **problems(401, 403, 503)})
 async def read_webhooks(request: Request, unit: Reading, caller: Manager) -> Response:
     """List webhooks: a channel's key sees its channel's, a key with `cases:read_all` sees all."""
-    rows = await store.list_webhooks(unit, caller.sees_channel)
+    rows = await store.list_webhooks(unit, holder_of(caller))
     return json_answer({"webhooks": [webhook_json(row) for row in rows]}, locale=locale_of(request))
 
 
 @router.get("/v1/webhooks/{webhook_id}", response_model=None, responses={200: {"model": WebhookOut}, **_COMMON})
 async def read_webhook(request: Request, webhook_id: Id, unit: Reading, caller: Manager) -> Response:
     """Read one webhook: its state, its place in the feed, and when it is tried again."""
-    row = await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    row = await store.get_webhook(unit, webhook_id, holder_of(caller))
     return json_answer(webhook_json(row), locale=locale_of(request))
 
 
@@ -124,14 +136,14 @@ async def change_webhook(
     request: Request, webhook_id: Id, body: WebhookChangeIn, unit: Writing, container: Wired, caller: Manager
 ) -> Response:
     """Change a webhook, pause it, or take it up again. While it is paused nothing is lost: it keeps its place."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     if body.url is not None:
         parse_target(body.url, parse_networks(container.settings.webhook_networks))
     changes = body.model_dump(exclude_none=True)
     if "status" in changes:
         changes["state"] = changes.pop("status")
     await store.change_webhook(unit, webhook_id, changes)
-    row = await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    row = await store.get_webhook(unit, webhook_id, holder_of(caller))
     return json_answer(webhook_json(row), locale=locale_of(request))
 
 
@@ -143,7 +155,7 @@ async def change_webhook(
 )
 async def delete_webhook(webhook_id: Id, unit: Writing, caller: Manager) -> Response:
     """Remove a webhook with its secrets and its log."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     await store.delete_webhook(unit, webhook_id)
     return Response(status_code=204)
 
@@ -156,7 +168,7 @@ async def delete_webhook(webhook_id: Id, unit: Writing, caller: Manager) -> Resp
 )
 async def add_secret(request: Request, webhook_id: Id, body: SecretIn, unit: Writing, caller: Manager) -> Response:
     """Rotate: from now on a further secret signs; the old ones sign beside it for a while and then end."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     secret = await store.add_secret(unit, webhook_id, secret=body.secret, overlap_s=body.old_valid_s)
     return json_answer({"secret": secret}, status=201, locale=locale_of(request), Cache_Control="no-store")
 
@@ -174,7 +186,7 @@ async def read_deliveries(
     status: Annotated[Literal["waiting", "delivered", "failed"] | None, Query(description="Only these")] = None,
 ) -> Response:
     """Read the log of attempts, newest first."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     rows = await store.list_deliveries(unit, webhook_id, limit=limit, before=before, state=status)
     body = {
         "deliveries": [delivery_json(row) for row in rows],
@@ -193,7 +205,7 @@ async def replay_delivery(
     request: Request, webhook_id: Id, delivery_id: Id, unit: Writing, caller: Manager
 ) -> Response:
     """Send an event once more, under the same `webhook-id`; the result appears in the log."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     found = await store.get_delivery(unit, webhook_id, delivery_id)
     if found["event_id"] is None:
         raise ConflictError("webhook.no_event", delivery=delivery_id)
@@ -208,7 +220,7 @@ async def replay_delivery(
 )
 async def test_webhook(request: Request, webhook_id: Id, unit: Writing, caller: Manager) -> Response:
     """Send a `webhook.test.v1`, whatever the webhook's state; the result appears in the log."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     return await _asked(request, unit, webhook_id, kind="test", type_=TEST_TYPE, event_id=None)
 
 
@@ -219,7 +231,7 @@ async def test_webhook(request: Request, webhook_id: Id, unit: Writing, caller: 
 )
 async def skip_event(request: Request, webhook_id: Id, unit: Writing, caller: Manager) -> Response:
     """Go on behind the event that keeps failing. It stays in the log and can be replayed."""
-    await store.get_webhook(unit, webhook_id, caller.sees_channel)
+    await store.get_webhook(unit, webhook_id, holder_of(caller))
     return json_answer({"skipped": await store.skip_blocked(unit, webhook_id)}, locale=locale_of(request))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -46,15 +47,20 @@ async def create_webhook(
     description: str,
     after: Cursor,
     secret: str | None = None,
+    cells: Sequence[str] = (),
+    departments: Sequence[str] = (),
 ) -> tuple[int, str]:
     """Make a webhook that begins after a place in the feed; return its id and its secret."""
     chosen = secret or make_secret()
     key_of(chosen)
     rows = await _rows(
         unit,
-        "INSERT INTO api.webhook (url, channel_code, types, description, cursor_txid, cursor_event)"
-        " VALUES (%(url)s, %(channel)s, %(types)s, %(description)s, %(txid)s, %(event)s) RETURNING id",
+        "INSERT INTO api.webhook (url, channel_code, types, description, cursor_txid, cursor_event, cells, departments)"
+        " VALUES (%(url)s, %(channel)s, %(types)s, %(description)s, %(txid)s, %(event)s, %(cells)s, %(departments)s)"
+        " RETURNING id",
         {
+            "cells": list(cells),
+            "departments": list(departments),
             "url": url,
             "channel": channel,
             "types": list(types),
@@ -71,17 +77,40 @@ async def create_webhook(
     return rows[0]["id"], chosen
 
 
-async def list_webhooks(unit: Unit, channel: str | None) -> list[dict[str, Any]]:
-    """Webhooks of a channel, or all of them for None."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who asks for webhooks: of one channel, or within an area; by default of everything.
+
+    A webhook keeps the area of whoever made it, and belongs to those who have the same.
+    """
+
+    channel: str | None = None
+    cells: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """As the conditions below name them."""
+        return {"channel": self.channel, "cells": list(self.cells), "departments": list(self.departments)}
+
+
+ANYBODY = Holder()
+_HELD = (
+    " (%(channel)s::text IS NULL OR w.channel_code = %(channel)s)"
+    " AND (%(cells)s::text[] || %(departments)s::text[] = '{}'"
+    " OR (w.cells = %(cells)s::text[] AND w.departments = %(departments)s::text[]))"
+)
+
+
+async def list_webhooks(unit: Unit, holder: Holder = ANYBODY) -> list[dict[str, Any]]:
+    """Webhooks of a holder."""
     return await _rows(
         unit,
-        f"SELECT {_COLUMNS} FROM api.webhook AS w WHERE %(channel)s::text IS NULL OR w.channel_code = %(channel)s"  # noqa: S608 - constants only
-        " ORDER BY w.id",
-        {"channel": channel},
+        f"SELECT {_COLUMNS} FROM api.webhook AS w WHERE {_HELD} ORDER BY w.id",  # noqa: S608 - constants only
+        holder.values(),
     )
 
 
-async def get_webhook(unit: Unit, webhook_id: int, channel: str | None) -> dict[str, Any]:
+async def get_webhook(unit: Unit, webhook_id: int, holder: Holder = ANYBODY) -> dict[str, Any]:
     """One webhook.
 
     Raises
@@ -91,9 +120,8 @@ async def get_webhook(unit: Unit, webhook_id: int, channel: str | None) -> dict[
     """
     rows = await _rows(
         unit,
-        f"SELECT {_COLUMNS} FROM api.webhook AS w WHERE w.id = %(id)s"  # noqa: S608 - constants only
-        " AND (%(channel)s::text IS NULL OR w.channel_code = %(channel)s)",
-        {"id": webhook_id, "channel": channel},
+        f"SELECT {_COLUMNS} FROM api.webhook AS w WHERE w.id = %(id)s AND {_HELD}",  # noqa: S608 - constants only
+        {"id": webhook_id, **holder.values()},
     )
     if not rows:
         raise NotFoundError("webhook.not_found", webhook=webhook_id)

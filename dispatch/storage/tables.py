@@ -182,6 +182,12 @@ class CaseRow(Base):
             postgresql_using="gin",
             postgresql_where=sql("owner_path IS NOT NULL"),
         ),
+        Index(
+            "ix_dispatch_case_leg_departments",
+            "leg_departments",
+            postgresql_using="gin",
+            postgresql_where=sql("leg_departments IS NOT NULL"),
+        ),
         Index("ix_dispatch_case_category", "category_code", sql("reported_at DESC")),
         Index("ix_dispatch_case_cell", "grid_version_id", "cell_id"),
         Index(
@@ -282,6 +288,8 @@ class CaseRow(Base):
     # Who answers now may follow a later drawing than the one that placed the case; both stay empty until a redraw.
     owner_version_id: Mapped[int | None] = mapped_column(Integer)
     owner_path: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    # Kept by a trigger on the parts of joint work; empty (NULL) where there are none.
+    leg_departments: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     department_code: Mapped[str | None] = mapped_column(ForeignKey("dispatch.department.code"))
 
 

@@ -1,0 +1,254 @@
+"""Nobody sees or moves what is not theirs: random (user, object, verb) over every exit, judged by an oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import orjson
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.demo.load import load_demo
+from api.migrations import upgrade
+from api.settings import Settings
+from bench import benchmark
+from bench._access_world import Asker, Case, World, build_world
+from bench.profile import Profile
+from bench.report import Result
+from dispatch.workflow import Move
+from geo.storage.engine import create_engine
+
+__all__ = ["AccessFigures", "ask_everything"]
+
+_REF: Final = re.compile(r"\b\d{8}-\d{7}\b")
+_HOST: Final = "http://127.0.0.1:8311"
+_AT_ONCE: Final = 6
+#: Never asked: they wait for ever, or are about files of the pages.
+_NOT_ASKED: Final = frozenset({"/v1/stream", "/openapi.json"})
+#: Parameters that every list understands or ignores.
+_QUERIES: Final = (
+    "",
+    "?limit=1000",
+    "?status=open&limit=200",
+    "?cell={cell}&limit=300",
+    "?channel=12345&limit=100",
+    "?format=csv",
+    "?bbox=113.5,34.6,113.8,34.9&limit=400",
+)
+
+
+@dataclass(slots=True)
+class AccessFigures:
+    """What came of it. ``leaks`` and ``faults`` name the first of each kind."""
+
+    asked: int = 0
+    exits: set[str] = field(default_factory=set)
+    leaks: list[str] = field(default_factory=list)
+    refused_wrongly: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Asking:
+    client: httpx.AsyncClient
+    world: World
+    by_ref: dict[str, Case]
+    of_case: list[str]
+    lists: list[str]
+    figures: AccessFigures
+
+    async def one(self, rng: random.Random) -> None:
+        """Ask one random question."""
+        asker, case = rng.choice(self.world.askers), rng.choice(self.world.cases)
+        # Half of the objects are theirs: otherwise nearly all answers would be the easy one.
+        if rng.random() < 0.5:
+            case = next((rng_case for rng_case in rng.sample(self.world.cases, 60) if asker.sees(rng_case)), case)
+        kind = rng.random()
+        if kind < 0.35:
+            await self._read(asker, case, rng.choice(self.of_case))
+        elif kind < 0.6:
+            await self._move(asker, case, rng.choice(list(Move)))
+        elif kind < 0.65:
+            await self._bulk(asker, rng.sample(self.world.cases, 5), rng.choice(list(Move)))
+        elif kind < 0.72:
+            await self._counts(asker)
+        else:
+            await self._list(asker, case, rng.choice(self.lists), rng)
+
+    async def _ask(self, asker: Asker, method: str, url: str, **more: Any) -> httpx.Response:
+        headers = asker.headers | {"Accept-Language": "en"} | more.pop("headers", {})
+        answer = await self.client.request(method, url, headers=headers, **more)
+        self.figures.asked += 1
+        if answer.status_code >= 500:
+            self.figures.faults.append(f"{answer.status_code} {method} {url}")
+        return answer
+
+    def _search(self, asker: Asker, answer: httpx.Response, what: str, *, but: set[str]) -> None:
+        """Every case number in an answer must be of a case in sight."""
+        for ref in set(_REF.findall(answer.text)) - but:
+            case = self.by_ref.get(ref)
+            if case is not None and not asker.sees(case):
+                self.figures.leaks.append(f"{asker.name}: {what} tells of {ref}")
+
+    async def _read(self, asker: Asker, case: Case, path: str) -> None:
+        answer = await self._ask(asker, "GET", _filled(path, case))
+        self.figures.exits.add(path)
+        sees = asker.sees(case)
+        if not sees and answer.status_code < 400:
+            self.figures.leaks.append(f"{asker.name}: GET {path} of {case.ref}: {answer.status_code}")
+        if not sees and "cases:read_all" in asker.scopes and answer.status_code not in {404, 405, 422}:
+            self.figures.leaks.append(f"{asker.name}: GET {path} of {case.ref} is not 404: {answer.status_code}")
+        if sees and path == "/v1/cases/{ref}" and answer.status_code != 200:
+            self.figures.refused_wrongly.append(f"{asker.name}: GET {path} of {case.ref}: {answer.status_code}")
+        self._search(asker, answer, path, but=set() if sees else {case.ref})
+
+    async def _move(self, asker: Asker, case: Case, move: Move) -> None:
+        answer = await self._ask(
+            asker, "POST", f"/v1/cases/{case.ref}/moves", json={"move": move.value}, headers={"If-Match": '"999999"'}
+        )
+        self.figures.exits.add("POST /v1/cases/{ref}/moves")
+        self._judge_move(asker, case, move, answer.status_code)
+        self._search(asker, answer, "a move", but={case.ref})
+
+    def _judge_move(self, asker: Asker, case: Case, move: Move, status: int) -> None:
+        if "cases:move" not in asker.scopes:
+            right = status == 403
+        elif not asker.sees(case):
+            right = status == 404
+        elif not asker.may(case, move):
+            right = status == 403
+        else:
+            if status in {401, 403, 404}:
+                self.figures.refused_wrongly.append(f"{asker.name}: {move} of {case.ref}: {status}")
+            return
+        if not right:
+            self.figures.leaks.append(f"{asker.name}: {move} of {case.ref}: {status}")
+
+    async def _bulk(self, asker: Asker, cases: list[Case], move: Move) -> None:
+        body = {"move": move.value, "cases": [{"case": case.ref, "version": 999999} for case in cases]}
+        answer = await self._ask(asker, "POST", "/v1/cases/moves:bulk", json=body)
+        self.figures.exits.add("POST /v1/cases/moves:bulk")
+        if answer.status_code != 200:
+            if answer.status_code == 403 and "cases:move" not in asker.scopes:
+                return
+            if answer.status_code < 500 and "cases:move" in asker.scopes:
+                self.figures.refused_wrongly.append(f"{asker.name}: bulk {move}: {answer.status_code}")
+            return
+        for case, result in zip(cases, answer.json()["results"], strict=True):
+            self._judge_move(asker, case, move, result["status"])
+
+    async def _counts(self, asker: Asker) -> None:
+        answer = await self._ask(asker, "GET", "/v1/inboxes")
+        self.figures.exits.add("/v1/inboxes")
+        if answer.status_code == 200:
+            told, most = (
+                answer.json()["counts"]["all"],
+                sum(case.is_open for case in self.world.cases if asker.sees(case)),
+            )
+            if told > most:
+                self.figures.leaks.append(f"{asker.name}: inboxes count {told} of {most}")
+        elif "cases:read_all" in asker.scopes:
+            self.figures.refused_wrongly.append(f"{asker.name}: inboxes: {answer.status_code}")
+
+    async def _list(self, asker: Asker, case: Case, path: str, rng: random.Random) -> None:
+        cell = rng.choice(sorted(case.cells) or ["410102001"])
+        query = rng.choice(_QUERIES).format(cell=cell)
+        accept = rng.choice(["application/json", "application/geo+json", "text/html", "text/csv"])
+        answer = await self._ask(asker, "GET", path + query, headers={"Accept": accept})
+        self.figures.exits.add(path)
+        self._search(asker, answer, path + query, but=set())
+        if path.endswith("/collections/cases/items") and answer.status_code == 200:
+            matched = orjson.loads(answer.content).get("numberMatched")
+            if matched is not None and matched > sum(map(asker.sees, self.world.cases)):
+                self.figures.leaks.append(f"{asker.name}: {path}{query} counts {matched}")
+
+
+def _filled(path: str, case: Case) -> str:
+    return re.sub(r"\{(?:number|photo|leg)\}", "1", re.sub(r"\{(?:ref|case|feature)\}", case.ref, path))
+
+
+def _exits(app: FastAPI) -> tuple[list[str], list[str]]:
+    """Every address that is read: those of one case, and those without any parameter."""
+    of_case, lists = (
+        ["/collections/cases/items/{feature}"],
+        ["/collections/cases/items", "/maps/heat", "/maps/heat/frame"],
+    )
+    for path, operations in app.openapi()["paths"].items():
+        if "get" not in operations or path in _NOT_ASKED:
+            continue
+        names = set(re.findall(r"\{(\w+)\}", path))
+        if names & {"ref", "case"} and names <= {"ref", "case", "number"}:
+            of_case.append(path)
+        elif not names:
+            lists.append(path)
+    return sorted(of_case), sorted(lists)
+
+
+async def ask_everything(url: str, *, count: int, seed: int, people: int = 30, keys: int = 12) -> AccessFigures:
+    """Ask random questions of a server over a database with the demo in it.
+
+    Parameters
+    ----------
+    count
+        Questions.
+    """
+    figures = AccessFigures()
+    engine = create_engine(url, pool_size=2, statement_timeout_s=0, name="bench")
+    try:
+        world = await build_world(engine, people=people, keys=keys, seed=seed)
+    finally:
+        await engine.dispose()
+    # Signed in as people only: what this very machine may do without signing in is not the question.
+    app = create_app(Settings(database_url=url, open_on_loopback=False, channel_rate=""))
+    of_case, lists = _exits(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=_HOST, timeout=60) as client,
+    ):
+        by_ref = {case.ref: case for case in world.cases}
+        asking = _Asking(client, world, by_ref, of_case, lists, figures)
+        begun = time.perf_counter()
+
+        async def lane(number: int) -> None:
+            rng = random.Random(f"{seed}-{number}")
+            while figures.asked < count:
+                await asking.one(rng)
+
+        await asyncio.gather(*(lane(number) for number in range(_AT_ONCE)))
+        figures.seconds = time.perf_counter() - begun
+    return figures
+
+
+@benchmark
+def access(profile: Profile) -> Iterator[Result]:
+    """0 leaks in 20,000 questions."""
+    os.environ.setdefault("GRIDWARD_LOG_LEVEL", "error")
+    with profile.cluster() as cluster:
+        cluster.create_database("access")
+        url = cluster.url("access")
+        upgrade(url)
+
+        async def prepared() -> None:
+            engine = create_engine(url, pool_size=2, statement_timeout_s=0, name="bench")
+            try:
+                await load_demo(engine, scale=0.02)
+            finally:
+                await engine.dispose()
+
+        asyncio.run(prepared())
+        figures = asyncio.run(ask_everything(url, count=20_000 if profile.full else 1_500, seed=profile.seed))
+    for fault in [*figures.leaks, *figures.refused_wrongly, *figures.faults][:20]:
+        print("   ", fault)
+    note = f"{figures.asked} questions over {len(figures.exits)} exits in {figures.seconds:.0f} s"
+    yield Result.at_most("access.leaks", len(figures.leaks), "leaks", 0, note=note)
+    yield Result.at_most("access.refused_wrongly", len(figures.refused_wrongly), "refusals", 0)
+    yield Result.at_most("access.faults", len(figures.faults), "answers ≥ 500", 0)

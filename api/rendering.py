@@ -161,6 +161,7 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "ticket": case.ticket,
         "text": case.text,
         "address": case.address,
+        "departments": list(case.departments),
         "ledgers": list(case.ledgers),
         "ledger_names": [name_of(ledger, locale) for ledger in case.ledger_names],
         "reported_at": instant(case.reported_at),

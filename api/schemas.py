@@ -242,6 +242,7 @@ class CaseOut(BaseModel):
     ticket: str
     text: str
     address: str
+    departments: list[str] = Field(description="Codes of the departments that have a part in it")
     ledgers: list[str]
     ledger_names: list[str]
     reported_at: datetime

@@ -146,6 +146,7 @@ class CaseFilter:
     category: str | None = None
     channel: str | None = None
     ledger: str | None = None
+    department: str | None = None
     reported_from: datetime | None = None
     reported_until: datetime | None = None
     box: tuple[float, float, float, float] | None = None

@@ -51,6 +51,7 @@ class CaseQuery:
         category: Annotated[Code | None, Query(description="Minor or major class")] = None,
         channel: Annotated[Code | None, Query(description="Channel the report came through")] = None,
         ledger: Annotated[Code | None, Query(description="Ledger tag")] = None,
+        department: Annotated[Code | None, Query(description="Code of a department that has a part in it")] = None,
         since: Annotated[
             SoundText | None, Query(alias="from", max_length=40, description="Reported from; a day or an instant")
         ] = None,
@@ -69,6 +70,7 @@ class CaseQuery:
             category=category,
             channel=channel,
             ledger=ledger,
+            department=department,
             reported_from=_instant(since, "from", faults, is_end=False),
             reported_until=_instant(until, "to", faults, is_end=True),
             box=_box(bbox, faults),

@@ -73,6 +73,8 @@ _CONDITIONS = {
     "category": "(c.category_code = %(category)s OR k.parent = %(category)s)",
     "channel": "c.channel_code = %(channel)s",
     "ledger": "c.ledgers @> ARRAY[%(ledger)s]",
+    # Its own cases, and those it has a leg of.
+    "department": "(c.department_code = %(department)s OR c.leg_departments @> ARRAY[%(department)s])",
     "reported_from": "c.reported_at >= %(reported_from)s",
     "reported_until": "c.reported_at < %(reported_until)s",
     "jurisdiction": "c.jurisdiction = %(jurisdiction)s",

@@ -224,6 +224,9 @@ async def test_a_report_goes_to_the_department_that_leads_and_climbs_from_there(
     assert receipt["department"] == {"code": "cleaning", "name": "Dept cleaning", "mode": "lead"}
     assert await ask(client, "POST", "/v1/reports", 200, **report()) == receipt
     ref = receipt["case"]
+    (listed,) = (await ask(client, "GET", "/v1/cases?department=cleaning"))["cases"]
+    assert (listed["case"], listed["departments"]) == (ref, ["cleaning"])
+    assert (await ask(client, "GET", "/v1/cases?department=other"))["cases"] == []
     # Nobody of the department acknowledges: its backup, then the grid head, then the parent's.
     names = []
     for _ in range(4):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, time
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import instant
 from api.schemas import Short, SoundText, problems
+from api.seen_version import read_seen
 from dispatch.calendar_files import decode_table, read_csv, read_ics
 from dispatch.calendar_keeping import HOURS, Edit, YearView, find_revision, list_years, put_hours, put_year, read_year
 from dispatch.calendars import CalendarDay, DayKind, HourRange, seed_years
@@ -27,7 +27,6 @@ from maps.i18n import Locale, catalogue, translate
 
 router = APIRouter(tags=["calendars"])
 
-_VERSION = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')
 _CSV = "text/csv"
 _ICS = "text/calendar"
 Year = Annotated[int, Path(ge=1, le=9999)]
@@ -307,13 +306,7 @@ async def _table(
 
 
 def _edit(caller: Caller, source: str, note: str, seen: str | None) -> Edit:
-    found = None
-    if seen is not None and seen.strip() != "*":
-        match = _VERSION.match(seen)
-        if match is None:
-            raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=seen[:40])
-        found = int(match.group(1))
-    return Edit(by=f"{caller.kind}:{caller.id}", source=source, note=note, seen=found)
+    return Edit(by=f"{caller.kind}:{caller.id}", source=source, note=note, seen=read_seen(seen))
 
 
 def _check_jurisdiction(code: str, reference: Any) -> None:

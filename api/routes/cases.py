@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Annotated
@@ -21,6 +20,7 @@ from api.rendering import case_json, detail_json, feature_json, instant
 from api.responsible import zone_of
 from api.routes import bulk_moves, deadlines
 from api.schemas import CaseListOut, Code, InboxesOut, SoundText, problems
+from api.seen_version import require_seen
 from api.trace_json import why_lines
 from dispatch.case_views import CaseFilter, Inbox
 from dispatch.guards import possible_moves
@@ -35,8 +35,6 @@ from geo.storage.uow import Unit
 router = APIRouter(tags=["cases"])
 router.include_router(bulk_moves.router)
 router.include_router(deadlines.router)
-
-_VERSION = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')
 
 
 class CaseQuery:
@@ -217,16 +215,12 @@ async def create_move(
     if_match: Annotated[SoundText | None, Header(description='Version that the actor saw, such as `"4"`')] = None,
 ) -> Response:
     """Make a move. `If-Match` names the version that was looked at; if somebody was faster, the answer is 412."""
-    if if_match is None:
-        raise BadInputError("dispatch.version_required", pointer="/If-Match")
-    seen = _VERSION.match(if_match)
-    if seen is None:
-        raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=if_match[:40])
+    seen = require_seen(if_match)
     move = parse_move(body.move)
     await allow_move(unit, container, caller, move, ref, body.into)
     await make_move(
         unit,
-        move_request(body, move, ref=ref, seen=int(seen.group(1)), caller=caller),
+        move_request(body, move, ref=ref, seen=seen, caller=caller),
         await container.reference.get(),
     )
     return await _detail(request, unit, container, caller, await get_case(unit, ref))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -16,18 +15,18 @@ from api.joint_json import LegOut, ReturnOut, evidence_features, leg_json, retur
 from api.language import locale_of
 from api.move_schemas import LegMoveIn
 from api.schemas import Code, SoundText, problems
+from api.seen_version import require_seen
 from dispatch.joint import parse_leg_move
 from dispatch.joint_moves import LegRequest, move_leg
 from dispatch.making import Actor
 from dispatch.queries import get_case
 from dispatch.storage.legs import list_legs
 from dispatch.storage.returns import drawn_return, list_returns
-from geo.errors import BadInputError, NotFoundError
+from geo.errors import NotFoundError
 from geo.storage.uow import Unit
 
 router = APIRouter(tags=["cases"])
 
-_VERSION = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')
 Number = Annotated[int, Path(ge=1, le=32767)]
 
 
@@ -94,11 +93,7 @@ async def create_leg_move(
     if_match: Annotated[SoundText | None, Header(description='Version of the leg that the actor saw: `"2"`')] = None,
 ) -> Response:
     """Move one leg. Legs do not stand in each other's way: the version is the leg's own, not the case's."""
-    if if_match is None:
-        raise BadInputError("dispatch.version_required", pointer="/If-Match")
-    seen = _VERSION.match(if_match)
-    if seen is None:
-        raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=if_match[:40])
+    seen = require_seen(if_match)
     move = parse_leg_move(body.move)
     await allow_leg_move(unit, caller, move, ref, number)
     await move_leg(
@@ -108,7 +103,7 @@ async def create_leg_move(
             number=number,
             move=move,
             actor=Actor(kind=caller.kind, id=caller.id),
-            seen_version=int(seen.group(1)),
+            seen_version=seen,
             reason=body.reason,
             result=body.result,
             evidence=tuple(body.evidence),

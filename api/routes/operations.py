@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, time
 from itertools import islice
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from api.language import locale_of
 from api.move_schemas import LegIn
 from api.rendering import instant
 from api.schemas import Body, Code, SoundText, problems
+from api.seen_version import require_seen
 from dispatch.joint import MOST_LEGS
 from dispatch.operations import PlanDraft, end_plan, recurrence_of, save_plan
 from dispatch.queries import database_now
@@ -29,7 +29,6 @@ from maps.i18n import Locale, translate
 
 router = APIRouter(tags=["operations"])
 
-_VERSION = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')
 _AHEAD = 5
 Day = Annotated[date, Field(ge=date(1971, 1, 1), le=date(2150, 12, 31))]
 PlanId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -190,7 +189,7 @@ async def put_operation(
     seen: Seen = None,
 ) -> Response:
     """Replace a plan; what it opened stays, and its next occurrence is counted from now."""
-    await _save(body, unit, container, caller, plan, _seen(seen))
+    await _save(body, unit, container, caller, plan, require_seen(seen))
     return await _detail(request, unit, container, plan)
 
 
@@ -203,7 +202,7 @@ async def delete_operation(
     request: Request, plan: PlanId, unit: Writing, container: Wired, _: Mover, seen: Seen = None
 ) -> Response:
     """End a plan. Nothing more is opened; its past stays readable."""
-    await end_plan(unit, container.settings.jurisdiction, plan, _seen(seen))
+    await end_plan(unit, container.settings.jurisdiction, plan, require_seen(seen))
     return await _detail(request, unit, container, plan)
 
 
@@ -227,15 +226,6 @@ async def _save(
     return await save_plan(
         unit, code, draft, reference, by=f"{caller.kind}:{caller.id}", plan_id=plan, seen_version=seen
     )
-
-
-def _seen(text: str | None) -> int:
-    if text is None:
-        raise BadInputError("dispatch.version_required", pointer="/If-Match")
-    match = _VERSION.match(text)
-    if match is None:
-        raise BadInputError("dispatch.bad_version", pointer="/If-Match", version=text[:40])
-    return int(match.group(1))
 
 
 async def _detail(request: Request, unit: Unit, container: Container, plan_id: int, status: int = 200) -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.settings import Settings
@@ -21,6 +23,9 @@ __all__ = ["LivePlacer", "open_live"]
 #: A question is answered from memory at most this long after a change that no notification told of. Units: seconds.
 LOOK_EVERY_S = 0.4
 _FIRST_LOOK_S = 2.0
+_FILL_EVERY_S = 1.0
+
+log = structlog.get_logger("gridward.live")
 
 
 @asynccontextmanager
@@ -37,8 +42,27 @@ async def open_live(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Li
     looks = (version_look(settings.jurisdiction, index), duty_look(roster))
     watcher = Watcher(settings.database_url, (GRID_CHANNEL, DUTY_CHANNEL), looks, every_s=LOOK_EVERY_S)
     await watcher.start(wait_s=_FIRST_LOOK_S)
+    filling = asyncio.create_task(_fill(index, roster), name="roster-fill")
     try:
         yield LivePlacer(index, roster, settings.jurisdiction)
     finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
         await watcher.stop()
         await index.stop()
+
+
+async def _fill(index: LiveIndex, roster: Roster) -> None:
+    """Have the roster hold every cell of the grid, so that the first question about a cell is as fast as the next."""
+    filled: tuple[tuple[int, int], int] | None = None
+    while True:
+        grid = index.at(index.now())
+        if grid is not None and roster.snapshot and filled != (grid.version.key, roster.forgotten):
+            wanted = (grid.version.key, roster.forgotten)
+            try:
+                await roster.fill(grid.index.codes)
+                filled = wanted
+            except Exception as error:
+                # Questions load what they need; the next round tries again.
+                log.warning("roster_not_filled", error=type(error).__name__)
+        await asyncio.sleep(_FILL_EVERY_S)

@@ -19,7 +19,10 @@ _PATIENCE_S = 30.0
 
 @dataclass(kw_only=True)
 class Plan:
-    """What to send. ``rate_per_s`` 0 means each connection sends as soon as it has its answer (closed loop)."""
+    """What to send. ``rate_per_s`` 0 means each connection sends as soon as it has its answer (closed loop).
+
+    ``get`` is a path to ask instead of reporting; ``{lon}`` and ``{lat}`` in it are filled in.
+    """
 
     port: int
     key: str
@@ -30,6 +33,7 @@ class Plan:
     box: tuple[float, float, float, float]
     categories: list[str]
     rate_per_s: float = 0.0
+    get: str = ""
 
 
 @dataclass(kw_only=True)
@@ -108,7 +112,7 @@ class _Run:
             return
         now = time.perf_counter()
         self.outcome.latencies_ms.append((now - client.sent_at) * 1000)
-        if status == 201:
+        if status in (200, 201):
             self.outcome.acknowledged += 1
         else:
             self.outcome.refused += 1
@@ -140,6 +144,10 @@ def run(plan: Plan) -> Outcome:
 
 def _request(plan: Plan, rng: random.Random, number: int) -> bytes:
     west, south, east, north = plan.box
+    if plan.get:
+        lon, lat = round(rng.uniform(west, east), 7), round(rng.uniform(south, north), 7)
+        path = plan.get.replace("{lon}", str(lon)).replace("{lat}", str(lat))
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {plan.key}\r\n\r\n".encode()
     body = json.dumps(
         {
             "ticket": f"{plan.prefix}-{number}",

@@ -79,6 +79,8 @@ class Roster:
     load_routes: Callable[[], Awaitable[RouteTable]] | None = None
     patience_s: float = 1.0
     snapshot: str = ""
+    #: Counts how often something was forgotten; whoever fills the roster ahead knows by it when to look again.
+    forgotten: int = 0
     _cells: dict[str, CellPosts] = field(default_factory=dict)
     _routes: RouteTable | None = None
     _looked_at: float = float("-inf")
@@ -141,6 +143,16 @@ class Roster:
                     self._cells.clear()
                 self._cells.update(await self.load(missing))
 
+    async def fill(self, codes: Sequence[str], *, at_once: int = 250, pause_s: float = 0.01) -> None:
+        """Load cells ahead of their first question, in small steps so that questions meanwhile do not wait long."""
+        for start in range(0, min(len(codes), _MOST_CELLS // 2), at_once):
+            step = codes[start : start + at_once]
+            if any(code not in self._cells for code in step):
+                await self.ensure(step)
+                await asyncio.sleep(pause_s)
+            else:
+                await asyncio.sleep(0)
+
     async def look(self, read: Callable[[str], Awaitable[Changes]]) -> None:
         """Read the log and forget what has changed.
 
@@ -156,6 +168,8 @@ class Roster:
             if changes.is_everything:
                 self._cells.clear()
                 self._routes = None
+            if changes.is_everything or changes.cells or changes.persons:
+                self.forgotten += 1
             for code in changes.cells:
                 self._cells.pop(code, None)
             if changes.persons:

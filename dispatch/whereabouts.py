@@ -22,7 +22,7 @@ from geo.lookup.holder import LiveGrid
 from geo.storage.uow import read_unit
 from geo.uncertainty import Uncertainty, assess
 
-__all__ = ["ManyFound", "Whereabouts", "find_many", "find_one"]
+__all__ = ["ManyFound", "Whereabouts", "find_many", "find_now", "find_one"]
 
 Ladder = tuple[Rung, ...]
 
@@ -66,7 +66,7 @@ async def find_one(
         Radius of the position's error; adds the `Uncertainty`.
     """
     if at is None and accuracy_m is None:
-        found = await _from_memory(live, lon, lat)
+        found = await find_now(live, lon, lat)
         if found is not None:
             return found
     async with read_unit(engine, snapshot=True) as unit:
@@ -112,7 +112,8 @@ async def find_many(
     )
 
 
-async def _from_memory(live: LivePlacer, lon: float, lat: float) -> Whereabouts | None:
+async def find_now(live: LivePlacer, lon: float, lat: float) -> Whereabouts | None:
+    """Answer a question about now from memory; None outside the grid and when SQL has to be asked."""
     now = live.index.now()
     grid = live.index.at(now)
     chain = grid.chain(lon, lat) if grid is not None else ()

@@ -45,6 +45,58 @@ async def test_memory_is_what_answers(client: Client, engine: AsyncEngine) -> No
     assert [cell["code"] for cell in answer.json()["chain"]] == [L1, WEST, f"{WEST}001"]
 
 
+async def test_the_short_way_answers_as_the_route_does(client: Client) -> None:
+    """A number with an escaped point goes the long way: same bytes, same headers; errors come from one place."""
+    await container_of(client).live.index.ready()
+    gcj = from_wgs84(*INSIDE, CoordSys.GCJ02)
+    for (lon, lat), system in (
+        (INSIDE, "wgs84"),
+        (CORNER, "cgcs2000"),
+        (INSIDE, "bd09"),
+        (gcj, "gcj02"),
+        (OUTSIDE, "wgs84"),
+    ):
+        short_way = f"/v1/locate?lat={lat!r}&coord_sys={system}&lon={lon!r}"
+        long_way = f"/v1/locate?lon={lon!r}&lat={lat!r}&coord_sys={system}".replace(".", "%2E")
+        for language in ("en", "zh-CN", "en"):
+            said = {"Accept-Language": language}
+            long = await client.get(long_way, headers=said)
+            # The second time from what was kept of the first.
+            for _ in range(2):
+                short = await client.get(short_way, headers=said)
+                assert (short.status_code, short.content) == (200, long.content)
+                assert short.headers == long.headers
+    for query in (
+        "lon=1_13&lat=34.75&coord_sys=wgs84",
+        "lon=nan&lat=34.75&coord_sys=wgs84",
+        "lon=34.75&lat=113.61&coord_sys=wgs84",
+        "lon=181&lat=34.75&coord_sys=wgs84",
+        "lon=&lat=34.75&coord_sys=wgs84",
+        "lon=113.61&lat=34.75&coord_sys=mars",
+        "lon=113.61&lat=34.75",
+        "lon=1&lat=2&lat=3&coord_sys=wgs84",
+        "lon=113.61&lon=113.62&coord_sys=wgs84",
+    ):
+        refused = await client.get(f"/v1/locate?{query}")
+        escaped = await client.get(f"/v1/locate?{query.replace('3', '%33')}")
+        assert refused.status_code in (200, 422), query
+        assert (refused.status_code, refused.content) == (escaped.status_code, escaped.content)
+    stranger = await client.get("/v1/locate", params=HERE, headers={"Authorization": "Bearer gw_0000_nobody"})
+    assert stranger.status_code == 401
+
+
+async def test_what_is_kept_of_an_answer_follows_the_roster(client: Client, engine: AsyncEngine) -> None:
+    """An answer kept in bytes is given again only while the same people answer."""
+    await container_of(client).live.index.ready()
+    for _ in range(3):
+        assert (await client.get("/v1/locate", params=HERE)).json()["head"]["name"] == f"A-{WEST}001"
+    async with write_unit(engine) as unit:
+        await send_on_leave(unit, f"A-{WEST}001")
+    await asyncio.sleep(1.0)
+    for _ in range(3):
+        assert (await client.get("/v1/locate", params=HERE)).json()["head"]["name"] == f"B-{WEST}001"
+
+
 async def test_leave_and_appointments_act_within_a_second(client: Client, engine: AsyncEngine) -> None:
     await container_of(client).live.index.ready()
     assert (await client.get("/v1/locate", params=HERE)).json()["head"]["name"] == f"A-{WEST}001"

@@ -25,6 +25,8 @@ _SHORTCUTS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("R",), "console.keys.return"),
     (("U",), "console.keys.supervise"),
     (("E",), "console.keys.extend"),
+    (("X", "Shift-X"), "console.keys.mark"),
+    (("Z",), "console.keys.undo"),
     (("G", "1–5"), "console.keys.inbox"),
     (("/",), "console.keys.search"),
     (("?",), "console.keys.help"),

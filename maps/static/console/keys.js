@@ -7,6 +7,8 @@ import { byId } from "./dom.js";
  * @property {(step: number) => void} next
  * @property {() => void} open
  * @property {() => void} back
+ * @property {(isRange: boolean) => void} mark
+ * @property {() => void} undo
  * @property {(key: keyof typeof import("./moves.js").MOVE_KEYS) => void} move
  * @property {(at: number) => void} inbox
  * @property {() => void} search
@@ -75,6 +77,14 @@ export function bindKeys(on) {
       case "Enter":
         if (!inList) return;
         on.open();
+        break;
+      case "x":
+      case "X":
+        on.mark(event.shiftKey);
+        break;
+      case "z":
+      case "Z":
+        on.undo();
         break;
       case "g":
       case "G":

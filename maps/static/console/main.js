@@ -1,8 +1,11 @@
 // The dispatcher's page: puts the parts together and keeps queue, map and panel in step.
 
+import { bindBox } from "./box.js";
+import { Bulk } from "./bulk.js";
 import { Cells, latLngOf } from "./cells.js";
 import { announce, byId, make, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
+import { showListState } from "./list_state.js";
 import { Live } from "./live.js";
 import { makeMap } from "./map.js";
 import { MOVE_KEYS } from "./moves.js";
@@ -26,7 +29,19 @@ const cells = new Cells(map);
 const points = new Points(map, store, (ref) => select(ref, true));
 const who = new Who(map, (code) => cells.light(code ?? leafOf(store.get(store.selected))));
 const repeats = new Repeats(() => queue.update());
-const queue = new Queue(store, { select: (ref, open) => select(ref, open), inbox: showInbox, badge: (ref) => repeats.badge(ref) });
+/** @type {Bulk} */
+const bulk = new Bulk(store, { changed: () => queue.update(), after: () => void fill() });
+const queue = new Queue(store, {
+  select: (ref, open) => select(ref, open),
+  mark: (ref, isRange) => (isRange ? bulk.extendTo(ref) : bulk.toggle(ref)),
+  isMarked: (ref) => bulk.has(ref),
+  inbox: showInbox,
+  badge: (ref) => repeats.badge(ref),
+});
+bindBox(map, (bounds) => {
+  const within = store.visible().filter((one) => one.location && bounds.contains(latLngOf([one.location.lon, one.location.lat])));
+  bulk.mark(within.map((one) => one.case));
+});
 const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),
@@ -120,33 +135,7 @@ let isLoaded = false;
 /** @type {string|null} */
 let loadFault = null;
 
-function showListState() {
-  const box = byId("list-state");
-  const empty = store.visible().length === 0;
-  if (!empty || (!isLoaded && !loadFault)) {
-    box.hidden = true;
-    return;
-  }
-  const button = make("button", "button");
-  button.type = "button";
-  const parts = [];
-  if (loadFault) {
-    parts.push(make("p", "state-title", t("console.queue.error")), make("p", "quiet", loadFault));
-    button.textContent = t("console.retry");
-    button.addEventListener("click", () => void fill());
-    parts.push(button);
-  } else if (store.search || store.inView) {
-    parts.push(make("p", "state-title", t("console.queue.empty_filter")));
-    parts.push(make("p", "quiet", t("console.queue.empty_filter_hint", { count: number(store.counts()[store.inbox]) })));
-    button.textContent = t("console.queue.clear");
-    button.addEventListener("click", clearFilter);
-    parts.push(button);
-  } else {
-    parts.push(make("p", "state-title", t(`console.queue.empty_${store.inbox}`)), make("p", "quiet", t("console.queue.empty_hint")));
-  }
-  box.replaceChildren(...parts);
-  box.hidden = false;
-}
+const sayListState = () => showListState(store, { isLoaded, fault: loadFault, retry: () => void fill(), clear: clearFilter });
 
 const search = /** @type {HTMLInputElement} */ (byId("search"));
 const inView = /** @type {HTMLInputElement} */ (byId("in-view"));
@@ -177,7 +166,7 @@ map.on("moveend", () => {
 /** Read every open case, page by page; also the way back after a gap. */
 async function fill() {
   loadFault = null;
-  showListState();
+  sayListState();
   const skeleton = setTimeout(() => byId("list").classList.toggle("is-loading", !isLoaded), 300);
   const before = store.versions();
   try {
@@ -227,8 +216,9 @@ store.subscribe((changes) => {
     arriving.delete(one.case);
   }
   points.dim();
+  bulk.refresh();
   queue.update(fresh);
-  showListState();
+  sayListState();
   showLegend();
 });
 
@@ -344,8 +334,14 @@ bindKeys({
   },
   back: () => {
     if (who.isOpen) who.close();
-    else if (!panel.cancelDraft()) back();
+    else if (!panel.cancelDraft() && !bulk.clear()) back();
   },
+  mark: (isRange) => {
+    if (!store.selected) return;
+    if (isRange) bulk.extendTo(store.selected);
+    else bulk.toggle(store.selected);
+  },
+  undo: () => void bulk.undo(),
   move: (key) => act(MOVE_KEYS[key]),
   inbox: (at) => showInbox(INBOXES[at] ?? "all"),
   search: () => search.focus(),

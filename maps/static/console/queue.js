@@ -44,21 +44,25 @@ export class Queue {
   #store;
   #select;
   #badge;
+  #isMarked;
 
   /**
    * @param {Store} store
-   * @param {{select: (ref: string, open: boolean) => void, inbox: (inbox: Inbox) => void, badge: (ref: string) => string}} on
+   * @param {{select: (ref: string, open: boolean) => void, mark: (ref: string, isRange: boolean) => void, isMarked: (ref: string) => boolean, inbox: (inbox: Inbox) => void, badge: (ref: string) => string}} on
    */
   constructor(store, on) {
     this.#store = store;
     this.#select = on.select;
     this.#badge = on.badge;
+    this.#isMarked = on.isMarked;
     this.#list.append(this.#space);
     this.#list.addEventListener("scroll", () => this.#paint(), { passive: true });
     new ResizeObserver(() => this.#paint()).observe(this.#list);
     this.#list.addEventListener("click", (event) => {
       const row = event.target instanceof Element ? event.target.closest(".row") : null;
-      if (row instanceof HTMLElement && row.dataset.case) this.#select(row.dataset.case, true);
+      if (!(row instanceof HTMLElement) || !row.dataset.case) return;
+      if (event.shiftKey || event.ctrlKey || event.metaKey) on.mark(row.dataset.case, event.shiftKey);
+      else this.#select(row.dataset.case, true);
     });
     this.#overdue.append(sign("red"), this.#overdueCount);
     const bar = byId("inboxes");
@@ -197,6 +201,10 @@ export class Queue {
     row.root.setAttribute("aria-posinset", String(at + 1));
     row.root.setAttribute("aria-setsize", String(this.#cases.length));
     row.root.setAttribute("aria-selected", String(one.case === this.#store.selected));
+    const isMarked = this.#isMarked(one.case);
+    row.root.classList.toggle("row-marked", isMarked);
+    if (isMarked) row.root.setAttribute("aria-checked", "true");
+    else row.root.removeAttribute("aria-checked");
     row.root.classList.toggle("row-fresh", this.#fresh.has(one.case));
     row.root.dataset.light = light;
     row.root.title = [one.case, dueText(one, now)].filter(Boolean).join(" · ");

@@ -117,6 +117,25 @@ export async function makeMove(ref, version, body) {
 }
 
 /**
+ * Make one move on many cases; each has its own outcome.
+ * @param {{move: string, cases: {case: string, version: number}[], into?: string}} body
+ * @returns {Promise<{results: import("./types.js").Outcome[], undo: string|null, undo_until: string|null}>}
+ */
+export async function moveMany(body) {
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  return (await request("/v1/cases/moves:bulk", init)).json();
+}
+
+/**
+ * @param {string} token
+ * @returns {Promise<{results: import("./types.js").Outcome[]}>}
+ */
+export async function undoMoves(token) {
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ undo: token }) };
+  return (await request("/v1/cases/moves:undo", init)).json();
+}
+
+/**
  * @param {number} level
  * @returns {Promise<CellCollection>}
  */

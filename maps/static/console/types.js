@@ -83,6 +83,8 @@
  * @property {NearCase[]} reported_again
  */
 
+/** @typedef {{case: string, status: number, version: number|null, code: string|null, detail: string|null}} Outcome of one case in a bulk move */
+
 /** @typedef {{case: string, count: number, is_repeat_site: boolean, look_back: string[]}} RepeatSite */
 
 /**

@@ -20,6 +20,7 @@ from api.plain_questions import PlainQuestions
 from api.plain_reports import PlainReports
 from api.routes import (
     account_page,
+    accounts,
     briefs,
     calendars,
     cases,
@@ -51,6 +52,7 @@ from api.routes import (
     report_batches,
     reports,
     signing_in,
+    single_sign_on,
     stream,
     tiles,
     webhooks,
@@ -142,7 +144,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         channels,
         departments,
         signing_in,
+        single_sign_on,
         account_page,
+        accounts,
         keys,
     ):
         app.include_router(module.router)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.doorkeeper import Doorkeeper
 from api.accounts.key_ring import KeyRing
+from api.accounts.oidc import SingleSignOn
 from api.accounts.watching import Watchtower
 from api.geocoding import open_geocoder
 from api.live import LivePlacer, open_live
@@ -26,7 +27,7 @@ from dispatch.reference import Reference, ReferenceCache
 from dispatch.storage.intake import write_reports
 from geo.errors import BadInputError
 from geo.storage.engine import create_engine, unavailable
-from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, Viewer, WriteUnit, read_unit, write_statement_unit, write_unit
+from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, StatementUnits, Viewer, WriteUnit, read_unit, write_unit
 from maps.facts.keeping import FactKeeper
 
 
@@ -43,6 +44,7 @@ class Container:
     control: AsyncEngine
     doorkeeper: Doorkeeper
     watchtower: Watchtower
+    single_sign_on: SingleSignOn
     reference: ReferenceCache
     keys: KeyRing
     intake: CollectingWriter
@@ -80,13 +82,15 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         async with read_unit(control, snapshot=True) as unit:
             return await load_reference(unit)
 
+    lines = StatementUnits(service)
+
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
         # Phases are rows of their own, so they need a transaction; everything else is one statement with its guard.
-        unit_of = write_unit if any(report.phases for report in reports) else write_statement_unit
+        has_phases = any(report.phases for report in reports)
         for is_last in (False, True):
             try:
                 placement = await live.place(reports)
-                async with unit_of(service) as unit:
+                async with write_unit(service) if has_phases else lines.lend() as unit:
                     return await write_reports(unit, reports, placement)
             except Exception as error:
                 away = unavailable(error)
@@ -120,6 +124,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                     control=control,
                     doorkeeper=doorkeeper,
                     watchtower=watchtower,
+                    single_sign_on=SingleSignOn(settings),
                     reference=reference,
                     keys=keys,
                     intake=intake,
@@ -141,6 +146,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 await broadcaster.stop()
     finally:
         await engine.dispose()
+        await lines.aclose()
         await service.dispose()
         await control.dispose()
 

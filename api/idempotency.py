@@ -92,7 +92,7 @@ async def answer_once(
     ConflictError
         ``idempotency.running`` (409).
     """
-    values = {"channel": channel, "key": key, "fingerprint": fingerprint}
+    values: dict[str, object] = {"channel": channel, "key": key, "fingerprint": fingerprint}
     known = await _claim(engine, values)
     if known is not None:
         return known

@@ -72,6 +72,18 @@ def _takes_files(scope: Scope) -> bool:
     return bool(path.endswith("/v1/reports") and kind.lower().startswith(b"multipart/form-data"))
 
 
+#: Headers that cost nothing and close doors: on every answer, on those over https, and on those that are data.
+FOR_ALL = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=()",
+}
+FOR_HTTPS = "max-age=31536000"
+FOR_DATA = "default-src 'none'; frame-ancestors 'none'"
+
+
 class SecurityHeaders:
     """Headers that cost nothing and close doors."""
 
@@ -87,17 +99,14 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "same-origin")
-                headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-                headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-                headers.setdefault("Permissions-Policy", "camera=(self), geolocation=(self), microphone=()")
+                for name, value in FOR_ALL.items():
+                    headers.setdefault(name, value)
                 if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+                    headers.setdefault("Strict-Transport-Security", FOR_HTTPS)
                 if not headers.get("content-type", "").startswith("text/html") and "/static/" not in scope["path"]:
                     # Data that a browser is talked into showing as a page can do nothing there. Not for scripts: the
                     # policy of a worker's file is the worker's own.
-                    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+                    headers.setdefault("Content-Security-Policy", FOR_DATA)
                 if scope["path"].startswith("/static/"):
                     # Revalidate each time (ETag answers 304): a new version must never meet an old script.
                     headers.setdefault("Cache-Control", "no-cache")

@@ -1,25 +1,29 @@
 """A short way for the report sent most: ``POST /v1/reports`` with a key, a JSON body and a point.
 
 The route in `api.routes.reports` answers everything; its parameters and dependencies cost more than the report itself.
-This middleware takes what is plain and passes everything else on with the body put back, so that there is one place
-that explains what is wrong. A test holds both answers equal byte by byte.
+It stands before the framework, takes what is plain and passes everything else on with the body put back, so that there
+is one place that explains what is wrong. A test holds both answers equal byte by byte.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import orjson
+from fastapi import FastAPI
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.accounts.callers import Caller
+from api.accounts.rates import IN_SCOPE, RateState, rate_headers
 from api.accounts.roles import Scope as KeyScope
 from api.container import Container
+from api.datum_warnings import datum_warnings
 from api.errors import error_response
+from api.limits import FOR_ALL, FOR_DATA, FOR_HTTPS
 from api.rendering import receipt_json
 from dispatch.intake import Receipt, Report
 from geo.coordinates import CoordSys
@@ -51,20 +55,24 @@ class _Plain(Struct, forbid_unknown_fields=True):
     ledgers: Annotated[list[_Code], Meta(max_length=20)] = []
 
 
+_SECURITY: Final = [
+    (name.lower().encode(), value.encode()) for name, value in (FOR_ALL | {"Content-Security-Policy": FOR_DATA}).items()
+]
 _DECODER: Final = msgspec.json.Decoder(_Plain)
 
 
 class PlainReports:
     """Takes plain reports; passes the rest on."""
 
-    def __init__(self, app: ASGIApp, *, most_bytes: int) -> None:
+    def __init__(self, app: FastAPI, rest: ASGIApp, *, most_bytes: int) -> None:
         self.app = app
+        self.rest = rest
         self.most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"] != _PATH or not _is_plain(scope, self.most_bytes):
-            await self.app(scope, receive, send)
+            await self.rest(scope, receive, send)
             return
         body, messages = b"", []
         while True:
@@ -76,15 +84,18 @@ class PlainReports:
         report = _read(body) if len(messages) and messages[-1]["type"] == "http.request" else None
         answer = await self._take(scope, report) if report is not None else None
         if answer is None:
-            await self.app(scope, _again(messages, receive), send)
+            await self.rest(scope, _again(messages, receive), send)
             return
         await send(answer[0])
         await send(answer[1])
 
     async def _take(self, scope: Scope, plain: _Plain) -> tuple[Message, Message] | None:
-        container: Container = scope["app"].state.container
+        container: Container = self.app.state.container
         request = Request(scope)
-        caller = await container.doorkeeper.identify(request)
+        try:
+            caller = await container.doorkeeper.identify(request)
+        except Exception:
+            return None  # the route meets the same trouble, and is where errors are answered
         # Whoever may not report is the route's business: there is one place that refuses.
         if not isinstance(caller, Caller) or caller.channel is None or KeyScope.REPORTS_CREATE not in caller.scopes:
             return None
@@ -107,9 +118,23 @@ class PlainReports:
             receipt = await container.desk.take(report)
         except GridwardError as error:
             refused = error_response(error, locale)
-            start = {"type": "http.response.start", "status": refused.status_code, "headers": refused.raw_headers}
-            return start, {"type": "http.response.body", "body": bytes(refused.body)}
-        return _answer(receipt, locale)
+            if refused.status_code < 500:
+                return None  # said by the route, which says everything that is wrong
+            headers = [*_SECURITY, *refused.raw_headers]
+            refusal = {"type": "http.response.start", "status": refused.status_code, "headers": headers}
+            return refusal, {"type": "http.response.body", "body": bytes(refused.body)}
+        except Exception:
+            return None  # should the report be written all the same, its ticket finds it
+        shown = receipt_json(receipt, locale)
+        if warnings := await datum_warnings(container, report, receipt, locale):
+            shown["warnings"] = warnings
+        start, body = _answer(shown, receipt, locale)
+        if scope["scheme"] == "https":
+            start["headers"].append((b"strict-transport-security", FOR_HTTPS.encode()))
+        rate: RateState | None = scope.get(IN_SCOPE)
+        if rate is not None:
+            start["headers"] += rate_headers(rate)
+        return start, body
 
 
 def _is_plain(scope: Scope, most_bytes: int) -> bool:
@@ -136,9 +161,10 @@ def _read(body: bytes) -> _Plain | None:
     return plain
 
 
-def _answer(receipt: Receipt, locale: Locale) -> tuple[Message, Message]:
-    body = orjson.dumps(receipt_json(receipt, locale))
+def _answer(shown: dict[str, Any], receipt: Receipt, locale: Locale) -> tuple[Message, Message]:
+    body = orjson.dumps(shown)
     headers = [
+        *_SECURITY,
         (b"content-language", locale.encode()),
         (b"vary", b"Accept, Accept-Language"),
         (b"location", f"/v1/cases/{receipt.ref}".encode()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import uvicorn
@@ -43,6 +44,17 @@ class Server(uvicorn.Server):
                 ws="none",
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then take what stays for good out of the garbage collector's sight.
+
+        The index, the catalogues and the routes are some hundred thousand objects that never go away. Looking through
+        them again and again took a fifth of the processor under load.
+        """
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
 
     async def on_tick(self, counter: int) -> bool:
         """Once a second, look over the connections."""

@@ -95,7 +95,8 @@ _SPREAD = (
     " row_number() OVER (ORDER BY code) AS n FROM dispatch.department) AS d WHERE abs(hashtext(c.ref)) % 40 = d.n",
     "INSERT INTO dispatch.case_leg (case_id, number, clock_epoch, department_code, state, limit_value, limit_unit,"
     " started_at, due_at) SELECT c.id, 1, 1, d.code,"
-    " CASE WHEN abs(hashtext(c.ref)) % 3 = 0 THEN 'withdrawn' ELSE 'handling' END, 2, 'working_hour', now(), now() FROM dispatch.dispatch_case AS c"
+    " CASE WHEN abs(hashtext(c.ref)) % 3 = 0 THEN 'withdrawn' ELSE 'handling' END, 2, 'working_hour', now(), now()"
+    " FROM dispatch.dispatch_case AS c"
     " JOIN (SELECT code, row_number() OVER (ORDER BY code) AS n FROM dispatch.department) AS d"
     " ON abs(hashtext(c.ref || 'leg')) % 150 = d.n ON CONFLICT DO NOTHING",
     "UPDATE dispatch.dispatch_case AS c SET owner_path = o.path FROM (SELECT path,"

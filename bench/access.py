@@ -31,8 +31,8 @@ __all__ = ["AccessFigures", "ask_everything"]
 _REF: Final = re.compile(r"\b\d{8}-\d{7}\b")
 _HOST: Final = "http://127.0.0.1:8311"
 _AT_ONCE: Final = 6
-#: Never asked: they wait for ever, or are about files of the pages.
-_NOT_ASKED: Final = frozenset({"/v1/stream", "/openapi.json"})
+#: Never asked: one waits for ever, the others tell of the service's health to anybody.
+_NOT_ASKED: Final = frozenset({"/v1/stream", "/openapi.json", "/healthz", "/healthz/worker", "/readyz"})
 #: Parameters that every list understands or ignores.
 _QUERIES: Final = (
     "",

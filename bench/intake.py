@@ -212,6 +212,8 @@ def _serving(module: str, url: str) -> Iterator[int]:
         "GRIDWARD_DATABASE_URL": url,
         "GRIDWARD_PORT": str(port),
         "GRIDWARD_LOG_LEVEL": "warning",
+        # One channel sends everything here; what is measured is the intake, not the limit of a channel.
+        "GRIDWARD_CHANNEL_RATE": "",
     }
     arguments = ["serve"] if module == "api.cli" else []
     server = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=_ROOT, env=environment)

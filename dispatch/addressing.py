@@ -7,8 +7,10 @@ means one place beyond doubt stands in for a point.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from dispatch.intake import PreparedReport, Report
 from geo.coordinates import CoordSys, snap_to_grid, to_wgs84

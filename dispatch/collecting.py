@@ -1,21 +1,25 @@
 """The collecting writer: concurrent reports share one statement and one commit.
 
-While a statement runs, new reports wait in a bounded queue; the next statement takes all of them at once. With one
-report at a time there is nothing to wait for, so nothing is delayed; under a burst the collections grow by
-themselves. A report is answered only after the commit that holds it. When a collection fails because one row is
-bad, its reports are written one by one, so the bad one hurts nobody else.
+While a statement runs, new reports wait in a bounded queue in which the channels take turns; the next statement takes
+all of them at once. With one report at a time there is nothing to wait for, so nothing is delayed; under a burst a
+second statement begins only after gathering for two milliseconds, so that collections grow instead of multiplying. A
+report is answered only after the commit that holds it. When a collection fails because one row is bad, its reports are
+written one by one, so the bad one hurts nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from dispatch.fair_queue import FairQueue
 from dispatch.intake import PreparedReport, Receipt
 from geo.errors import BadInputError, GridwardError, UnavailableError
+
+_GATHER_S = 0.002
 
 Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | BadInputError]]]
 
@@ -49,6 +53,7 @@ class CollectingWriter:
         self._queue: FairQueue[_Waiting] = FairQueue(lambda waiting: waiting.report.channel, backlog)
         self._writers = writers
         self._tasks: list[asyncio.Task[None]] = []
+        self._busy = 0
 
     async def start(self) -> None:
         """Begin to write."""
@@ -103,16 +108,28 @@ class CollectingWriter:
     async def _run(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            # One turn of the loop lets the requests that are already readable join this collection.
-            await asyncio.sleep(0)
+            if self._busy:
+                # Another statement is on its way, so there is load: what comes in the meantime shares this one.
+                await self._gather()
+            else:
+                # One turn of the loop lets the requests that are already readable join this collection.
+                await asyncio.sleep(0)
             with contextlib.suppress(asyncio.QueueEmpty):
                 while len(batch) < self._most:
                     batch.append(self._queue.get_nowait())
+            self._busy += 1
             try:
                 await self._settle(batch)
             finally:
+                self._busy -= 1
                 for _ in batch:
                     self._queue.task_done()
+
+    async def _gather(self) -> None:
+        """Wait until the other statement is done, but at most two milliseconds, or until there is enough for one."""
+        until = time.monotonic() + _GATHER_S
+        while self._busy and self._queue.qsize() < self._most and time.monotonic() < until:
+            await asyncio.sleep(_GATHER_S / 4)
 
     async def _settle(self, batch: list[_Waiting]) -> None:
         try:

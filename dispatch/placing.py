@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from dispatch.intake import PreparedReport
 from dispatch.posts import Head, Rung, find_backup, find_head, ladder_json
@@ -54,8 +54,7 @@ class Standing:
 NOBODY_STANDS = Standing.of((), ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """One report's place. ``chain`` and ``ladder`` are empty outside the grid and without a position."""
 
     how: LocatedHow

@@ -8,7 +8,7 @@ inside it needs one line, not one for each class.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ __all__ = ["RULE", "Department", "Mode", "Route", "RouteTable", "RoutingRule", "
 RULE: Final = "route-1"
 """Name of the tie rule, kept with every decision."""
 _MOST_CLASSES = 8
+_MOST_ORDERS = 100_000
 
 
 class Mode(StrEnum):
@@ -80,6 +81,7 @@ class RouteTable:
     parents: Mapping[str, str | None]
     departments: Mapping[str, Department]
     _placed: dict[tuple[str, str, bool], list[RoutingRule]] = field(default_factory=dict)
+    _orders: dict[tuple[tuple[str, ...], str], tuple[RoutingRule, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the rules by what they are written for."""
@@ -91,10 +93,23 @@ class RouteTable:
     def find(self, path: Sequence[str], category: str, at: datetime) -> Route | None:
         """The department that a category belongs to in a cell (given by its path of codes).
 
-        Cost: one look into a dictionary per level of cells and classes.
+        Cost: one look into a dictionary, after the first question about a cell and a category.
         """
         if not self._placed:
             return None
+        key = (tuple(path), category)
+        order = self._orders.get(key)
+        if order is None:
+            if len(self._orders) >= _MOST_ORDERS:
+                self._orders.clear()
+            order = self._orders[key] = tuple(self._order(key[0], category))
+        for rule in order:
+            if rule.since <= at < rule.until:
+                return self._route(rule)
+        return None
+
+    def _order(self, path: tuple[str, ...], category: str) -> Iterator[RoutingRule]:
+        """The rules that may hold, the one that wins first."""
         classes: list[str] = []
         name: str | None = category
         while name is not None and name in self.parents and len(classes) < _MOST_CLASSES:
@@ -104,17 +119,9 @@ class RouteTable:
         cells = (*reversed(path), "")
         for cell in cells:
             for kind in classes:
-                rule = self._valid((cell, kind, False), at)
-                if rule is not None:
-                    return self._route(rule)
+                yield from self._placed.get((cell, kind, False), ())
         for cell in cells:
-            rule = self._valid((cell, "", True), at)
-            if rule is not None:
-                return self._route(rule)
-        return None
-
-    def _valid(self, key: tuple[str, str, bool], at: datetime) -> RoutingRule | None:
-        return next((rule for rule in self._placed.get(key, ()) if rule.since <= at < rule.until), None)
+            yield from self._placed.get((cell, "", True), ())
 
     def _route(self, rule: RoutingRule) -> Route:
         return Route(

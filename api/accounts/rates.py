@@ -15,7 +15,6 @@ from typing import Final
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from geo.errors import BadInputError
@@ -85,6 +84,16 @@ class ChannelRates:
         return state, BadInputError("access.too_many", limit=item.amount, window=window, seconds=reset_s)
 
 
+def rate_headers(state: RateState) -> list[tuple[bytes, bytes]]:
+    """The headers that tell a channel how much of its limit is left."""
+    return [
+        (b"ratelimit-limit", b"%d" % state.limit),
+        (b"ratelimit-remaining", b"%d" % state.remaining),
+        (b"ratelimit-reset", b"%d" % state.reset_s),
+        (b"ratelimit-policy", b"%d;w=%d" % (state.limit, state.window_s)),
+    ]
+
+
 class RateHeaders:
     """Says on every answer to a key how much of its channel's limit is left."""
 
@@ -100,11 +109,7 @@ class RateHeaders:
         async def with_headers(message: Message) -> None:
             state: RateState | None = scope.get(IN_SCOPE)
             if state is not None and message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["RateLimit-Limit"] = str(state.limit)
-                headers["RateLimit-Remaining"] = str(state.remaining)
-                headers["RateLimit-Reset"] = str(state.reset_s)
-                headers["RateLimit-Policy"] = f"{state.limit};w={state.window_s}"
+                message["headers"] = [*message["headers"], *rate_headers(state)]
             await send(message)
 
         await self.app(scope, receive, with_headers)

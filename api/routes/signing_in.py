@@ -57,7 +57,7 @@ async def read_sign_in(request: Request, container: Wired) -> Response:
     caller = await container.doorkeeper.find(request)
     if caller is not None and caller.kind == "person" and "lang" not in request.query_params:
         return go(request, safe_next(request.query_params.get("next")) or home_of(caller))
-    return await _page(request, container, "password")
+    return await show_sign_in(request, container, "password")
 
 
 @router.post("/sign-in")
@@ -69,14 +69,14 @@ async def sign_in(
         check_own_origin(request, container)
         signed = await desk_of(container).by_password(login, password, browser_of(request))
     except GridwardError as error:
-        return await _page(request, container, "password", error=error, login=login, next_=next_)
-    return await _signed_in(request, container, signed, next_)
+        return await show_sign_in(request, container, "password", error=error, login=login, next_=next_)
+    return await signed_in(request, container, signed, next_)
 
 
 @router.get("/sign-in/code")
 async def read_code(request: Request, container: Wired) -> Response:
     """Where the second factor is typed."""
-    return await _page(request, container, "code")
+    return await show_sign_in(request, container, "code")
 
 
 @router.post("/sign-in/code")
@@ -89,8 +89,8 @@ async def give_code(request: Request, container: Wired, code: Field = "", next_:
         container.doorkeeper.sessions.forget(token)
     except GridwardError as error:
         stage = "password" if error.code == "access.sign_in_again" else "code"
-        return await _page(request, container, stage, error=error, next_=next_)
-    return await _signed_in(request, container, signed, next_)
+        return await show_sign_in(request, container, stage, error=error, next_=next_)
+    return await signed_in(request, container, signed, next_)
 
 
 @router.post("/sign-in/demo")
@@ -102,8 +102,8 @@ async def take_demo_role(request: Request, container: Wired, account: Field = ""
             raise ForbiddenError("access.demo_elsewhere")
         signed = await desk_of(container).as_demo(_uuid(account), browser_of(request))
     except GridwardError as error:
-        return await _page(request, container, "password", error=error, next_=next_)
-    return await _signed_in(request, container, signed, next_)
+        return await show_sign_in(request, container, "password", error=error, next_=next_)
+    return await signed_in(request, container, signed, next_)
 
 
 @router.post("/sign-out")
@@ -124,7 +124,8 @@ async def sign_out(request: Request, container: Wired) -> Response:
     return response
 
 
-async def _signed_in(request: Request, container: Container, signed: SignedIn, next_: str) -> Response:
+async def signed_in(request: Request, container: Container, signed: SignedIn, next_: str) -> Response:
+    """Lead somebody on who has just signed in; the session they had before ends."""
     old = container.doorkeeper.token_of(request)
     if old:
         async with write_unit(container.control) as unit:
@@ -167,7 +168,7 @@ def _uuid(text: str) -> UUID:
         return UUID(int=0)
 
 
-async def _page(
+async def show_sign_in(
     request: Request,
     container: Container,
     stage: str,
@@ -176,6 +177,7 @@ async def _page(
     login: str = "",
     next_: str | None = None,
 ) -> Response:
+    """Render the sign-in page, with what went wrong."""
     locale = locale_of(request)
     secure = cookie_of(request, container.settings) is not None
     if not secure and error is None:

@@ -35,7 +35,7 @@ CASE WHEN c.ledgers = '{}' THEN '[]' ELSE
                                        'name_en', coalesce(l.name_en, '')) ORDER BY tag.place)
      FROM unnest(c.ledgers) WITH ORDINALITY AS tag (code, place) LEFT JOIN dispatch.ledger AS l ON l.code = tag.code)
 END AS ledger_names,
-"""
+"""  # noqa: S608 - constants only
     + BELONGING_COLUMNS
 )
 _SOURCES = """

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.rows import dict_row
 
 from dispatch.intake import PreparedReport, Receipt, read_receipt
@@ -17,7 +17,7 @@ from dispatch.routing import parse_route
 from dispatch.states import CaseState
 from dispatch.storage.intake_rows import make_payload, make_receipt, make_row
 from dispatch.storage.legs import add_phases
-from dispatch.storage.statements import statement
+from dispatch.storage.statements import raw_statement, statement
 from geo.cells import LocatedHow
 from geo.errors import BadInputError, UnavailableError
 from geo.storage.uow import WriteUnit
@@ -137,8 +137,8 @@ async def _write(
     rows = msgspec.json.encode([make_row(report, places[report.id], payloads[report.id]) for report in reports])
     stale = set()
     driver = await unit.driver()
-    async with driver.cursor() as cursor:
-        await cursor.execute(statement("intake"), {"rows": rows.decode(), "known": known})
+    async with AsyncRawCursor(driver) as cursor:
+        await cursor.execute(raw_statement("intake", "rows", "known"), (rows.decode(), known))
         written = {row[0]: row for row in await cursor.fetchall()}
     for report in reports:
         _, is_stale, ref, state, nearest, _ = written[report.id]

@@ -136,16 +136,38 @@ async def act_as_service(unit: WriteUnit) -> None:
     await driver.execute("SET LOCAL ROLE NONE")
 
 
-@asynccontextmanager
-async def write_statement_unit(engine: AsyncEngine) -> AsyncIterator[WriteUnit]:
-    """Lend a connection for writing by statements each of which is a transaction by itself.
+class StatementUnits:
+    """Lends connections for writing by statements each of which is a transaction by itself, and keeps them at hand.
 
-    Spares the round trips that begin and end a transaction. Only for a write that is one statement and checks for
-    itself whatever must hold; the engine's own rights, no caller's.
+    Spares the round trips that begin and end a transaction, and the pool's work for each. Only for a write that is one
+    statement and checks for itself whatever must hold; the engine's own rights, no caller's.
     """
-    async with engine.connect() as connection:
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._idle: list[WriteUnit] = []
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[WriteUnit]:
+        """Lend one; after an error it is thrown away, for nobody knows what state it is in."""
+        unit = self._idle.pop() if self._idle else await self._open()
+        try:
+            yield unit
+        except BaseException:
+            await unit.connection.invalidate()
+            await unit.connection.close()
+            raise
+        self._idle.append(unit)
+
+    async def aclose(self) -> None:
+        """Give them back to the engine."""
+        while self._idle:
+            await self._idle.pop().connection.close()
+
+    async def _open(self) -> WriteUnit:
+        connection = await self._engine.connect()
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield WriteUnit(Unit(connection=connection))
+        return WriteUnit(Unit(connection=connection))
 
 
 @asynccontextmanager

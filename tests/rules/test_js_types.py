@@ -52,7 +52,7 @@ def test_templates_hold_no_inline_script_or_style() -> None:
     for path in (ROOT / "maps" / "templates").glob("*.html"):
         assert not inline.search(path.read_text(encoding="utf-8")), path.name
     assert "|safe" not in "".join(
-        path.read_text(encoding="utf-8").replace(" ", "") for path in (ROOT / "maps" / "templates").glob("*")
+        path.read_text(encoding="utf-8").replace(" ", "") for path in (ROOT / "maps" / "templates").rglob("*.html")
     )
 
 

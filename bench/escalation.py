@@ -172,7 +172,8 @@ def _under_fire(
         " INSERT INTO dispatch.ladder_rung (ladder_id, code, position, basis, target)"
         " SELECT id, 'due', 1, 'after_due', 'parent_head' FROM made"
     )
-    lead_s = 2.0 + size.deadlines / 2000
+    # Looking at all of them for the first time is work too; no deadline may fall into it.
+    lead_s = 2.0 + size.deadlines / 600
     _make(connection, made, "F", size.deadlines, began_s=0.0, first_s=lead_s, step_s=size.window_s / size.deadlines)
     chance = random.Random(seed)
     begun = time.monotonic()
@@ -245,7 +246,7 @@ def _workers(url: str, count: int, chance: random.Random | None = None) -> Itera
         crew.stop()
 
 
-def _wait(connection: psycopg.Connection[Any], query: str, most_s: float = 60.0) -> None:
+def _wait(connection: psycopg.Connection[Any], query: str, most_s: float = 90.0) -> None:
     """Wait until a count is zero; what is left then is counted by the figures."""
     until = time.monotonic() + most_s
     while time.monotonic() < until:

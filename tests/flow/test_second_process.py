@@ -103,12 +103,11 @@ async def test_a_storm_in_another_process_meets_no_mixture(
             answers.append((kind, since, time.monotonic(), found))
             sent += 1
 
-    async with second_process(database, await make_key(scopes=ALL_SCOPES)) as other:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(redraws())
-            for sender in range(3):
-                group.create_task(storm("locate", sender, lambda _: answer_of(other)))
-                group.create_task(storm("report", sender, lambda ticket: cell_reported(other, ticket)))
+    async with second_process(database, await make_key(scopes=ALL_SCOPES)) as other, asyncio.TaskGroup() as group:
+        group.create_task(redraws())
+        for sender in range(3):
+            group.create_task(storm("locate", sender, lambda _: answer_of(other)))
+            group.create_task(storm("report", sender, lambda ticket: cell_reported(other, ticket)))
     assert {found[0] for kind, _, _, found in answers if kind == "locate"} == set(truth)
     assert {found[0] for kind, _, _, found in answers if kind == "report"} == set(truth)
     for kind, since, until, (number, code) in answers:

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.settings import DispatchSettings
 from dispatch.notices import NoticeLane
+from dispatch.settings import DispatchSettings
 from dispatch.worker import LogNotifier, Message, Notifier, Worker, relay, sweep
 from geo.storage.uow import write_unit
 from tests.builders import WEST, person_id, report

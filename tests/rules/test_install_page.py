@@ -20,7 +20,9 @@ def test_every_command_is_named_and_every_named_one_exists() -> None:
 def test_every_setting_is_named_with_its_default() -> None:
     written = dict(re.findall(r"^\| `(GRIDWARD_\w+)` \| (\S+) \|", PAGE, re.MULTILINE))
     real = {
-        f"GRIDWARD_{name.upper()}": f"`{field.default}`" if str("" if field.default is None else field.default) else "(empty)"
+        f"GRIDWARD_{name.upper()}": f"`{field.default}`"
+        if str("" if field.default is None else field.default)
+        else "(empty)"
         for name, field in Settings.model_fields.items()
     }
     assert written == real

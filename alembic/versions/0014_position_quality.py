@@ -32,6 +32,25 @@ AS $$
      AND (v.valid_until IS NULL OR v.valid_until > at)
 $$;
 """
+# Version 1 took the nearest by degrees.
+_FORMER_NEAREST_CELLS = """
+CREATE OR REPLACE FUNCTION geo.nearest_cells(version int, location geometry, wanted int)
+RETURNS TABLE (id bigint, code text, name_zh text, name_en text, path text[], distance_m double precision)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT near.id, near.code, near.name_zh, near.name_en, near.path,
+         ST_Distance(near.boundary::geography, location::geography) AS distance_m
+    FROM (SELECT c.id, c.code, c.name_zh, c.name_en, c.path, c.boundary
+            FROM geo.cell AS c
+           WHERE c.version_id = version
+             AND NOT EXISTS (SELECT FROM geo.cell AS child WHERE child.parent_id = c.id)
+           ORDER BY c.boundary <-> location
+           LIMIT 4 * wanted) AS near
+   ORDER BY distance_m, near.code COLLATE "C"
+   LIMIT wanted
+$$;
+"""
+_SQL = Path(__file__).parents[1] / "sql"
 
 
 def upgrade() -> None:
@@ -51,7 +70,8 @@ def upgrade() -> None:
         "NOT confirm_on_site OR accuracy_m IS NOT NULL",
         schema="dispatch",
     )
-    op.execute((Path(__file__).parents[1] / "sql" / "0014_valid_version.sql").read_text(encoding="utf-8"))
+    for name in ("0014_valid_version.sql", "0014_nearest_cells.sql"):
+        op.execute((_SQL / name).read_text(encoding="utf-8"))
     _create_channel_datum()
     op.create_table(
         "cell_undo",
@@ -97,6 +117,7 @@ def downgrade() -> None:
     """Drop both; the first event of a case keeps what was said."""
     op.drop_table("cell_undo", schema="geo")
     op.drop_table("channel_datum", schema="dispatch")
+    op.execute(_FORMER_NEAREST_CELLS)
     op.execute(_FORMER_VALID_VERSION)
     op.drop_column("dispatch_case", "confirm_on_site", schema="dispatch")
     op.drop_column("dispatch_case", "accuracy_m", schema="dispatch")

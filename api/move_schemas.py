@@ -78,7 +78,11 @@ class MoveIn(BaseModel):
     position: PositionIn | None = Field(
         None, description="For return: where it is according to the returner; without one the stored point is evidence"
     )
-    legs: list[LegIn] = Field([], max_length=MOST_LEGS, description="For split_joint: one leg per department")
+    legs: list[LegIn] = Field(
+        [],
+        max_length=MOST_LEGS,
+        description="For split_joint: one leg per department; without any, those of the matrix for class and cell",
+    )
     phase: int | None = Field(None, ge=1, le=99, strict=True, description="For report_phase; default: the first open")
 
 

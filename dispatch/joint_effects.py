@@ -27,7 +27,7 @@ from dispatch.making import Act, Actor
 from dispatch.posts import find_head, ladder_json
 from dispatch.states import CaseState
 from dispatch.storage import legs
-from dispatch.storage.routing import department_ladder
+from dispatch.storage.routing import department_ladder, departments_for
 from dispatch.workflow import Move
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import WriteUnit
@@ -66,6 +66,8 @@ class LegResult:
 async def split(act: Act, limit: Limit, calendar: WorkingCalendar, *, is_planned: bool = False) -> Columns:
     """Open a leg for each department. More may be added while others are under way.
 
+    Without legs in the request the matrix decides: every department that has a part in this class and cell gets one.
+
     Parameters
     ----------
     is_planned
@@ -78,7 +80,7 @@ async def split(act: Act, limit: Limit, calendar: WorkingCalendar, *, is_planned
     ConflictError
         ``dispatch.too_many_legs``.
     """
-    wanted = act.request.legs
+    wanted = act.request.legs or await _by_matrix(act)
     known = await legs.list_departments(act.unit)
     if not wanted:
         raise BadInputError("dispatch.legs_required", pointer="/legs", example=known[0] if known else "…")
@@ -97,6 +99,15 @@ async def split(act: Act, limit: Limit, calendar: WorkingCalendar, *, is_planned
         opened.append(await _open(act, plan, plan.limit or limit, calendar, place, is_planned=is_planned))
     act.payload["legs"] = opened
     return {"open_legs": act.case["open_legs"] + len(wanted)}
+
+
+async def _by_matrix(act: Act) -> tuple[LegPlan, ...]:
+    """A leg for each department of the matrix that has none open yet."""
+    case = act.case
+    busy = {leg["department_code"] for leg in await legs.lock_open_legs(act.unit, case["id"])}
+    named = await departments_for(act.unit, case["jurisdiction"], act.path, case["category_code"], act.at)
+    act.payload["by_matrix"] = True
+    return tuple(LegPlan(department=code) for code in named if code not in busy)
 
 
 async def _open(

@@ -19,6 +19,8 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.posts import find_head, parse_ladder
+from dispatch.routing import Mode
+from dispatch.storage.routing import department_ladder
 from dispatch.storage.statements import statement
 from dispatch.storage.worker import describe, wait_after
 from dispatch.workflow import Move, event_type
@@ -116,7 +118,29 @@ async def relay(unit: WriteUnit, notifiers: Sequence[Notifier], *, batch: int, m
 
 
 async def _tell(unit: WriteUnit, row: dict[str, Any], notifiers: Sequence[Notifier]) -> None:
-    persons = _concerned(row)
+    await _notify(unit, row, notifiers, _concerned(row), f"notice.{row['type'].split('.')[1]}")
+    helper = await _assisting(unit, row)
+    if helper is not None:
+        # After the owner: whoever is both is told that it is theirs.
+        await _notify(unit, row, notifiers, (helper,), f"notice.{ASSISTING}")
+
+
+async def _assisting(unit: WriteUnit, row: dict[str, Any]) -> UUID | None:
+    """Who in the department that assists by the matrix: on duty when the case was dispatched.
+
+    Asked for here and not at intake: the case has its owner in one round trip, and a helper may hear a second later.
+    """
+    route = row["payload"].get("route") if row["type"] in _DISPATCHING else None
+    if not route or route["mode"] != Mode.ASSIST.value:
+        return None
+    ladder = await department_ladder(unit, row["jurisdiction"], row["path"], route["department"], row["occurred_at"])
+    head = find_head(ladder)
+    return head.rung.person_id if head else None
+
+
+async def _notify(
+    unit: WriteUnit, row: dict[str, Any], notifiers: Sequence[Notifier], persons: Sequence[UUID], key: str
+) -> None:
     if not persons:
         return
     payload = row["payload"]
@@ -141,7 +165,7 @@ async def _tell(unit: WriteUnit, row: dict[str, Any], notifiers: Sequence[Notifi
         {
             "event": row["event_id"],
             "persons": list(persons),
-            "key": f"notice.{row['type'].split('.')[1]}",
+            "key": key,
             "params": Jsonb(params),
             "media": [notifier.medium for notifier in notifiers],
         },
@@ -181,9 +205,12 @@ _NAMED: Final = frozenset(
 )
 #: Acts that open legs of joint work: each department's handler hears of it.
 _SPLITTING: Final = frozenset({event_type(Move.SPLIT_JOINT), event_type(Move.OPEN_OPERATION)})
+#: Acts after which the department that assists hears of the case.
+_DISPATCHING: Final = frozenset({event_type(Move.DISPATCH), event_type(Move.RE_DISPATCH)})
+ASSISTING: Final = "assisting"
 #: Every notice has its sentences in the catalogues: ``notice.<kind>`` and ``notice.<kind>.subject``.
 NOTICES: Final = tuple(
-    sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1"})
+    [*sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1"}), ASSISTING]
 )
 
 

@@ -17,6 +17,7 @@ from geo.storage.uow import Unit
 __all__ = [
     "Answer",
     "department_ladder",
+    "departments_for",
     "find_fallback",
     "led_ladder",
     "read_department",
@@ -41,6 +42,26 @@ SELECT r.department_code
    AND r.valid_from <= %(at)s AND (r.valid_until IS NULL OR r.valid_until > %(at)s)
  ORDER BY coalesce(array_position(%(path)s::text[], r.cell_code), 0) DESC
  LIMIT 1
+"""
+# Everybody with a part in it, whichever line wins: the nearest line of each department, in the order of rule route-1.
+_PARTS = """
+WITH RECURSIVE classes AS (
+  SELECT k.code, k.parent, 1 AS up FROM dispatch.category AS k WHERE k.code = %(category)s
+  UNION ALL
+  SELECT k.code, k.parent, c.up + 1 FROM classes AS c JOIN dispatch.category AS k ON k.code = c.parent WHERE c.up < 8
+),
+lines AS (
+  SELECT DISTINCT ON (r.department_code) r.department_code,
+         coalesce(array_position(%(path)s::text[], r.cell_code), 0) AS depth, coalesce(c.up, 9) AS up
+    FROM dispatch.routing AS r
+    JOIN dispatch.department AS d ON d.code = r.department_code AND d.is_active
+    LEFT JOIN classes AS c ON c.code = r.category_code
+   WHERE r.jurisdiction = %(jurisdiction)s AND r.mode <> 'fallback'
+     AND r.cell_code = ANY (array_append(%(path)s::text[], ''))
+     AND r.category_code = ANY (ARRAY(SELECT code FROM classes UNION ALL SELECT ''))
+     AND r.valid_from <= %(at)s AND (r.valid_until IS NULL OR r.valid_until > %(at)s)
+   ORDER BY r.department_code, 2 DESC, 3)
+SELECT department_code FROM lines ORDER BY depth DESC, up, department_code
 """
 
 
@@ -98,6 +119,18 @@ async def department_ladder(
     """The handlers of a department for a cell, best first; nobody else."""
     ladder = await led_ladder(unit, jurisdiction, path, department, at)
     return tuple(rung for rung in ladder if rung.department)
+
+
+async def departments_for(
+    unit: Unit, jurisdiction: str, path: Sequence[str], category: str, at: datetime
+) -> tuple[str, ...]:
+    """Codes of all departments that the matrix gives a part in a (cell, category), the nearest line first.
+
+    A line for the class and one for its major class may name different departments: both have a part in joint work.
+    """
+    driver = await unit.driver()
+    values = {"jurisdiction": jurisdiction, "path": list(path), "category": category, "at": at}
+    return tuple(row[0] for row in await (await driver.execute(_PARTS, values)).fetchall())
 
 
 async def find_fallback(unit: Unit, jurisdiction: str, path: Sequence[str], at: datetime) -> tuple[Rung, ...]:

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.guards import retrace
 from dispatch.joint import LegMove, LegState, retrace_leg
+from dispatch.notices import LogNotifier, relay
+from geo.storage.uow import write_unit
 from tests.builders import EAST, INSIDE, L1, OUTSIDE, WEST, report
 from tests.flow.conftest import Client
 from tests.flow.test_workflow_moves import due, move, moved, new_case
@@ -261,3 +263,51 @@ async def test_legs_in_chinese_and_a_report_inside(client: Client) -> None:
     found = await client.get(f"{case['status_url']}/legs", headers={"Accept-Language": "zh-CN"})
     assert [leg["department_name"] for leg in found.json()["legs"]] == ["城管", "消防"]
     assert found.json()["legs"][1]["limit"]["text"].startswith("2 ")
+
+
+async def line(engine: AsyncEngine, category: str, department: str, mode: str, cell: str = "") -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO dispatch.routing (jurisdiction, cell_code, category_code, department_code, mode,"
+                " valid_from) VALUES ('410100', :cell, :category, :department, :mode, '2020-01-01Z')"
+            ),
+            {"cell": cell, "category": category, "department": department, "mode": mode},
+        )
+
+
+async def test_without_legs_the_matrix_names_the_departments(client: Client, engine: AsyncEngine) -> None:
+    case = await new_case(client)
+    kind = case["category"]["code"]
+    await line(engine, kind[:3], "urban", "assist")
+    await line(engine, kind, "fire", "assist")
+    await line(engine, "", "health", "fallback")
+    case = await moved(client, await new_case(client, ticket="by the matrix"), "acknowledge", "split_joint")
+    # The line for the class itself is nearer than the one for its major class; the fallback owner is nobody's helper.
+    assert [leg["department"] for leg in case["legs"]] == ["fire", "urban"]
+    assert all(due(leg) == due(case) for leg in case["legs"])
+    # Both have a leg: there is nobody left whom the matrix could name, and the answer says what to write.
+    answer = await move(client, case, "split_joint")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/legs")
+    case = await moved(client, case, ("split_joint", {"legs": [{"department": "health"}]}))
+    assert len(case["legs"]) == 3
+
+
+async def test_a_department_that_assists_hears_of_the_case(client: Client, engine: AsyncEngine) -> None:
+    first = await new_case(client)
+    await line(engine, first["category"]["code"], "urban", "assist")
+    case = await new_case(client, ticket="assisted")
+    assert case["head"]["rank"] in {"A", "B"}
+    async with write_unit(engine) as unit:
+        await relay(unit, (LogNotifier(),), batch=50, most_attempts=8)
+    async with engine.connect() as connection:
+        rows = await connection.execute(
+            text(
+                "SELECT n.body_key, n.person_id = c.owner_person_id, n.person_id = (SELECT person_id"
+                " FROM dispatch.appointment ORDER BY id DESC LIMIT 1) FROM dispatch.notification AS n"
+                " JOIN dispatch.case_event AS e ON e.id = n.event_id JOIN dispatch.dispatch_case AS c"
+                " ON c.id = e.case_id WHERE c.ref = :ref ORDER BY n.body_key"
+            ),
+            {"ref": case["case"]},
+        )
+        assert [tuple(row) for row in rows] == [("notice.assisting", False, True), ("notice.dispatched", True, False)]

@@ -209,8 +209,9 @@ _SPLITTING: Final = frozenset({event_type(Move.SPLIT_JOINT), event_type(Move.OPE
 _DISPATCHING: Final = frozenset({event_type(Move.DISPATCH), event_type(Move.RE_DISPATCH)})
 ASSISTING: Final = "assisting"
 #: Every notice has its sentences in the catalogues: ``notice.<kind>`` and ``notice.<kind>.subject``.
-NOTICES: Final = tuple(
-    [*sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1"}), ASSISTING]
+NOTICES: Final = (
+    *sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1"}),
+    ASSISTING,
 )
 
 

@@ -69,7 +69,10 @@ def _takes_files(scope: Scope) -> bool:
     if path.endswith(UPLOADS):
         return True
     kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
-    return bool(path.endswith("/v1/reports") and kind.lower().startswith(b"multipart/form-data"))
+    return bool(
+        path.endswith(("/v1/reports", "/requests.xml", "/requests.json"))
+        and kind.lower().startswith(b"multipart/form-data")
+    )
 
 
 #: Headers that cost nothing and close doors: on every answer, on those over https, and on those that are data.

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from dispatch.intake import Report
 from dispatch.photos import MOST_BYTES, MOST_PHOTOS, Photo, clean_photo
 from geo.errors import BadInputError, Fault, InvalidRequestError
 
-__all__ = ["PhotoForm", "inlined", "is_multipart", "parse_model", "read_photo_form", "report_of"]
+__all__ = ["PhotoForm", "clean_files", "inlined", "is_multipart", "parse_model", "read_photo_form", "report_of"]
 
 Model = TypeVar("Model", bound=BaseModel)
 _POSITION = re.compile(r"line (\d+) column (\d+)")
@@ -115,19 +116,31 @@ async def _read(form: FormData) -> PhotoForm:
         said = report.encode() if report is not None else None
     # One byte more than may be, so that a file that is too long is seen as such without reading all of it.
     sent = [await file.read(MOST_BYTES + 1) for file in files]
+    photos = await clean_files(sent, "/photo")
+    kind_text = kind if isinstance(kind, str) else ""
+    parts = (said or b"", kind_text.encode(), *(hashlib.sha256(data).digest() for data in sent))
+    return PhotoForm(report=said, kind=kind_text, photos=photos, parts=parts)
+
+
+async def clean_files(sent: Sequence[bytes], pointer: str) -> tuple[Photo, ...]:
+    """Decode files and write them anew, two at a time.
+
+    Raises
+    ------
+    InvalidRequestError
+        Every unusable file with its place below ``pointer``.
+    """
     faults: list[Fault] = []
     photos = []
     for place, data in enumerate(sent):
         try:
             async with _DECODERS:
-                photos.append(await asyncio.to_thread(clean_photo, data, pointer=f"/photo/{place}"))
+                photos.append(await asyncio.to_thread(clean_photo, data, pointer=f"{pointer}/{place}"))
         except BadInputError as error:
             faults.append(Fault(code=error.code, pointer=error.pointer or "", params=error.params))
     if faults:
         raise InvalidRequestError(faults)
-    kind_text = kind if isinstance(kind, str) else ""
-    parts = (said or b"", kind_text.encode(), *(hashlib.sha256(data).digest() for data in sent))
-    return PhotoForm(report=said, kind=kind_text, photos=tuple(photos), parts=parts)
+    return tuple(photos)
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:

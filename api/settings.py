@@ -87,6 +87,18 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
     webhook_timeout_s: float = Field(20.0, ge=1, le=60, description="Longest time of one attempt of a webhook")
     webhook_lanes: int = Field(4, ge=1, le=64, description="Webhooks that one worker serves at the same time")
 
+    open311_public: str = Field(
+        "place",
+        pattern="^(no|status|place)$",
+        description="What Open311 tells readers without a key of a request: `no`: nothing, a key is needed; `status`;"
+        " `place`: status and place. Never words, pictures or people",
+    )
+    open311_left_out: str = Field(
+        "E0408",
+        description="Classes that Open311 neither offers nor shows, each with everything below it, separated by commas",
+    )
+    open311_contact: str = Field("", description="Whom developers ask about Open311; empty: the office's name")
+
     @field_validator("open_on_loopback", mode="before")
     @classmethod
     def _empty_is_undecided(cls, value: object) -> object:

@@ -12,7 +12,7 @@ from geo.gazetteer.importing import PlaceRecord
 from geo.gazetteer.places import Candidate, Place, PlaceKind, keys_of, rank
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["count_places", "delete_place", "search_places", "store_places"]
+__all__ = ["count_places", "delete_place", "find_place", "search_places", "store_places"]
 
 _MOST_LOOKED_AT = 200
 _MOST_OF_QUESTION = 60
@@ -24,6 +24,12 @@ SELECT id, source_id, kind, name_zh, name_en, aliases, keys, ST_X(location) AS l
  ORDER BY terms && %(whole)s::text[] DESC,
           (SELECT count(*) FROM unnest(terms) AS t WHERE t = ANY (%(terms)s::text[])) DESC, cardinality(terms), id
  LIMIT %(most)s
+"""
+_FIND = """
+SELECT id, source_id, kind, name_zh, name_en, aliases, keys, ST_X(location) AS lon, ST_Y(location) AS lat, radius_m
+  FROM geo.place
+ WHERE jurisdiction = %(jurisdiction)s AND (source_id = %(given)s OR id::text = %(given)s)
+ ORDER BY source_id = %(given)s DESC LIMIT 1
 """
 _STORE = """
 INSERT INTO geo.place (jurisdiction, source_id, kind, name_zh, name_en, aliases, keys, terms, location, radius_m)
@@ -57,6 +63,15 @@ async def search_places(unit: Unit, jurisdiction: str, text: str, *, most: int =
         )
         places = [_place(row) for row in await cursor.fetchall()]
     return rank(address, places)[:most]
+
+
+async def find_place(unit: Unit, jurisdiction: str, given: str) -> Place | None:
+    """A place by the id of its source, or else by its own number."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_FIND, {"jurisdiction": jurisdiction, "given": given})
+        row = await cursor.fetchone()
+    return _place(row) if row is not None else None
 
 
 async def store_places(

@@ -9,6 +9,7 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import NullPool, create_engine, text
 
 import api.accounts.tables
+import api.audit.tables
 import api.idempotency_tables
 import api.webhooks.tables
 import dispatch.storage.calendar_tables
@@ -18,19 +19,20 @@ import dispatch.storage.joint_tables
 import dispatch.storage.photo_tables
 import dispatch.storage.planning_tables
 import dispatch.storage.posts_tables
+import dispatch.storage.reporter_tables
 import dispatch.storage.tables
 import geo.storage.gazetteer_tables
 import geo.storage.tables
 import geo.storage.tile_tables
 from geo.storage.base import Base
 
-SCHEMAS = {"geo", "dispatch", "api"}
+SCHEMAS = {"geo", "dispatch", "api", "reporter", "audit"}
 # Any number, the same for every Gridward: "grid" in ASCII.
 ADVISORY_LOCK = 0x67726964
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    """Look at our three schemas only; PostGIS keeps its own tables in ``public``."""
+    """Look at our own schemas only; PostGIS keeps its own tables in ``public``."""
     return kind != "schema" or name in SCHEMAS
 
 
@@ -84,9 +86,11 @@ _TABLES = (  # imported for their metadata
     dispatch.storage.photo_tables,
     dispatch.storage.planning_tables,
     dispatch.storage.posts_tables,
+    dispatch.storage.reporter_tables,
     dispatch.storage.tables,
     geo.storage.gazetteer_tables,
     api.accounts.tables,
+    api.audit.tables,
     api.idempotency_tables,
     api.webhooks.tables,
 )

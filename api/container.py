@@ -15,6 +15,7 @@ from api.accounts.key_ring import KeyRing
 from api.accounts.oidc import SingleSignOn
 from api.accounts.watching import Watchtower
 from api.geocoding import open_geocoder
+from api.identity_key import IdentityVault
 from api.live import LivePlacer, open_live
 from api.planning import open_facts
 from api.reporting import ReportDesk
@@ -51,6 +52,7 @@ class Container:
     live: LivePlacer
     broadcaster: Broadcaster
     desk: ReportDesk
+    vault: IdentityVault
     facts: FactKeeper
 
 
@@ -85,12 +87,12 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     lines = StatementUnits(service)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
-        # Phases are rows of their own, so they need a transaction; everything else is one statement with its guard.
-        has_phases = any(report.phases for report in reports)
+        # Phases and reporters are rows of their own, so they need a transaction; the rest is one guarded statement.
+        has_more = any(report.phases or report.reporter for report in reports)
         for is_last in (False, True):
             try:
                 placement = await live.place(reports)
-                async with write_unit(service) if has_phases else lines.lend() as unit:
+                async with write_unit(service) if has_more else lines.lend() as unit:
                     return await write_reports(unit, reports, placement)
             except Exception as error:
                 away = unavailable(error)
@@ -106,6 +108,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
     reference = ReferenceCache(load)
     broadcaster = Broadcaster(control, settings.database_url)
     keys = KeyRing(control)
+    vault = IdentityVault(settings)
     doorkeeper = Doorkeeper(settings, control, keys)
     watchtower = Watchtower(doorkeeper, broadcaster.nudge)
     try:
@@ -131,12 +134,14 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                     live=live,
                     broadcaster=broadcaster,
                     facts=facts,
+                    vault=vault,
                     desk=ReportDesk(
                         engine=service,
                         jurisdiction=settings.jurisdiction,
                         reference=reference,
                         live=live,
                         writer=intake,
+                        vault=vault,
                         geocoder=geocoder,
                     ),
                 )

@@ -17,6 +17,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
+from api.reporter_schemas import reporter_of
 from api.schemas import ReportIn
 from dispatch.intake import Report
 from dispatch.photos import MOST_BYTES, MOST_PHOTOS, Photo, clean_photo
@@ -71,6 +72,7 @@ def report_of(body: ReportIn, channel: str) -> Report:
         ledgers=tuple(body.ledgers),
         is_self_handled=body.self_handled,
         accuracy_m=body.accuracy_m,
+        reporter=reporter_of(body.reporter),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.identity_key import IdentityVault
 from dispatch.addressing import Geocoder, by_camera, find_address, with_position
 from dispatch.collecting import CollectingWriter
 from dispatch.intake import PreparedReport, Receipt, Report, prepare
@@ -44,6 +45,7 @@ class ReportDesk:
     reference: ReferenceCache
     live: LivePlacer
     writer: CollectingWriter
+    vault: IdentityVault
     geocoder: Geocoder | None = None
 
     async def prepare(self, report: Report, photos: Sequence[Photo] = ()) -> PreparedReport:
@@ -54,6 +56,17 @@ class ReportDesk:
         InvalidRequestError
             All faults at once.
         """
+        prepared = await self._placed(report, photos)
+        if report.reporter is None:
+            return prepared
+        keys = self.vault.keys
+        return replace(
+            prepared,
+            digest=keys.bind(prepared.digest, report.reporter),
+            reporter=keys.seal(prepared.id, report.reporter),
+        )
+
+    async def _placed(self, report: Report, photos: Sequence[Photo]) -> PreparedReport:
         has_no_place = report.x is None and report.y is None and not report.address
         camera = next((photo for photo in photos if photo.lon is not None), None) if has_no_place else None
         if camera is not None:

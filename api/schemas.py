@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from api.reporter_schemas import ReporterIn
 from geo.coordinates import CoordSys
 from geo.uncertainty import MOST_ACCURACY_M
 
@@ -47,7 +48,7 @@ class ReportIn(BaseModel):
     )
 
     ticket: Ticket = Field(description="The channel's own number; the same ticket always answers the same case")
-    text: Body = Field(description="What was reported, in the reporter's words; no names or phones")
+    text: Body = Field(description="What was reported, in the reporter's words; who reported belongs into `reporter`")
     category: Code = Field(description="Minor class, such as P0102 or E0110")
     condition: int | None = Field(None, ge=1, le=32767, strict=True, description="Filing condition of the category")
     lon: Degrees | None = Field(None, description="Longitude in coord_sys, degrees")
@@ -61,6 +62,7 @@ class ReportIn(BaseModel):
         False, strict=True, description="Dealt with on the spot: kept as a record, not dispatched"
     )
     ledgers: list[Code] = Field([], max_length=20, description="Tags such as three_illegals")
+    reporter: ReporterIn | None = Field(None, description="Who reported, if that is known")
 
 
 class CellOut(BaseModel):

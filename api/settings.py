@@ -6,6 +6,7 @@ does not know our floors.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from pathlib import Path
 
 from limits import parse
@@ -27,6 +28,11 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8311, ge=1, le=65535, description="Port the API listens on")
     data_dir: Path = Field(Path("data"), description="Where the embedded cluster and its state live")
+    identity_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that reporters are sealed with, 32 bytes in base64; empty: the file `identity.key` in the data"
+        " directory, made when it is first needed",
+    )
     lang: str = Field("", description="Language of the command line: zh or en; empty follows LANG, else Chinese")
     log_format: str = Field("auto", pattern="^(auto|console|json)$", description="Structured logs as text or JSON")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Lowest level that is logged")
@@ -103,6 +109,14 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
     @classmethod
     def _empty_is_undecided(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("identity_key")
+    @classmethod
+    def _is_key(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and len(b64decode(text, validate=True)) != 32:
+            raise ValueError("not 32 bytes in base64")
+        return value
 
     @field_validator("channel_rate")
     @classmethod

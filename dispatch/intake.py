@@ -24,6 +24,7 @@ from dispatch.lights import warn_share
 from dispatch.limits import PhaseClock, set_phases
 from dispatch.posts import Head, Rung, find_backup, find_head, parse_ladder
 from dispatch.reference import Category, Condition, Jurisdiction, Reference
+from dispatch.reporters import Reporter, SealedReporter, faults_of
 from dispatch.routing import Route, parse_route
 from dispatch.segments import to_micros
 from dispatch.states import CaseState
@@ -48,10 +49,13 @@ class Report(Struct, frozen=True, kw_only=True):
     is_self_handled: bool = False
     #: Radius of the position's error; None when the channel does not say. Units: metres.
     accuracy_m: float | None = None
+    reporter: Reporter | None = None
 
     def digest(self) -> str:
         """Hex digest of what was said: the same ticket with another body is a mistake, not a repeat."""
         said = msgspec.to_builtins(self)
+        # Bound to the digest with a key (dispatch/reporters.py): bare, a telephone number could be guessed from it.
+        del said["reporter"]
         # Digests written before a field existed must stay what they are.
         if not self.is_self_handled:
             del said["is_self_handled"]
@@ -92,6 +96,7 @@ class PreparedReport(Struct, frozen=True, kw_only=True):
     limit_value: Decimal | int | None = None
     limit_unit: str | None = None
     phases: tuple[PhaseClock, ...] = ()
+    reporter: SealedReporter | None = None
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -157,6 +162,7 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
     category, condition = _classify(report, reference, faults)
     _check_ledgers(report, reference, faults)
     lon, lat = _position(report, faults)
+    faults.extend(faults_of(report.reporter) if report.reporter is not None else ())
     channel = reference.channels.get(report.channel)
     if channel is None:
         # A key made a moment ago: the copy of the reference data does not know its channel yet.

@@ -28,6 +28,8 @@ from geo.storage.uow import Unit, WriteUnit
 TEMPLATE = "gridward_template"
 # Tests ask faster than any channel does; those about the limit set their own.
 os.environ.setdefault("GRIDWARD_CHANNEL_RATE", "")
+# No test leaves a key behind in the source tree.
+os.environ.setdefault("GRIDWARD_IDENTITY_KEY", "Z3JpZHdhcmQncyB0ZXN0cywgbm90IGEgc2VjcmV0ISE=")
 _numbers = itertools.count(1)
 
 

@@ -71,7 +71,8 @@ def _run(settings: Settings, place: Path, host: str, port: int, *, empty: bool, 
             _load_demo(url, place, remember=not settings.database_url)
         elif not settings.database_url:
             write_state(place, demo=demo)
-        environment = {"GRIDWARD_DATABASE_URL": url}
+        # The children find the same files, wherever --data-dir has put them.
+        environment = {"GRIDWARD_DATABASE_URL": url, "GRIDWARD_DATA_DIR": str(place)}
         logs = place / "logs"
         logs.mkdir(exist_ok=True)
         api = Child("serve", ["--host", host, "--port", str(port)], environment, logs / "api.log")

@@ -17,6 +17,7 @@ from dispatch.routing import parse_route
 from dispatch.states import CaseState
 from dispatch.storage.intake_rows import make_payload, make_receipt, make_row
 from dispatch.storage.legs import add_phases
+from dispatch.storage.reporters import add_reporters
 from dispatch.storage.statements import raw_statement, statement
 from geo.cells import LocatedHow
 from geo.errors import BadInputError, UnavailableError
@@ -154,6 +155,9 @@ async def _write(
     ]
     if phased:
         await add_phases(unit, phased)
+    known_by = [(r.id, r.channel, r.reporter) for r in reports if r.reporter is not None and r.id in receipts]
+    if known_by:
+        await add_reporters(unit, known_by)
     return [report for report in reports if report.id in stale]
 
 

@@ -56,6 +56,7 @@ class _Row(Struct, frozen=True):
     post_id: int | None
     person_id: UUID | None
     department: str | None
+    reporter_key: str | None
     payload: Mapping[str, Any]
 
 
@@ -122,6 +123,7 @@ def make_row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -
         head.rung.person_id if head else None,
         # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
         route.department.code if route is not None and route.mode is not Mode.FALLBACK else None,
+        report.reporter.contact_key.hex() if report.reporter and report.reporter.contact_key else None,
         payload,
     )
 

@@ -219,6 +219,8 @@ class CaseRow(Base):
     channel_code: Mapped[str] = mapped_column(ForeignKey("dispatch.channel.code"))
     ticket: Mapped[str] = mapped_column(Text)
     request_digest: Mapped[bytes | None]
+    # Tells one voice from many, and nothing else (dispatch/reporters.py); shown by no exit.
+    reporter_key: Mapped[bytes | None]
     category_code: Mapped[str] = mapped_column(ForeignKey("dispatch.category.code"))
     condition_number: Mapped[int | None] = mapped_column(SmallInteger)
     text: Mapped[str] = mapped_column(Text, server_default="")

@@ -15,7 +15,7 @@ from geo.storage.engine import dsn
 ROOT = Path(__file__).resolve().parents[2]
 _OURS = (
     "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-    " WHERE n.nspname IN ('geo', 'dispatch', 'api') AND c.relkind IN ('r', 'p', 'v', 'S')"
+    " WHERE n.nspname IN ('geo', 'dispatch', 'api', 'reporter', 'audit') AND c.relkind IN ('r', 'p', 'v', 'S')"
 )
 
 

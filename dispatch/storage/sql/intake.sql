@@ -15,7 +15,7 @@ WITH input AS MATERIALIZED (
            limit_value numeric, limit_unit text, open_phases smallint,
            version_id int, version_revision int,
            cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, department text,
-           payload jsonb)
+           reporter_key text, payload jsonb)
 ),
 -- Not a WHERE: the planner would expect one row to be left, and join quadratically.
 guarded AS MATERIALIZED (
@@ -49,7 +49,7 @@ inserted AS (
          id, jurisdiction, ref, channel_code, ticket, request_digest, category_code, condition_number, text, address,
          ledgers, location, raw_x, raw_y, coord_sys, accuracy_m, confirm_on_site, grid_version_id, cell_id, cell_path, located_how, nearest,
          state, reported_at, accepted_at, filed_at, dispatched_at, due_at, due_provisional, warn_at, next_rung_at,
-         stage_clock, stage_due_at, limit_value, limit_unit, open_phases, owner_post_id, owner_person_id, department_code, owner_ladder)
+         stage_clock, stage_due_at, limit_value, limit_unit, open_phases, owner_post_id, owner_person_id, department_code, reporter_key, owner_ladder)
   SELECT d.id, d.jurisdiction,
          to_char(d.reported_at AT TIME ZONE d.time_zone, 'YYYYMMDD') || '-'
            || lpad(nextval('dispatch.case_number')::text, 7, '0'),
@@ -69,7 +69,7 @@ inserted AS (
          CASE WHEN d.is_dispatched THEN d.limit_value END, CASE WHEN d.is_dispatched THEN d.limit_unit END,
          CASE WHEN d.is_dispatched THEN d.open_phases ELSE 0 END,
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END,
-         d.department,
+         d.department, decode(d.reporter_key, 'hex'),
          nullif(d.payload -> 'ladder', '[]')
     FROM decided AS d
    WHERE NOT d.is_stale

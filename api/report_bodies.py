@@ -86,8 +86,13 @@ class PhotoForm:
     parts: tuple[bytes, ...]
 
 
-async def read_photo_form(request: Request) -> PhotoForm:
+async def read_photo_form(request: Request, *, part: str = "report") -> PhotoForm:
     """Read a multipart form with the fields ``report`` (JSON), ``kind`` and any number of files ``photo``.
+
+    Parameters
+    ----------
+    part
+        Name of the field that is JSON.
 
     Raises
     ------
@@ -98,7 +103,7 @@ async def read_photo_form(request: Request) -> PhotoForm:
     """
     try:
         async with request.form(max_files=MOST_PHOTOS + 1, max_fields=10, max_part_size=256 * 1024) as form:
-            return await _read(form)
+            return await _read(form, part)
     except HTTPException as error:
         if "Too many files" in str(error.detail):
             raise BadInputError("photo.too_many", most=MOST_PHOTOS) from error
@@ -107,11 +112,11 @@ async def read_photo_form(request: Request) -> PhotoForm:
         raise BadInputError("photo.bad_form", reason=error.message[:200]) from error
 
 
-async def _read(form: FormData) -> PhotoForm:
-    files = [value for name, value in form.multi_items() if isinstance(value, UploadFile) and name != "report"]
+async def _read(form: FormData, part: str) -> PhotoForm:
+    files = [value for name, value in form.multi_items() if isinstance(value, UploadFile) and name != part]
     if len(files) > MOST_PHOTOS:
         raise BadInputError("photo.too_many", most=MOST_PHOTOS)
-    report, kind = form.get("report"), form.get("kind")
+    report, kind = form.get(part), form.get("kind")
     if isinstance(report, UploadFile):
         said: bytes | None = await report.read(256 * 1024)
     else:

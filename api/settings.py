@@ -85,6 +85,12 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
         description="Addresses that this machine's own requests come from when a container engine forwards a port "
         "published on loopback, as networks separated by commas, such as 172.16.0.0/12; empty outside containers",
     )
+    embed_origins: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s,;'\"]+(\s*,\s*https?://[^/?#\s,;'\"]+)*)?$",
+        description="Origins of a city's app that may show the field page in a frame, separated by commas, such as"
+        " https://app.city.example; empty: none",
+    )
     webhook_networks: str = Field(
         "",
         description="Networks besides the public internet that webhooks may reach, separated by commas, such as "

@@ -17,7 +17,7 @@ from dispatch.owning import find_owner, ladder_of, next_owner, settled_owner, to
 from dispatch.phasing import finish_phases, follow_phases, open_phases, report_phase
 from dispatch.posts import find_top
 from dispatch.reference import Condition
-from dispatch.returning import keep_evidence, send_to_cell
+from dispatch.returning import keep_evidence, keep_position, send_to_cell
 from dispatch.segments import to_micros
 from dispatch.states import OPEN_STATES, CaseState
 from dispatch.storage import ledgers
@@ -51,6 +51,7 @@ async def _no_ack(act: Act) -> Columns:
 
 async def _report_back(act: Act) -> Columns:
     phases = await finish_phases(act)
+    await keep_position(act)
     return {"is_on_time": is_on_time(act.at, act.case["due_at"]), "next_rung_at": None, **phases}
 
 

@@ -50,6 +50,10 @@ class Report(Struct, frozen=True, kw_only=True):
     #: Radius of the position's error; None when the channel does not say. Units: metres.
     accuracy_m: float | None = None
     reporter: Reporter | None = None
+    #: Id of the person who reports, when it is somebody signed in and not a channel's program.
+    actor: str | None = None
+    #: When it was done according to the reporter's own clock; a fact for readers, no clock of ours.
+    said_at: str | None = None
 
     def digest(self) -> str:
         """Hex digest of what was said: the same ticket with another body is a mistake, not a repeat."""
@@ -59,8 +63,9 @@ class Report(Struct, frozen=True, kw_only=True):
         # Digests written before a field existed must stay what they are.
         if not self.is_self_handled:
             del said["is_self_handled"]
-        if self.accuracy_m is None:
-            del said["accuracy_m"]
+        for name in ("accuracy_m", "actor", "said_at"):
+            if said[name] is None:
+                del said[name]
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
@@ -97,6 +102,8 @@ class PreparedReport(Struct, frozen=True, kw_only=True):
     limit_unit: str | None = None
     phases: tuple[PhaseClock, ...] = ()
     reporter: SealedReporter | None = None
+    actor: str | None = None
+    said_at: str | None = None
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -205,6 +212,8 @@ def prepare(report: Report, reference: Reference, jurisdiction_code: str, receiv
         due_provisional=clocks.due.is_provisional if clocks else False,
         warn_at=clocks.warn_at if clocks else None,
         accuracy_m=report.accuracy_m if lon is not None else None,
+        actor=report.actor,
+        said_at=report.said_at,
     )
 
 

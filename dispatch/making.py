@@ -53,6 +53,8 @@ class MoveRequest:
 
     ``until`` is the end of a suspension, ``into`` the number of the case that a merged case follows, ``cell`` the code
     of the cell that a dispatcher sends it to, ``legs`` what joint work is split into, ``phase`` the one reported.
+    ``said_at`` is when the actor's own clock says that it was done, out there without a network: kept beside the act,
+    and without effect on any clock.
     """
 
     ref: str
@@ -70,6 +72,7 @@ class MoveRequest:
     position: GivenPosition | None = None
     legs: tuple[LegPlan, ...] = ()
     phase: int | None = None
+    said_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,8 @@ async def move_locked(unit: WriteUnit, case: dict[str, Any], request: MoveReques
     act.change({"version": case["version"] + 1})
     await update_case(unit, case["id"], act.changes)
     said = {"reason": request.reason, "result": request.result, **act.payload}
+    if request.said_at is not None:
+        said["said_at"] = request.said_at.isoformat(timespec="seconds")
     await record_event(
         unit,
         case_id=case["id"],

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from dispatch.case_views import CaseFilter, CasePage, CaseView, EventView
 from dispatch.posts import Rung, parse_ladder
 from dispatch.storage import cases
-from dispatch.storage.cases import count_cases, count_inboxes
+from dispatch.storage.cases import count_cases, count_inboxes, list_by_deadline
 from dispatch.storage.reference import load_reference
 from geo.errors import BadInputError, NotFoundError
 from geo.storage.uow import ReadUnit, Unit
@@ -26,6 +26,7 @@ __all__ = [
     "count_inboxes",
     "database_now",
     "get_case",
+    "list_by_deadline",
     "list_cases",
     "load_reference",
     "responsible_at",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dispatch.making import Act
-from dispatch.storage.returns import add_return, find_valid_cell
+from dispatch.making import Act, GivenPosition
+from dispatch.storage.returns import add_return, distance_to, find_valid_cell
 from geo.coordinates import check_position, snap_to_grid, to_wgs84
 from geo.errors import BadInputError
 
-__all__ = ["keep_evidence", "send_to_cell"]
+__all__ = ["keep_evidence", "keep_position", "send_to_cell"]
 
 
 async def keep_evidence(act: Act) -> dict[str, Any]:
@@ -19,14 +19,7 @@ async def keep_evidence(act: Act) -> dict[str, Any]:
     case has its owner. Nothing is decided here: whether the return is right is for the dispatcher to see on the map.
     """
     given = act.request.position
-    lonlat = None
-    if given is not None:
-        try:
-            check_position(given.x, given.y)
-        except BadInputError as error:
-            raise BadInputError(error.code, pointer="/position/lon", **error.params) from None
-        lon, lat = to_wgs84(given.x, given.y, given.coord_sys)
-        lonlat = (snap_to_grid(lon), snap_to_grid(lat))
+    lonlat = _lonlat(given) if given is not None else None
     found = await add_return(
         act.unit,
         act.case["id"],
@@ -39,6 +32,26 @@ async def keep_evidence(act: Act) -> dict[str, Any]:
     )
     act.payload["evidence"] = {name: value for name, value in found.items() if value is not None}
     return {}
+
+
+def _lonlat(given: GivenPosition) -> tuple[float, float]:
+    try:
+        check_position(given.x, given.y)
+    except BadInputError as error:
+        raise BadInputError(error.code, pointer="/position/lon", **error.params) from None
+    lon, lat = to_wgs84(given.x, given.y, given.coord_sys)
+    return snap_to_grid(lon), snap_to_grid(lat)
+
+
+async def keep_position(act: Act) -> None:
+    """Keep where somebody stood who reports back, and how far that is from the case; nothing when they do not say."""
+    given = act.request.position
+    if given is None:
+        return
+    lon, lat = _lonlat(given)
+    distance_m = await distance_to(act.unit, act.case["id"], lon, lat)
+    known = {"distance_m": round(distance_m, 1)} if distance_m is not None else {}
+    act.payload["reported_from"] = {"lon": lon, "lat": lat, **known}
 
 
 async def send_to_cell(act: Act) -> dict[str, Any]:

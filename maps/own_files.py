@@ -10,9 +10,9 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ForeignAddressError", "asset_tags", "check_no_foreign", "content_security_policy", "data_url"]
+__all__ = ["STATIC", "ForeignAddressError", "asset_tags", "check_no_foreign", "content_security_policy", "data_url"]
 
-_STATIC: Final = Path(__file__).resolve().parent / "static"
+STATIC: Final = Path(__file__).resolve().parent / "static"
 _STYLES: Final = ("vendor/leaflet/leaflet.css", "tokens.css", "planner/frame.css")
 _SCRIPTS: Final = (
     "vendor/leaflet/leaflet.js",
@@ -66,8 +66,8 @@ def asset_tags(static_url: str, *, inline: bool) -> list[str]:
             *(f'<script src="{prefix}/{path}"></script>' for path in _SCRIPTS),
         ]
     return [
-        *(f"<style>{_inline_style(_STATIC / path)}</style>" for path in _STYLES),
-        *(f"<script>{_inline_script(_STATIC / path)}</script>" for path in _SCRIPTS),
+        *(f"<style>{_inline_style(STATIC / path)}</style>" for path in _STYLES),
+        *(f"<script>{_inline_script(STATIC / path)}</script>" for path in _SCRIPTS),
     ]
 
 

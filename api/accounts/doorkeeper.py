@@ -19,7 +19,7 @@ from api.accounts.callers import Caller
 from api.accounts.key_ring import KeyRing
 from api.accounts.rates import IN_SCOPE, ChannelRates
 from api.accounts.roles import Scope
-from api.accounts.sessions import HOST_COOKIE, PLAIN_COOKIE, SessionRing
+from api.accounts.sessions import HOST_COOKIE, PLAIN_COOKIE, TOKEN_PREFIX, SessionRing
 from api.accounts.sight import EVERYTHING
 from api.settings import Settings
 from geo.errors import BadInputError, ForbiddenError, GridwardError
@@ -134,6 +134,10 @@ class Doorkeeper:
 
     async def _identify(self, request: HTTPConnection) -> Caller | GridwardError:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and text.startswith(TOKEN_PREFIX):
+            # A session without a cookie: no other site's form can send it, so nobody asks where this comes from.
+            held = await self.sessions.find(text.strip())
+            return held.caller if held is not None else BadInputError("access.key_unknown")
         if scheme.lower() == "bearer" and text:
             return await self._by_key(request, text)
         token = self.token_of(request)
@@ -162,7 +166,8 @@ class Doorkeeper:
     def token_of(self, request: HTTPConnection) -> str | None:
         """The text of the session's cookie."""
         named = cookie_of(request, self.settings)
-        return request.cookies.get(named[0]) if named else None
+        token = request.cookies.get(named[0]) if named else None
+        return None if token is None or token.startswith(TOKEN_PREFIX) else token
 
     async def is_open(self) -> bool:
         """Whether this very machine passes without signing in."""

@@ -31,6 +31,8 @@ class Scope(StrEnum):
     KEYS_MANAGE = "keys:manage"
     POSTS_READ = "posts:read"
     POSTS_WRITE = "posts:write"
+    FIELD_TOKENS = "field:tokens"
+    WALL_READ = "wall:read"
 
 
 DEFAULT_SCOPES: Final = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)

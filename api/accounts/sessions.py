@@ -19,12 +19,22 @@ from api.accounts.roles import Role, scopes_of
 from api.accounts.sight import Area, Grant, Sight
 from geo.storage.uow import Unit, WriteUnit, read_unit, write_unit
 
-__all__ = ["HOST_COOKIE", "PLAIN_COOKIE", "SessionRing", "end_sessions", "list_sessions", "start_session"]
+__all__ = [
+    "HOST_COOKIE",
+    "PLAIN_COOKIE",
+    "TOKEN_PREFIX",
+    "SessionRing",
+    "end_sessions",
+    "list_sessions",
+    "start_session",
+]
 
 #: The prefix makes browsers refuse the cookie unless it came over https, for this host only and for all of it.
 HOST_COOKIE: Final = "__Host-gridward"
 #: Without https there can be no such prefix: on this very machine, or where the office has decided for plain http.
 PLAIN_COOKIE: Final = "gridward_session"
+#: Of sessions that travel in a header: short-lived tokens for a city's app (`api/field_tokens.py`).
+TOKEN_PREFIX: Final = "gwf_"  # noqa: S105 - names a kind of token, is none
 
 _CALLER = """
 SELECT s.id, s.digest, s.stage, s.account_id, a.login, a.must_change, a.is_demo, a.person_id, p.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -112,6 +112,17 @@ async def list_cases(
     where = " AND ".join(clauses) or "true"
     query = f"SELECT {_COLUMNS} {_SOURCES} WHERE {where} ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"
     return await _views(unit, query, values | {"limit": limit}, as_of)
+
+
+async def list_by_deadline(
+    unit: Unit, jurisdiction: str, states: Iterable[CaseState], *, limit: int, as_of: datetime
+) -> list[CaseView]:
+    """Cases in some states, the first to be due first; those without a deadline last, the oldest first."""
+    query = (
+        f"SELECT {_COLUMNS} {_SOURCES} WHERE {_in_states(frozenset(states))} AND c.jurisdiction = %(jurisdiction)s"
+        " ORDER BY c.due_at NULLS LAST, c.reported_at, c.id LIMIT %(limit)s"
+    )
+    return await _views(unit, query, {"jurisdiction": jurisdiction, "limit": limit}, as_of)
 
 
 async def count_cases(unit: Unit, asked: CaseFilter, *, most: int) -> int | None:

@@ -57,6 +57,7 @@ class _Row(Struct, frozen=True):
     person_id: UUID | None
     department: str | None
     reporter_key: str | None
+    actor: str | None
     payload: Mapping[str, Any]
 
 
@@ -72,6 +73,8 @@ def make_payload(report: PreparedReport, place: Place) -> dict[str, Any]:
         "due_at": report.due_at.isoformat() if report.due_at else None,
         "due_provisional": report.due_provisional,
     }
+    if report.said_at is not None:
+        payload["said_at"] = report.said_at
     if report.position is not None:
         payload["position"] = report.position
     if place.route is not None:
@@ -124,6 +127,7 @@ def make_row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -
         # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
         route.department.code if route is not None and route.mode is not Mode.FALLBACK else None,
         report.reporter.contact_key.hex() if report.reporter and report.reporter.contact_key else None,
+        report.actor,
         payload,
     )
 

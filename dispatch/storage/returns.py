@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["ReturnEvidence", "add_return", "drawn_return", "find_valid_cell", "list_returns"]
+__all__ = ["ReturnEvidence", "add_return", "distance_to", "drawn_return", "find_valid_cell", "list_returns"]
 
 # ``edge`` is exact: the point lies on the outline itself, where rule edge-1 decides to which cell it belongs. The
 # outline's distance is geodesic, so it is true metres on both sides of it.
@@ -124,6 +124,19 @@ async def add_return(
         found = await cursor.fetchone()
     assert found is not None
     return found
+
+
+async def distance_to(unit: Unit, case_id: UUID, lon: float, lat: float) -> float | None:
+    """Geodesic metres from a case's point to another one. SRID: 4326. None when the case has no point."""
+    driver = await unit.driver()
+    row = await (
+        await driver.execute(
+            "SELECT ST_Distance(location::geography, ST_SetSRID(ST_MakePoint(%s, %s), 4326)::geography)"
+            " FROM dispatch.dispatch_case WHERE id = %s",
+            (lon, lat, case_id),
+        )
+    ).fetchone()
+    return row[0] if row else None
 
 
 async def list_returns(unit: Unit, case_id: UUID) -> list[ReturnEvidence]:

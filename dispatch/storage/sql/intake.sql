@@ -15,7 +15,7 @@ WITH input AS MATERIALIZED (
            limit_value numeric, limit_unit text, open_phases smallint,
            version_id int, version_revision int,
            cell_id bigint, cell_path text[], how text, post_id bigint, person_id uuid, department text,
-           reporter_key text, payload jsonb)
+           reporter_key text, actor text, payload jsonb)
 ),
 -- Not a WHERE: the planner would expect one row to be left, and join quadratically.
 guarded AS MATERIALIZED (
@@ -84,7 +84,8 @@ recorded AS (
               ELSE 'case.reported.v1' END,
          CASE WHEN d.is_dispatched THEN ARRAY['report', 'accept', 'file', 'dispatch']
               WHEN d.is_self_handled THEN ARRAY['self_handle'] ELSE ARRAY['report'] END,
-         NULL, n.state, d.reported_at, 'channel', d.channel,
+         NULL, n.state, d.reported_at, CASE WHEN d.actor IS NULL THEN 'channel' ELSE 'person' END,
+         coalesce(d.actor, d.channel),
          -- Ready-made for the ordinary case: building it here costs more than everything else about the event.
          CASE WHEN d.is_dispatched THEN d.payload
               ELSE d.payload || jsonb_build_object('due_at', NULL, 'due_provisional', false,

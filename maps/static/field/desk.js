@@ -1,0 +1,287 @@
+// What the page knows: the day, the acts on their way, whether there is a network and who is signed in.
+
+import { context, t } from "../console/texts.js";
+import { addEntry, dropEntry, keep, kept, listEntries, saveEntry } from "./store.js";
+import { deliver, headersOf } from "./sync.js";
+
+/** @typedef {import("./types.js").Cell} Cell */
+/** @typedef {import("./types.js").Day} Day */
+/** @typedef {import("./types.js").Deed} Deed */
+/** @typedef {import("./types.js").Entry} Entry */
+/** @typedef {import("./types.js").FieldCase} FieldCase */
+/** @typedef {"starting"|"live"|"offline"|"signed_out"|"other_person"|"forbidden"|"no_store"} Net */
+
+const { root, locale } = context;
+/** @type {string[]} origins whose pages may show this one in a frame */
+export const parents = /** @type {any} */ (context.config).parents ?? [];
+const TOKEN = "gridward.field.token";
+const AGAIN_MS = [2000, 5000, 10_000, 20_000, 40_000];
+const FRESH_MS = 60_000;
+
+/** @type {{day: Day|null, cells: Cell[]|null, entries: Entry[], net: Net, detail: string, isSending: boolean}} */
+export const desk = { day: null, cells: null, entries: [], net: "starting", detail: "", isSending: false };
+
+/** @type {Set<() => void>} */
+const listeners = new Set();
+let token = takeToken();
+let failures = 0;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let timer;
+
+/** @param {() => void} listener */
+export function watch(listener) {
+  listeners.add(listener);
+}
+
+function changed() {
+  for (const listener of listeners) listener();
+}
+
+/** @returns {string|null} the token that an app has put behind the #, taken out of the address at once */
+function takeToken() {
+  const found = /^#token=(gwf_[\w-]{20,90})$/.exec(location.hash);
+  try {
+    if (found?.[1]) {
+      sessionStorage.setItem(TOKEN, found[1]);
+      history.replaceState(null, "", location.pathname + location.search);
+      return found[1];
+    }
+    return sessionStorage.getItem(TOKEN);
+  } catch {
+    // Storage may be forbidden inside a frame: the token lives as long as the page then.
+    if (found) history.replaceState(null, "", location.pathname + location.search);
+    return found?.[1] ?? null;
+  }
+}
+
+/** @param {string} text a fresh token from the app around us */
+export function useToken(text) {
+  token = text;
+  try {
+    sessionStorage.setItem(TOKEN, text);
+  } catch {
+    // Kept in memory then.
+  }
+  void refresh();
+}
+
+/** Ask the app around us for a token; only the parents that the office has named get to hear it. */
+export function askForToken() {
+  if (parent === window) return;
+  for (const origin of parents) parent.postMessage({ type: "gridward.token-needed" }, origin);
+}
+
+/**
+ * @param {string} path
+ * @returns {Promise<Response>}
+ */
+export function ask(path) {
+  return fetch(root + path, { headers: headersOf({ locale, token }), credentials: "same-origin" });
+}
+
+/** Show at once what the phone has, then what the service says. */
+export async function begin() {
+  try {
+    desk.day = (await kept("day")) ?? null;
+    desk.cells = (await kept("cells")) ?? null;
+    desk.entries = await listEntries();
+  } catch {
+    desk.net = "no_store";
+    desk.detail = t("field.net.no_store");
+  }
+  changed();
+  await refresh();
+}
+
+/** Ask for the day, then deliver what waits. */
+export async function refresh() {
+  clearTimeout(timer);
+  try {
+    const answer = await ask("/v1/field/day");
+    if (answer.status === 401) settle("signed_out");
+    else if (answer.status === 403) settle("forbidden", String((await answer.json()).detail ?? ""));
+    else if (!answer.ok) settle("offline");
+    else {
+      const day = /** @type {Day} */ (await answer.json());
+      if (!Array.isArray(day.cases)) throw new TypeError("not an answer of ours");
+      failures = 0;
+      desk.day = day;
+      await remember(day);
+      settle("live");
+    }
+  } catch {
+    settle("offline");
+  }
+  await send();
+}
+
+/** @param {Day} day */
+async function remember(day) {
+  try {
+    await keep("day", day);
+    await keep("setting", { root, locale, person: day.person.id });
+  } catch {
+    desk.detail = t("field.net.no_store");
+  }
+}
+
+/**
+ * @param {Net} net
+ * @param {string} [detail]
+ */
+function settle(net, detail = "") {
+  if (net === "signed_out" && desk.net !== net) askForToken();
+  if (net !== "live") failures += 1;
+  desk.net = net;
+  desk.detail = detail;
+  clearTimeout(timer);
+  const wait = net === "live" ? FRESH_MS : (AGAIN_MS[Math.min(failures, AGAIN_MS.length) - 1] ?? FRESH_MS);
+  timer = setTimeout(() => void refresh(), wait);
+  changed();
+}
+
+/** Deliver what waits; safe to call at any time. */
+export async function send() {
+  const day = desk.day;
+  if (!day || desk.net === "signed_out" || desk.net === "forbidden" || desk.isSending) return;
+  if (!desk.entries.some((entry) => entry.state === "waiting" && entry.person === day.person.id)) return;
+  desk.isSending = true;
+  changed();
+  let outcome;
+  try {
+    outcome = await deliver({ root, locale, token, person: day.person.id, changed: arrived });
+    desk.entries = await listEntries();
+  } catch {
+    outcome = "offline";
+  }
+  desk.isSending = false;
+  if (outcome === "offline" || outcome === "signed_out" || outcome === "other_person") settle(/** @type {Net} */ (outcome));
+  else changed();
+  // Something may have been done while the last one was on its way.
+  if (outcome === "idle" && desk.entries.some((entry) => entry.state === "waiting" && entry.person === day.person.id && !isBlocked(entry))) void send();
+}
+
+/** @param {Entry} entry */
+function isBlocked(entry) {
+  const about = entry.deed.case;
+  return Boolean(about) && desk.entries.some((one) => one.deed.case === about && (one.state === "conflict" || one.state === "refused") && (one.n ?? 0) < (entry.n ?? 0));
+}
+
+/** @param {Entry} entry an act that has been answered */
+function arrived(entry) {
+  desk.entries = desk.entries.map((one) => (one.n === entry.n ? entry : one));
+  const one = desk.day?.cases.find((each) => each.case === entry.deed.case);
+  if (one && entry.result) {
+    one.version = entry.result.version;
+    one.status = entry.result.status;
+    one.moves = entry.result.moves;
+    if (desk.day) void remember(desk.day);
+  }
+  changed();
+}
+
+/** @returns {string} a key that nobody else makes; not every phone's page may use randomUUID */
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Something was done: keep it, then send it. Resolves when it is safe on the phone.
+ * @param {Deed} deed
+ * @param {{title: string, photos?: Blob[], one?: FieldCase|null, seen?: number|null}} about
+ * @returns {Promise<Entry>}
+ */
+export async function enqueue(deed, { title, photos = [], one = null, seen = null }) {
+  const day = desk.day;
+  if (!day) throw new Error(t("field.net.signed_out"));
+  const before = desk.entries.filter((entry) => entry.state === "waiting" && entry.deed.case && entry.deed.case === deed.case && entry.deed.leg === deed.leg).at(-1);
+  /** @type {Entry} */
+  const entry = {
+    id: newKey(), person: day.person.id, by: day.person.name, done_at: new Date().toISOString(), deed, photos, title,
+    after: before?.id ?? null, seen: seen ?? (deed.kind === "move" ? (one?.version ?? null) : null),
+    was: one ? { version: one.version, status: one.status, due_at: one.due_at, head: one.head, text: one.text, as_of: day.as_of } : null,
+    state: "waiting", sent: null, tries: 0, problem: null, now: null, result: null, ended_at: null,
+  };
+  await addEntry(entry);
+  desk.entries = await listEntries();
+  changed();
+  void wakeLater();
+  if (desk.net !== "offline") void send();
+  return entry;
+}
+
+/** Let the browser deliver even if this page is closed before there is a network. */
+async function wakeLater() {
+  try {
+    const registration = await navigator.serviceWorker?.ready;
+    // Chromium only; elsewhere the page delivers when it is opened again.
+    await /** @type {any} */ (registration)?.sync?.register("gridward-outbox");
+  } catch {
+    // Not allowed here: the same.
+  }
+}
+
+/**
+ * Take an act back that has not left the phone, or let go of one that was refused.
+ * @param {Entry} entry
+ */
+export async function discard(entry) {
+  await dropEntry(entry);
+  await free(entry, entry.now?.version ?? null, null);
+}
+
+/**
+ * Do it all the same, on the case as it stands now: a new act with a new key.
+ * @param {Entry} entry
+ */
+export async function redo(entry) {
+  const fresh = await again(entry);
+  await free(entry, null, fresh.id);
+}
+
+/** @param {Entry} entry */
+async function again(entry) {
+  const now = entry.now;
+  /** @type {Entry} */
+  const fresh = {
+    ...entry, id: newKey(), state: "waiting", sent: null, problem: null, now: null, after: null, tries: 0,
+    seen: now?.version ?? entry.seen,
+    was: now ? { version: now.version, status: now.status, due_at: now.due_at, head: now.head?.name ?? null, text: now.text, as_of: new Date().toISOString() } : entry.was,
+  };
+  // In the place of the old one, so that acts after it stay after it.
+  await saveEntry(fresh);
+  return fresh;
+}
+
+/**
+ * What waited behind an act goes on: behind its successor, or on the version that was looked at.
+ * @param {Entry} gone
+ * @param {number|null} seen
+ * @param {string|null} successor
+ */
+async function free(gone, seen, successor) {
+  for (const entry of await listEntries()) {
+    if (entry.after !== gone.id) continue;
+    entry.after = successor;
+    if (seen !== null) entry.seen = seen;
+    await saveEntry(entry);
+  }
+  desk.entries = await listEntries();
+  changed();
+  void send();
+}
+
+/** @returns {Promise<Cell[]|null>} outlines, from the service or from the phone */
+export async function loadCells() {
+  try {
+    const answer = await ask("/v1/field/cells");
+    if (answer.ok) {
+      desk.cells = (await answer.json()).cells;
+      await keep("cells", desk.cells);
+    }
+  } catch {
+    // The phone's own copy has to do.
+  }
+  return desk.cells;
+}

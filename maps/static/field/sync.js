@@ -1,0 +1,182 @@
+// Delivering acts, in the page and in the service worker alike: in their order, each until it is answered, never twice.
+// A key is made when the act is done; the service makes an act of a key true once, however often it is delivered.
+
+import { dropEntry, kept, listEntries, saveEntry } from "./store.js";
+
+/** @typedef {import("./types.js").Entry} Entry */
+/** @typedef {import("./types.js").Now} Now */
+/** @typedef {"idle"|"offline"|"signed_out"|"other_person"|"busy"} Outcome */
+
+const LOCK = "gridward-field-outbox";
+const KEEP_DONE_MS = 36 * 3_600_000;
+const PATIENCE_MS = 90_000;
+/** Refusals that say: the case is not what it was when this was done. */
+const MOVED_ON = new Set([409, 412, 404]);
+const TRY_LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+let isRunning = false;
+
+/**
+ * Deliver what waits.
+ * @param {{root: string, locale: string, token: string|null, person: string, changed: (entry: Entry) => void}} setting
+ * @returns {Promise<Outcome>}
+ */
+export async function deliver(setting) {
+  if (navigator.locks) {
+    // The page, another tab and the worker may all want to; one at a time keeps the order.
+    return navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? run(setting) : "busy"));
+  }
+  if (isRunning) return "busy";
+  isRunning = true;
+  try {
+    return await run(setting);
+  } finally {
+    isRunning = false;
+  }
+}
+
+/**
+ * @param {Parameters<typeof deliver>[0]} setting
+ * @returns {Promise<Outcome>}
+ */
+async function run(setting) {
+  for (;;) {
+    const entries = await listEntries();
+    const next = await nextOf(entries, setting.person);
+    if (!next) return "idle";
+    const outcome = await send(next, setting);
+    if (outcome) return outcome;
+  }
+}
+
+/**
+ * The first act that may go now; an act after one that hangs on the same case has to wait for it.
+ * @param {Entry[]} entries
+ * @param {string} person
+ * @returns {Promise<Entry|null>}
+ */
+async function nextOf(entries, person) {
+  const results = new Map(entries.map((entry) => [entry.id, entry]));
+  const hanging = new Set();
+  for (const entry of entries) {
+    if (entry.state === "done") {
+      if (Date.now() - Date.parse(entry.ended_at ?? entry.done_at) > KEEP_DONE_MS) await dropEntry(entry);
+      continue;
+    }
+    const about = entry.deed.case;
+    if (entry.state !== "waiting" || entry.person !== person || (about && hanging.has(about))) {
+      if (about) hanging.add(about);
+      continue;
+    }
+    const before = entry.after ? results.get(entry.after) : undefined;
+    // Our own act has moved the case on: its answer is what this one has seen, unless it was fixed at the first try.
+    if (before?.result && entry.sent === null && entry.seen !== null) entry.seen = before.result.leg_version ?? before.result.version;
+    return entry;
+  }
+  return null;
+}
+
+/**
+ * @param {Entry} entry
+ * @param {Parameters<typeof deliver>[0]} setting
+ * @returns {Promise<Outcome|null>} null: go on
+ */
+async function send(entry, setting) {
+  if (entry.sent === null) {
+    // Fixed before the first try: another delivery must be the same bytes, or it would be another act.
+    const said = { ...entry.deed, person: entry.person, done_at: entry.done_at };
+    entry.sent = JSON.stringify(entry.seen === null ? said : { ...said, seen: entry.seen });
+    await saveEntry(entry);
+  }
+  let response;
+  try {
+    response = await fetch(`${setting.root}/v1/field/actions`, init(entry, setting));
+  } catch {
+    return "offline";
+  }
+  if (response.status === 401) return "signed_out";
+  if (TRY_LATER.has(response.status)) return "offline";
+  /** @type {any} */
+  let body = {};
+  try {
+    body = await response.json();
+  } catch {
+    // Not ours: a portal of some wireless network, or an answer cut short. The act stays as it is.
+    return "offline";
+  }
+  if (response.ok) {
+    if (body.key !== entry.id) return "offline";
+    Object.assign(entry, { state: "done", result: body, photos: [], problem: null, ended_at: new Date().toISOString() });
+  } else {
+    if (body.code === "field.other_person") return "other_person";
+    if (typeof body.code !== "string") return "offline";
+    const faults = (body.errors ?? []).map((/** @type {{detail: string}} */ fault) => fault.detail);
+    entry.problem = { status: response.status, code: body.code, detail: faults.length ? faults.join(" ") : String(body.detail ?? "") };
+    entry.state = MOVED_ON.has(response.status) && entry.deed.case ? "conflict" : "refused";
+    entry.now = entry.state === "conflict" ? await look(entry, setting) : null;
+  }
+  entry.tries += 1;
+  await saveEntry(entry);
+  setting.changed(entry);
+  return null;
+}
+
+/**
+ * @param {Entry} entry
+ * @param {Parameters<typeof deliver>[0]} setting
+ * @returns {RequestInit}
+ */
+function init(entry, setting) {
+  const headers = headersOf(setting);
+  headers.set("Idempotency-Key", entry.id);
+  /** @type {BodyInit} */
+  let body = entry.sent ?? "";
+  if (entry.photos.length) {
+    const form = new FormData();
+    form.set("action", body);
+    entry.photos.forEach((photo, place) => form.append("photo", photo, `${place + 1}.jpg`));
+    body = form;
+  } else {
+    headers.set("Content-Type", "application/json");
+  }
+  const signal = typeof AbortSignal.timeout === "function" ? AbortSignal.timeout(PATIENCE_MS) : null;
+  return { method: "POST", headers, body, credentials: "same-origin", signal };
+}
+
+/**
+ * @param {{locale: string, token: string|null}} setting
+ * @returns {Headers}
+ */
+export function headersOf(setting) {
+  const headers = new Headers({ Accept: "application/json", "Accept-Language": setting.locale });
+  if (setting.token) headers.set("Authorization", `Bearer ${setting.token}`);
+  return headers;
+}
+
+/**
+ * How the case stands now, for the comparison; null when it is out of sight.
+ * @param {Entry} entry
+ * @param {Parameters<typeof deliver>[0]} setting
+ * @returns {Promise<Now|null>}
+ */
+async function look(entry, setting) {
+  try {
+    const ref = encodeURIComponent(entry.deed.case ?? "");
+    const answer = await fetch(`${setting.root}/v1/cases/${ref}`, { headers: headersOf(setting), credentials: "same-origin" });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Deliver without a page: the browser has found a network again.
+ * @returns {Promise<void>}
+ */
+export async function deliverInBackground() {
+  const setting = /** @type {{root: string, locale: string, person: string}|undefined} */ (await kept("setting"));
+  if (!setting?.person) return;
+  const outcome = await deliver({ ...setting, token: null, changed: () => undefined });
+  // A rejected promise asks the browser to try again later.
+  if (outcome === "offline") throw new Error("still no answer");
+}

@@ -12,7 +12,7 @@ from api.demo.places import JURISDICTION
 from dispatch.catalogue import Catalogue
 from geo.storage.uow import WriteUnit
 
-__all__ = ["FALLBACK", "department_of", "write_duty"]
+__all__ = ["DAY_SHIFT", "FALLBACK", "MATRIX", "department_of", "leading_of", "write_duty"]
 
 FALLBACK: Final = "town_office"
 #: Class, department, what it does. Supply lines and emergencies are led by whoever owns them; the rest the heads keep.
@@ -45,6 +45,8 @@ MATRIX: Final[tuple[tuple[str, str, str], ...]] = (
 )
 _DAY: Final = timedelta(days=1)
 _WEEKDAYS: Final = [0, 1, 2, 3, 4]
+#: Handlers of A posts: Monday to Friday. Zone: local time of the jurisdiction.
+DAY_SHIFT: Final = (time(8), time(18))
 #: Level-3 heads who work by day on weekdays; their B posts have the nights and weekends.
 _HEADS_WITH_SHIFTS: Final = 6
 
@@ -61,17 +63,36 @@ def department_of(catalogue: Catalogue) -> dict[str, str]:
     return found
 
 
+def leading_of(catalogue: Catalogue) -> dict[str, str]:
+    """The department of every minor class that a department leads: its handlers go before the heads."""
+    modes = {category: mode for category, _, mode in MATRIX}
+    found = department_of(catalogue)
+    parents = {category.code: category.parent or "" for category in catalogue.categories}
+    return {code: name for code, name in found.items() if modes.get(code, modes.get(parents[code])) == "lead"}
+
+
 async def write_duty(
     unit: WriteUnit, district: District, people: People, post_ids: Sequence[int], *, since: datetime, now: datetime
-) -> None:
-    """Write the matrix from an instant on, and the shifts of handlers and of some heads."""
+) -> dict[str, int]:
+    """Write the matrix from an instant on, and the shifts of handlers and of some heads.
+
+    Returns
+    -------
+    dict
+        Number of the matrix's line by the class that it is written for; the empty class is the fallback's.
+    """
     driver = await unit.driver()
+    lines: dict[str, int] = {}
     async with driver.cursor() as cursor:
-        await cursor.executemany(
-            "INSERT INTO dispatch.routing (jurisdiction, cell_code, category_code, department_code, mode, valid_from)"
-            " VALUES (%s, '', %s, %s, %s, %s)",
-            [(JURISDICTION, *line, since) for line in (*MATRIX, ("", FALLBACK, "fallback"))],
-        )
+        for line in (*MATRIX, ("", FALLBACK, "fallback")):
+            await cursor.execute(
+                "INSERT INTO dispatch.routing (jurisdiction, cell_code, category_code, department_code, mode,"
+                " valid_from) VALUES (%s, '', %s, %s, %s, %s) RETURNING id",
+                (JURISDICTION, *line, since),
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+            lines[line[0]] = row[0]
         exclusive = next((cell.code for cell in district.cells if cell.kind == "exclusive"), None)
         if exclusive is not None:
             # From now on only: what was reported before belonged to nobody in particular.
@@ -92,5 +113,6 @@ async def write_duty(
         await cursor.executemany(
             "INSERT INTO dispatch.shift (post_id, name, cycle_days, anchor, on_days, starts, ends, first_day)"
             " VALUES (%s, '日班', 7, '2026-01-05', %s, %s, %s, %s)",
-            [(post_ids[number], _WEEKDAYS, time(8), time(18), day) for number, day in first.items()],
+            [(post_ids[number], _WEEKDAYS, DAY_SHIFT[0], DAY_SHIFT[1], day) for number, day in first.items()],
         )
+    return lines

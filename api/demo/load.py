@@ -114,7 +114,7 @@ async def _load(unit: WriteUnit, *, now: datetime, seed: int, scale: float, tell
     version, cell_ids = await write_grid(unit, district, now=now)
     people = make_people(district, now=now, rng=random.Random(seed + 1))
     post_ids = await write_people(unit, people, now=now)
-    await write_duty(unit, district, people, post_ids, since=now - BEFORE, now=now)
+    lines = await write_duty(unit, district, people, post_ids, since=now - BEFORE, now=now)
     await write_accounts(unit, people)
     tell("map", 1, 1)
     calendar = (await load_reference(unit)).jurisdictions[JURISDICTION].calendar
@@ -143,6 +143,7 @@ async def _load(unit: WriteUnit, *, now: datetime, seed: int, scale: float, tell
         version_id=version.id,
         cell_ids=[cell_ids[c.code] for c in district.of_level(3)],
         post_ids=post_ids,
+        lines=lines,
         first_number=first_number,
         now=now,
         seed=seed,

@@ -71,6 +71,7 @@ def close(maker: Maker, table: CaseTable) -> None:
     # The sweep cannot fire after the instant of handling.
     table.escalated[overdue] = np.minimum(table.escalated[overdue], handled[overdue] - 1000)
     table.level[:] = rng.choice([3, 2, 1], size=n, p=[0.915, 0.075, 0.01])
+    _by_hand(table, (table.level < 3) & (table.desk == 0))
     table.state[:] = _STATES.index(CaseState.CLOSED)
 
 
@@ -141,6 +142,14 @@ def _dispatch(clock: Clockwork, table: CaseTable) -> None:
     table.accepted[:] = table.filed[:] = table.dispatched
     starts = clock.clock_starts(table.dispatched, table.channel == _HOTLINE)
     table.due[:], table.warn[:], table.provisional[:] = clock.due(starts, table.condition)
+
+
+def _by_hand(table: CaseTable, where: NDArray[np.bool_]) -> None:
+    """What went to a head above was sent there by the desk: it came in some minutes before, on the same local day."""
+    into_the_day = (table.reported + 8 * HOUR_US) % DAY_US
+    wait = np.minimum((3 + table.salt % 15) * MINUTE_US, into_the_day)
+    table.reported[where] -= wait[where]
+    table.desk[where] = 1
 
 
 def _acknowledge(clock: Clockwork, table: CaseTable, rows: Ints, before: Ints) -> None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.demo.cases import CHANNELS, LEDGERS, STATES, CaseTable
+from api.demo.deciding import Decider
 from api.demo.duty import department_of
 from api.demo.geometry import District
-from api.demo.histories import ACTS, ESCALATE, History
+from api.demo.histories import ACTS, DESK, ESCALATE, LINE, RE_DISPATCH, History
 from api.demo.people import People
 from api.demo.places import JURISDICTION
 from api.demo.profiles import RESULTS, RETURN_REASONS, REWORK_REASONS, SUSPEND_REASONS
 from api.demo.timing import NEVER
 from api.demo.wording import Wording
 from dispatch.catalogue import Catalogue
-from dispatch.segments import to_micros
 from dispatch.states import HANDLING_STATES, CaseState
 from geo.cells import TIE_RULE
 
@@ -35,7 +34,7 @@ CASE_COLUMNS = (
     " ledgers, location, raw_x, raw_y, coord_sys, grid_version_id, cell_id, cell_path, located_how, tie_rule, state,"
     " reported_at, accepted_at, filed_at, dispatched_at, acknowledged_at, handled_at, checked_at, closed_at,"
     " suspended_until, due_at, due_provisional, warn_at, next_rung_at, is_on_time, closed_level, rework_count,"
-    " return_count, department_code, owner_post_id, owner_person_id, owner_ladder"
+    " return_count, department_code, owner_post_id, owner_person_id, owner_ladder, owner_version_id, owner_path"
 )
 EVENT_COLUMNS = (
     "case_id, seq, type, moves, from_state, to_state, occurred_at, recorded_at, actor_kind, actor_id, payload"
@@ -53,6 +52,8 @@ class Writer:
         Database ids of the level-3 cells, in the district's order.
     post_ids
         Database ids of the posts, in the order of `People.posts`.
+    lines
+        Numbers of the matrix's lines, by the class they are written for.
     first_number
         Number of the oldest case; the others follow in the order of reporting.
     """
@@ -65,19 +66,26 @@ class Writer:
     version_id: int
     cell_ids: Sequence[int]
     post_ids: Sequence[int]
+    lines: Mapping[str, int]
     first_number: int
     now: datetime
     seed: int
     _ids: list[str] = field(init=False)
     _letters: list[str] = field(init=False)
-    _owner: Ints = field(init=False)
-    _absent: NDArray[np.bool_] = field(init=False)
-    _ladders: dict[tuple[int, int, bool, bool], str] = field(default_factory=dict)
+    _decider: Decider = field(init=False)
 
     def __post_init__(self) -> None:
         self._letters = [c.code[0] for c in self.catalogue.categories if c.parent]
         self._ids = _uuid7(self.table.reported, self.seed)
-        self._owner, self._absent = self._owners()
+        self._decider = Decider(
+            district=self.district,
+            catalogue=self.catalogue,
+            people=self.people,
+            table=self.table,
+            version_id=self.version_id,
+            post_ids=self.post_ids,
+            lines=self.lines,
+        )
 
     def case_lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield (rows, lines) for the case table."""
@@ -87,7 +95,8 @@ class Writer:
         known = department_of(self.catalogue)
         departments = [known.get(code, _NULL) for code in minor]
         numbers = [str(c.number) for c in self.catalogue.conditions]
-        paths = ["{" + ",".join(c.path) + "}" for c in leaves] + ["{}"]
+        # By level: where the desk sent a case to a head above, and the cell itself.
+        paths = [["{" + ",".join(c.path[:level]) + "}" for level in (1, 2, 3)] for c in leaves] + [["", "", "{}"]]
         cells = [str(i) for i in self.cell_ids] + [_NULL]
         acts = np.bincount(self.history.case, minlength=len(t))
         days = _days(t.reported)
@@ -100,6 +109,7 @@ class Writer:
             category, condition = t.category[rows].tolist(), t.condition[rows].tolist()
             street, spot = t.street[rows].tolist(), t.spot[rows].tolist()
             owned = (t.dispatched[rows] != NEVER).tolist()
+            owner, level = self._decider.owner[rows].tolist(), t.level[rows].tolist()
             handled = t.handled[rows] != NEVER
             on_time = np.where(handled, np.where(t.handled[rows] <= t.due[rows], "t", "f"), _NULL).tolist()
             rung = np.where(
@@ -126,7 +136,7 @@ class Writer:
                 [c[4].value for c in channel],
                 [str(self.version_id)] * size,
                 [cells[k] for k in cell],
-                [paths[k] for k in cell],
+                [paths[k][2] for k in cell],
                 ["covers" if k >= 0 else "out_of_grid" for k in cell],
                 [TIE_RULE] * size,
                 [s.value for s in state],
@@ -145,12 +155,14 @@ class Writer:
                 np.where(t.reworked[rows] != NEVER, "1", "0").tolist(),
                 np.where(t.returned[rows] != NEVER, "1", "0").tolist(),
                 [departments[k] for k in category],
-                [str(self.post_ids[p]) if o else _NULL for p, o in zip(self._owner[rows].tolist(), owned, strict=True)],
-                [self._person(p) if o else _NULL for p, o in zip(self._owner[rows].tolist(), owned, strict=True)],
+                [str(self.post_ids[p]) if o else _NULL for p, o in zip(owner, owned, strict=True)],
+                [self._decider.person(p) if o else _NULL for p, o in zip(owner, owned, strict=True)],
                 [
-                    self._ladder(c, int(level), away, s is not CaseState.CLOSED)
-                    for c, level, away, s in zip(cell, t.level[rows], self._absent[rows].tolist(), state, strict=True)
+                    self._decider.ladder(start + n, whole=s is not CaseState.CLOSED) or _NULL
+                    for n, s in enumerate(state)
                 ],
+                [str(self.version_id) if c >= 0 and n < 3 else _NULL for c, n in zip(cell, level, strict=True)],
+                [paths[c][n - 1] if c >= 0 and n < 3 else _NULL for c, n in zip(cell, level, strict=True)],
             ]  # fmt: skip
             yield size, _lines(columns)
 
@@ -161,7 +173,7 @@ class Writer:
         names = [s.value for s in STATES]
         moves = ["{" + ",".join(a.moves) + "}" for a in ACTS]
         channels = [CHANNELS[c][0] for c in t.channel.tolist()]
-        persons = [self._person(p) for p in self._owner.tolist()]
+        persons = [self._decider.person(p) for p in self._decider.owner.tolist()]
         for start in range(0, len(h), _CHUNK):
             rows = slice(start, min(start + _CHUNK, len(h)))
             case, act = h.case[rows].tolist(), h.act[rows].tolist()
@@ -195,68 +207,9 @@ class Writer:
             ["due"] * len(rows),
             ["1"] * len(rows),
             fired,
-            [_NULL if p is None else self._person(p) for p in told],
+            [_NULL if p is None else self._decider.person(p) for p in told],
         ]
         yield len(rows), _lines(columns)
-
-    def _owners(self) -> tuple[Ints, NDArray[np.bool_]]:
-        """Who answered: the A post, its B post while A was on leave, or a head above for what went higher."""
-        t, people = self.table, self.people
-        leaves = self.district.of_level(3)
-        by_level = {
-            level: np.array([people.head_of[(c.path[level - 1], "A")] for c in leaves] + [0]) for level in (1, 2, 3)
-        }
-        backup = np.array([people.head_of[(c.code, "B")] for c in leaves] + [0])
-        owner = np.select([t.level == 1, t.level == 2], [by_level[1][t.cell], by_level[2][t.cell]], by_level[3][t.cell])
-        absent = np.zeros(len(t), dtype=np.bool_)
-        when = np.where(t.dispatched == NEVER, t.reported, t.dispatched)
-        holders = np.array([p.holder for p in people.posts])[by_level[3]][t.cell]
-        for leave in people.leaves:
-            absent |= (
-                (holders == leave.person) & (when >= to_micros(leave.starts_at)) & (when < to_micros(leave.ends_at))
-            )
-        t.level[absent] = 3
-        return np.where(absent, backup[t.cell], owner), absent
-
-    def _person(self, post: int) -> str:
-        return str(self.people.persons[self.people.posts[post].holder].id)
-
-    def _ladder(self, cell: int, level: int, absent: bool, whole: bool) -> str:
-        """Return the stored ladder as JSON: whole for open cases, only the rungs that decided for closed ones."""
-        if cell < 0:
-            return _NULL
-        key = (cell, level, absent, whole)
-        if key not in self._ladders:
-            rungs = self._rungs(cell, absent)
-            if not whole:
-                rungs = rungs[:2] if absent else [r for r in rungs if r["level"] == level and r["rank"] == "A"]
-            self._ladders[key] = json.dumps(rungs, ensure_ascii=False)
-        return self._ladders[key]
-
-    def _rungs(self, cell: int, absent: bool) -> list[dict[str, Any]]:
-        leaf = self.district.of_level(3)[cell]
-        rungs: list[dict[str, Any]] = []
-        for code, rank in [(c, r) for c in reversed(leaf.path) for r in "AB"]:
-            index = self.people.head_of[(code, rank)]
-            post = self.people.posts[index]
-            holder = self.people.persons[post.holder]
-            away = next((v for v in self.people.leaves if v.person == post.holder), None) if absent else None
-            rungs.append(
-                {
-                    "step": len(rungs) + 1,
-                    "level": leaf.path.index(code) + 1,
-                    "cell_code": code,
-                    "rank": rank,
-                    "post_id": self.post_ids[index],
-                    "title_zh": post.title_zh,
-                    "title_en": post.title_en,
-                    "person_id": str(holder.id),
-                    "person_name": holder.name,
-                    "leave_until": away.ends_at.isoformat() if away else None,
-                    "is_available": away is None,
-                }
-            )
-        return rungs
 
     def _told(self, case: int) -> int | None:
         """Return the post told when the deadline passed: the A post above the owner's level; None above level 1."""
@@ -275,7 +228,10 @@ class Writer:
             return f'{{"reason": "{_REASONS[says][salt % len(_REASONS[says])]}"}}'
         if ACTS[act] is ESCALATE:
             return self._escalation(case)
-        return '{"how": "covers"}' if seq == 1 and self.table.cell[case] >= 0 else "{}"
+        parts = ['"how": "covers"'] if seq == 1 and self.table.cell[case] >= 0 else []
+        if ACTS[act] in _DECIDING:
+            parts.append(self._decider.decision(case, whole=STATES[self.table.state[case]] is not CaseState.CLOSED))
+        return "{" + ", ".join(filter(None, parts)) + "}"
 
     def _escalation(self, case: int) -> str:
         told = self._told(case)
@@ -287,12 +243,13 @@ class Writer:
                 "told_post_id": None if told is None else self.post_ids[told],
                 "told_zh": post.title_zh if post else None,
                 "told_en": post.title_en if post else None,
-                "told_person_id": None if told is None else self._person(told),
+                "told_person_id": None if told is None else self._decider.person(told),
             },
             ensure_ascii=False,
         )
 
 
+_DECIDING = (LINE, DESK, RE_DISPATCH)
 _DESK_OF = {"operator": "desk", "system": "worker"}
 
 

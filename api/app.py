@@ -59,6 +59,7 @@ from api.routes import (
     stream,
     tiles,
     webhooks,
+    working_time,
 )
 from api.schemas import ProblemOut
 from api.settings import Settings
@@ -154,6 +155,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         account_page,
         accounts,
         keys,
+        working_time,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")

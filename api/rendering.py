@@ -96,7 +96,14 @@ def match_json(found: Mapping[str, Any], locale: Locale) -> dict[str, Any]:
 
 def rung_json(rung: Rung, locale: Locale) -> dict[str, Any]:
     """A post and its holder."""
-    return {"post": rung.title(locale), "rank": rung.rank, "cell": rung.cell_code, "name": rung.person_name}
+    return {
+        "post": rung.title(locale),
+        "rank": rung.rank,
+        "cell": rung.cell_code,
+        "name": rung.person_name,
+        "person": str(rung.person_id) if rung.person_id else None,
+        "on_duty": rung.is_available,
+    }
 
 
 def head_json(head: Head | None, locale: Locale) -> dict[str, Any] | None:
@@ -172,6 +179,7 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "suspended_until": instant(case.suspended_until),
         "due_at": instant(case.due_at),
         "due_provisional": case.due_provisional,
+        "limit": _limit(case),
         "warn_at": instant(case.warn_at),
         "is_on_time": case.is_on_time,
         "chain": [cell_json(cell, locale) for cell in case.chain],
@@ -195,6 +203,12 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "followers": list(case.followers),
         "status_url": f"/v1/cases/{case.ref}",
     }
+
+
+def _limit(case: CaseView) -> dict[str, str] | None:
+    if case.limit_value is None or case.limit_unit is None:
+        return None
+    return {"value": format(case.limit_value.normalize(), "f"), "unit": case.limit_unit}
 
 
 def event_json(event: EventView, locale: Locale) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -89,6 +90,8 @@ class PostOut(BaseModel):
     rank: str
     cell: str
     name: str | None
+    person: UUID | None = Field(description="Whose phone is at /v1/people/{person}/phone")
+    on_duty: bool = Field(description="Neither on leave nor off shift; for a case, when it was decided")
 
 
 class HeadOut(PostOut):
@@ -230,6 +233,13 @@ class StageOut(BaseModel):
     due_at: datetime
 
 
+class LimitOut(BaseModel):
+    """What the deadline was counted from."""
+
+    value: str = Field(description="A decimal number")
+    unit: str = Field(description="urgent_hour, working_hour, working_day or natural_day")
+
+
 class CaseOut(BaseModel):
     """A case."""
 
@@ -255,6 +265,7 @@ class CaseOut(BaseModel):
     suspended_until: datetime | None
     due_at: datetime | None
     due_provisional: bool
+    limit: LimitOut | None
     warn_at: datetime | None
     is_on_time: bool | None
     chain: list[CellOut]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -84,6 +85,8 @@ class CaseView:
     area: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
     accuracy_m: float | None = None
+    limit_value: Decimal | None = None
+    limit_unit: str | None = None
     confirm_on_site: bool = False
 
     def facts(self, as_of: datetime) -> Facts:

@@ -29,11 +29,16 @@ _SHORTCUTS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("Z",), "console.keys.undo"),
     (("G", "1–5"), "console.keys.inbox"),
     (("/",), "console.keys.search"),
+    (("Ctrl-K",), "desk.keys.palette"),
+    (("W",), "desk.keys.who"),
     (("?",), "console.keys.help"),
 )
 
 # What the page's scripts need; sending the whole catalogue would send the texts of the command line, too.
-_PREFIXES: Final = ("console.", "state.", "move.", "light.", "rank.", "why.", "level.", "located.", "coord_sys.")
+_PREFIXES: Final = (
+    *("console.", "desk.", "state.", "move.", "light.", "rank.", "why.", "level.", "located.", "coord_sys."),
+    "place.kind.",
+)
 
 
 def console_context(
@@ -45,6 +50,7 @@ def console_context(
     root: str = "",
     heat_url: str = "/maps/heat",
     page_size: int = 500,
+    person: str = "",
 ) -> dict[str, Any]:
     """Return the template context of ``console.html``.
 
@@ -64,6 +70,8 @@ def console_context(
         Path of the planners' heat-map.
     page_size
         How many cases the page asks for per request while it fills its queue.
+    person
+        Name of whoever is signed in; empty for somebody at this machine before there are accounts.
 
     Notes
     -----
@@ -83,6 +91,7 @@ def console_context(
             "centre": list(centre) if centre else None,
             "heat_url": heat_url,
             "page_size": page_size,
+            "person": person,
             "shortcuts": [[list(keys), text] for keys, text in _SHORTCUTS],
         },
     }

@@ -24,7 +24,7 @@ async def read_console(
     request: Request,
     unit: Reading,
     container: Wired,
-    _: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
+    caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
 ) -> Response:
     """The dispatcher's live map beside the queue."""
     locale = locale_of(request)
@@ -36,6 +36,7 @@ async def read_console(
         time_zone=jurisdiction.time_zone if jurisdiction else "Asia/Shanghai",
         centre=await grid_centre(unit, active.id) if active else None,
         root=request.scope.get("root_path", ""),
+        person=caller.name,
     )
     response = render("console.html", context, locale=locale)
     asked = request.query_params.get("lang")

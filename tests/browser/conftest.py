@@ -111,7 +111,7 @@ def site(database: str, tmp_path: Path) -> Iterator[Site]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text(errors="replace")
         try:

@@ -9,6 +9,8 @@ const EDGES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 12.5, 3: 15
 const NAMES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 13.5, 3: 16 });
 const NAMES_UNTIL = /** @type {Record<number, number>} */ ({ 1: 15, 2: 17, 3: 30 });
 const WIDTHS = /** @type {Record<number, number>} */ ({ 1: 2, 2: 1.25, 3: 0.75 });
+/** One tone by opacity, in even steps of lightness. */
+const SHADE_OPACITY = [0, 0.08, 0.16, 0.26, 0.38, 0.52];
 const FONTS = /** @type {Record<number, string>} */ ({ 1: "600 15px", 2: "500 13px", 3: "400 12px" });
 
 /**
@@ -31,6 +33,8 @@ export class Cells {
   /** @type {Label[]} */
   #labels = [];
   #canvas;
+  /** Step of shade by code of a cell. @type {Map<string, number>} */
+  #shades = new Map();
   /** @type {string|null} */
   #lit = null;
   /** @type {number|null} the level that is drawn at any zoom */
@@ -92,6 +96,35 @@ export class Cells {
     this.#drawNames();
   }
 
+  /** Codes and names of all cells, as the map knows them. */
+  names() {
+    return [...this.#byCode].map(([code, path]) => ({ code, name: String(/** @type {any} */ (path).feature?.properties.name ?? code) }));
+  }
+
+  /** @param {string} code */
+  boundsOf(code) {
+    const path = this.#byCode.get(code);
+    return path instanceof L.Polygon ? path.getBounds() : null;
+  }
+
+  /**
+   * Shade cells by how much they have to do; only those whose step differs are drawn anew.
+   * @param {Map<string, number>} steps
+   */
+  shade(steps) {
+    const before = this.#shades;
+    this.#shades = steps;
+    for (const code of new Set([...before.keys(), ...steps.keys()])) {
+      const path = this.#byCode.get(code);
+      if (!path || before.get(code) === steps.get(code)) continue;
+      const level = Number(/** @type {any} */ (path).feature?.properties.level ?? 3);
+      path.setStyle(this.#styleOf(level, code));
+      // A shaded cell is shown at any zoom: the whole district at a glance is what shading is for.
+      if (steps.get(code) && !this.#map.hasLayer(path)) path.addTo(this.#map).bringToBack();
+      else if (!steps.get(code) && !this.#isShown(level)) path.remove();
+    }
+  }
+
   get bounds() {
     const top = this.#levels.get(1) ?? [...this.#levels.values()][0];
     return top?.getBounds() ?? null;
@@ -134,6 +167,10 @@ export class Cells {
       layer.remove();
       if (this.#isShown(level)) layer.addTo(this.#map);
     }
+    for (const code of this.#shades.keys()) {
+      const path = this.#byCode.get(code);
+      if (path && !this.#map.hasLayer(path)) path.addTo(this.#map).bringToBack();
+    }
     const lit = this.#lit;
     this.#lit = null;
     this.light(lit);
@@ -146,12 +183,13 @@ export class Cells {
    */
   #styleOf(level, code) {
     const isLit = code !== null && code === this.#lit;
+    const step = code === null ? 0 : (this.#shades.get(code) ?? 0);
     return {
       color: this.#token(isLit ? "--accent" : `--map-edge-${Math.min(level, 3)}`),
       weight: (WIDTHS[level] ?? 0.75) + (isLit ? 0.75 : 0),
-      fill: isLit,
-      fillColor: this.#token("--accent"),
-      fillOpacity: 0.12,
+      fill: isLit || step > 0,
+      fillColor: this.#token(step > 0 ? "--shade-ink" : "--accent"),
+      fillOpacity: step > 0 ? SHADE_OPACITY[step] ?? 0 : 0.12,
       lineJoin: "round",
     };
   }

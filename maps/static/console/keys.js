@@ -12,6 +12,7 @@ import { byId } from "./dom.js";
  * @property {(key: keyof typeof import("./moves.js").MOVE_KEYS) => void} move
  * @property {(at: number) => void} inbox
  * @property {() => void} search
+ * @property {(typed?: string) => void} palette
  */
 
 /** @type {Record<string, keyof typeof import("./moves.js").MOVE_KEYS>} */
@@ -20,11 +21,17 @@ const MOVES = { d: "dispatch", m: "merge", r: "giveBack", u: "supervise", e: "ex
 /** @param {Actions} on */
 export function bindKeys(on) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
+  byId("palette-open").addEventListener("click", () => on.palette());
   byId("help-open").addEventListener("click", () => dialog.showModal());
   let goUntil = 0;
 
   document.addEventListener("keydown", (event) => {
-    if (dialog.open || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      if (!document.querySelector("dialog[open]")) on.palette();
+      return;
+    }
+    if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const target = event.target instanceof HTMLElement ? event.target : document.body;
     const isTyping = target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
     if (event.key === "Escape") {
@@ -85,6 +92,10 @@ export function bindKeys(on) {
       case "z":
       case "Z":
         on.undo();
+        break;
+      case "w":
+      case "W":
+        on.palette();
         break;
       case "g":
       case "G":

@@ -3,22 +3,27 @@
 import { bindBox } from "./box.js";
 import { Bulk } from "./bulk.js";
 import { Cells, latLngOf } from "./cells.js";
+import { deskEntries } from "./commands.js";
 import { announce, byId, make, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { showListState } from "./list_state.js";
 import { Live } from "./live.js";
 import { makeMap } from "./map.js";
 import { MOVE_KEYS } from "./moves.js";
+import { Palette } from "./palette.js";
 import { Panel } from "./panel.js";
 import { Points } from "./points.js";
 import { Queue } from "./queue.js";
 import { Repeats } from "./repeats.js";
-import { listCells, listOpenCases, ServiceError } from "./service.js";
+import { getWorkingTime, listCells, listOpenCases, ServiceError } from "./service.js";
+import { SHADES, shadeLegend, stepOf, workload } from "./shading.js";
 import { known, LIGHTS, sign } from "./shapes.js";
+import { ALARMS, Sounds } from "./sounds.js";
 import { bindSplitter } from "./splitter.js";
 import { INBOXES, Store } from "./store.js";
 import { clock, number, placeOf, t, timeLeft } from "./texts.js";
 import { Who } from "./who.js";
+import { keepWorkingTime } from "./working_time.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").Inbox} Inbox */
@@ -42,6 +47,7 @@ bindBox(map, (bounds) => {
   const within = store.visible().filter((one) => one.location && bounds.contains(latLngOf([one.location.lon, one.location.lat])));
   bulk.mark(within.map((one) => one.case));
 });
+const sounds = new Sounds();
 const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),
@@ -81,6 +87,7 @@ function centre(one, closer) {
 function select(ref, open) {
   const one = store.get(ref);
   store.selected = one ? one.case : null;
+  if (one) sounds.settle(one.case);
   who.close();
   if (one && (open || panel.isOpen)) {
     const wasOpen = panel.isOpen;
@@ -121,6 +128,7 @@ function remember() {
   const url = new URL(location.href);
   const put = (/** @type {string} */ key, /** @type {string|null} */ value) => (value ? url.searchParams.set(key, value) : url.searchParams.delete(key));
   put("inbox", store.inbox === "all" ? null : store.inbox);
+  put("shade", shade === "none" ? null : shade);
   put("case", panel.isOpen ? store.selected : null);
   history.replaceState(null, "", url);
   const link = byId("language");
@@ -204,11 +212,15 @@ store.subscribe((changes) => {
     if (arriving.has(one.case) && kind === "added") {
       fresh.add(one.case);
       points.arrive(one);
+      sounds.raise(one.case, "arrived");
       repeats.refresh();
       announce(t("console.live.arrived", { category: one.category.name, place: placeOf(one), time: timeLeft(one, new Date()) }));
     } else if (arriving.has(one.case) && was && was.status !== one.status) {
       announce(t("console.live.changed", { case: one.case, state: t(`state.${one.status}`) }));
     }
+    if (kind === "removed") sounds.settle(one.case);
+    else if (was && was.light !== one.light && one.light === "red") sounds.raise(one.case, "overdue");
+    else if (was && was.light !== one.light && one.light === "yellow") sounds.raise(one.case, "due_soon");
     if (one.case === store.selected) {
       panel.refresh(one);
       points.ring(one);
@@ -217,6 +229,7 @@ store.subscribe((changes) => {
   }
   points.dim();
   bulk.refresh();
+  showWorkload();
   queue.update(fresh);
   sayListState();
   showLegend();
@@ -283,6 +296,13 @@ function showLine() {
 }
 byId("lost-retry").addEventListener("click", () => live.connect());
 
+/** @type {import("./shading.js").Shade} */
+let shade = "none";
+function showWorkload() {
+  const steps = new Map([...workload(store.all(), shade)].map(([code, count]) => [code, stepOf(count)]));
+  cells.shade(steps);
+}
+
 function showLegend() {
   const legend = byId("legend");
   legend.hidden = store.asOf === null || store.size === 0;
@@ -301,6 +321,7 @@ function showLegend() {
     item.append(sign(light), make("span", "", `${t(`light.${light}`)} ${number(counts[light] ?? 0)}`));
     parts.push(item);
   }
+  if (shade !== "none") parts.push(shadeLegend(shade));
   legend.replaceChildren(...parts);
 }
 
@@ -345,7 +366,45 @@ bindKeys({
   move: (key) => act(MOVE_KEYS[key]),
   inbox: (at) => showInbox(INBOXES[at] ?? "all"),
   search: () => search.focus(),
+  palette: (typed) => palette.open(typed),
 });
+
+const palette = new Palette({
+  who: (lon, lat, coordSys) => {
+    if (coordSys === "wgs84") map.setView(latLngOf([lon, lat]), Math.max(map.getZoom(), 16), { animate: false });
+    void who.ask(lon, lat, coordSys);
+  },
+  entries: (words) =>
+    deskEntries({
+      store,
+      moves: () => panel.moves,
+      move: (move) => void panel.begin([move], t("console.move.not_now", { move: t(`move.${move}`) })),
+      inbox: showInbox,
+      open: (ref) => select(ref, true),
+      cells: () => cells.names(),
+      cell: (code) => {
+        const bounds = cells.boundsOf(code);
+        if (bounds) map.fitBounds(bounds, { padding: [48, 48], animate: false });
+        cells.light(code);
+      },
+      own: () => [
+        ...SHADES.filter((one) => one !== shade).map((one) => ({ name: t(`desk.shade.${one}`), run: () => setShade(one) })),
+        ...ALARMS.map((alarm) => ({ name: t(sounds.isOn(alarm) ? "desk.sounds.turn_off" : "desk.sounds.turn_on", { what: t(`desk.sounds.${alarm}`) }), run: () => sounds.toggle(alarm) })),
+        { name: t("desk.in_view"), run: () => inView.click() },
+        { name: t("desk.clear_filter"), run: clearFilter },
+        { name: t("console.map.all"), run: showWhole },
+        { name: t("console.theme"), run: () => document.querySelector("[data-toggle-theme]")?.dispatchEvent(new MouseEvent("click", { bubbles: true })) },
+        { name: t("console.keys.title"), keys: "?", run: () => byId("help-open").click() },
+      ],
+    }, words),
+});
+
+/** @param {import("./shading.js").Shade} chosen */
+function setShade(chosen) {
+  shade = chosen;
+  remember();
+  store.refresh();
+}
 
 /** @param {readonly [string, ...string[]]} moves those that a key may mean */
 function act(moves) {
@@ -357,6 +416,7 @@ function act(moves) {
 // --- begin -----------------------------------------------------------------------------------------------------------
 
 const address = new URLSearchParams(location.search);
+shade = SHADES.find((one) => one === address.get("shade")) ?? "none";
 store.inbox = INBOXES.find((inbox) => inbox === address.get("inbox")) ?? "all";
 showLine();
 byId("live").dataset.state = "connecting";
@@ -364,6 +424,14 @@ setText(byId("live-word"), t("console.live.connecting"));
 setText(byId("clock"), clock(new Date()));
 queue.update();
 live.connect();
+const readWorkingTime = () =>
+  void getWorkingTime().then((found) => {
+    keepWorkingTime(found);
+    store.refresh();
+  }, () => undefined);
+readWorkingTime();
+// Holidays are seldom moved, but a page stays open for weeks.
+setInterval(readWorkingTime, 3_600_000);
 setTimeout(() => firstTry(null), 1500);
 
 async function showCells() {
@@ -371,6 +439,7 @@ async function showCells() {
   try {
     const collections = await Promise.all([1, 2, 3].map(listCells));
     cells.show(collections);
+    showWorkload();
     showWhole();
     state.hidden = collections.some((one) => one.features.length > 0);
     setText(state, t("console.map.empty"));

@@ -72,15 +72,23 @@ export function bodyOf(draft) {
 }
 
 /**
+ * The next step first.
+ * @param {string[]} moves
+ */
+export function inOrder(moves) {
+  const rank = (/** @type {string} */ move) => (FORWARD.includes(move) ? FORWARD.indexOf(move) : FORWARD.length);
+  return [...moves].sort((a, b) => rank(a) - rank(b));
+}
+
+/**
  * The moves as a row of buttons, the next step first.
  * @param {string[]} allowed
  * @param {string} busy the move that is being made
  * @param {(move: string) => void} choose
  */
 export function moveButtons(allowed, busy, choose) {
-  const rank = (/** @type {string} */ move) => (FORWARD.includes(move) ? FORWARD.indexOf(move) : FORWARD.length);
   const row = make("div", "move-row");
-  for (const [at, move] of [...allowed].sort((a, b) => rank(a) - rank(b)).entries()) {
+  for (const [at, move] of inOrder(allowed).entries()) {
     const button = make("button", at === 0 && FORWARD.includes(move) ? "button button-primary" : "button");
     button.type = "button";
     button.dataset.move = move;

@@ -46,6 +46,11 @@ export class Panel {
     return this.isOpen ? (this.#detail?.case ?? this.#root.dataset.case ?? null) : null;
   }
 
+  /** The moves that may be made on the shown case now. */
+  get moves() {
+    return this.isOpen ? (this.#detail?.moves ?? []) : [];
+  }
+
   focus() {
     this.#root.focus();
   }

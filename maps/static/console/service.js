@@ -92,6 +92,11 @@ export async function getDeadline(ref) {
   return (await request(`/v1/cases/${encodeURIComponent(ref)}/deadline`)).json();
 }
 
+/** @returns {Promise<{day_s: number, stretches: [string, string][]}>} */
+export async function getWorkingTime() {
+  return (await request("/v1/working-time")).json();
+}
+
 /**
  * @param {string|null} since only cases reported from this instant on
  * @returns {Promise<{cases: RepeatSite[], as_of: string}>}
@@ -148,9 +153,27 @@ export async function listCells(level) {
  * @param {number} lon
  * @param {number} lat
  * @param {AbortSignal} [signal]
+ * @param {"wgs84"|"gcj02"|"bd09"} [coordSys]
  * @returns {Promise<Location>}
  */
-export async function locate(lon, lat, signal) {
-  const query = new URLSearchParams({ lon: lon.toFixed(7), lat: lat.toFixed(7), coord_sys: "wgs84" });
+export async function locate(lon, lat, signal, coordSys = "wgs84") {
+  const query = new URLSearchParams({ lon: lon.toFixed(7), lat: lat.toFixed(7), coord_sys: coordSys });
   return (await request(`/v1/locate?${query}`, { signal: signal ?? null })).json();
+}
+
+/**
+ * @param {string} words
+ * @returns {Promise<{name: string, kind: string, location: {lon: number, lat: number}}[]>} likeliest first
+ */
+export async function findPlaces(words) {
+  return (await (await request(`/v1/places?${new URLSearchParams({ q: words, limit: "7" })}`)).json()).places;
+}
+
+/**
+ * One person's phone, when somebody has to call; who asked is on record.
+ * @param {string} person
+ * @returns {Promise<string|null>}
+ */
+export async function getPhone(person) {
+  return (await (await request(`/v1/people/${encodeURIComponent(person)}/phone`)).json()).phone;
 }

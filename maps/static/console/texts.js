@@ -1,5 +1,7 @@
 // Texts, numbers and times as people say them. Everything here returns strings; nothing touches the page.
 
+import { dayMs, workedBetween } from "./working_time.js";
+
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").Config} Config */
 
@@ -113,7 +115,25 @@ export function timeLeft(one, now) {
   // The handling clock stopped when the result was reported back: on time or not is decided there.
   const until = one.handled_at ? new Date(one.handled_at) : now;
   const left = Date.parse(one.due_at) - until.getTime();
-  return left >= 0 ? t("console.time.left", { time: duration(left) }) : t("console.time.over", { time: duration(-left) });
+  if (left < 0) return t("console.time.over", { time: duration(-left) });
+  const unit = one.limit?.unit;
+  const worked = unit === "working_hour" || unit === "working_day" ? workedBetween(until.getTime(), Date.parse(one.due_at)) : null;
+  return t("console.time.left", { time: worked === null ? duration(left) : workingDuration(worked, unit === "working_day") });
+}
+
+/**
+ * A length of working time: 40 分, 3 工作时 20 分, 2 工作日 4 工作时. Never rounded up, like `duration`.
+ * @param {number} milliseconds
+ * @param {boolean} inDays
+ * @returns {string}
+ */
+function workingDuration(milliseconds, inDays) {
+  if (milliseconds < 3_600_000) return duration(milliseconds);
+  if (inDays && milliseconds >= dayMs) {
+    return t("desk.time.working_days", { days: Math.floor(milliseconds / dayMs), hours: Math.floor((milliseconds % dayMs) / 3_600_000) });
+  }
+  const minutes = Math.floor(milliseconds / 60_000);
+  return t("desk.time.working_hours", { hours: Math.floor(minutes / 60), minutes: String(minutes % 60).padStart(2, "0") });
 }
 
 /**

@@ -17,6 +17,8 @@
  * @property {string} post
  * @property {"A"|"B"} rank
  * @property {string|null} name null when the post is vacant
+ * @property {string|null} [person] whose phone may be asked for
+ * @property {boolean} [on_duty]
  * @property {string} [why] only of the responsible one
  * @property {string} [why_code]
  */
@@ -35,6 +37,7 @@
  * @property {string} address
  * @property {string} reported_at
  * @property {string|null} due_at
+ * @property {{value: string, unit: string}|null} [limit] what the deadline was counted from
  * @property {string|null} [warn_at] when the light turns yellow
  * @property {string|null} dispatched_at
  * @property {string|null} acknowledged_at

@@ -2,7 +2,7 @@
 
 import { latLngOf } from "./cells.js";
 import { make } from "./dom.js";
-import { locate } from "./service.js";
+import { getPhone, locate } from "./service.js";
 import { distance, t } from "./texts.js";
 
 /** @typedef {import("./types.js").Holder} Holder */
@@ -20,7 +20,32 @@ export function holderLine(holder) {
   who.append(make("bdi", "holder-name", holder.name ?? t("console.panel.vacant")), make("span", "holder-post", holder.post));
   line.append(who);
   if (holder.why) line.append(make("span", "holder-why", holder.why));
+  else if (holder.name && holder.on_duty === false) line.append(make("span", "holder-why", t("desk.off_duty")));
+  if (holder.person) line.append(phoneButton(holder.person));
   return line;
+}
+
+/**
+ * A phone is shown when somebody wants to call, one at a time: who asked is on record.
+ * @param {string} person
+ */
+function phoneButton(person) {
+  const button = make("button", "link holder-phone", t("desk.phone.show"));
+  button.type = "button";
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const phone = await getPhone(person);
+      const shown = phone ? make("a", "holder-phone", phone) : make("span", "holder-phone quiet", t("desk.phone.none"));
+      if (phone && shown instanceof HTMLAnchorElement) shown.href = `tel:${phone.replace(/[^\d+]/g, "")}`;
+      button.replaceWith(shown);
+      shown.focus();
+    } catch (fault) {
+      button.disabled = false;
+      button.textContent = fault instanceof Error ? fault.message : "";
+    }
+  });
+  return button;
 }
 
 /**
@@ -71,7 +96,7 @@ export class Who {
   #light;
   /** @type {AbortController|null} */
   #abort = null;
-  #popup = L.popup({ className: "who", closeButton: true, autoPanPadding: [16, 16], minWidth: 300, maxWidth: 340, offset: [0, -2] });
+  #popup = L.popup({ className: "who", closeButton: true, autoPanPaddingTopLeft: [16, 16], autoPanPaddingBottomRight: [60, 16], minWidth: 300, maxWidth: 340, offset: [0, -2] });
 
   /**
    * @param {L.Map} map
@@ -102,8 +127,9 @@ export class Who {
   /**
    * @param {number} lon
    * @param {number} lat
+   * @param {"wgs84"|"gcj02"|"bd09"} [coordSys] other than WGS84: the answer says where that is on our map
    */
-  async ask(lon, lat) {
+  async ask(lon, lat, coordSys = "wgs84") {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
@@ -115,15 +141,23 @@ export class Who {
     body.append(point, answer);
     // An answer usually arrives within a few milliseconds: say that we wait only when we do.
     const waiting = setTimeout(() => answer.replaceChildren(make("p", "quiet", t("console.locate.working"))), 300);
-    this.#popup.setLatLng(latLngOf([lon, lat])).setContent(body);
-    if (!this.#popup.isOpen()) this.#popup.openOn(this.#map);
+    const show = (/** @type {L.LatLng} */ at) => {
+      this.#popup.setLatLng(at).setContent(body);
+      if (!this.#popup.isOpen()) this.#popup.openOn(this.#map);
+    };
+    if (coordSys === "wgs84") show(latLngOf([lon, lat]));
     try {
-      const found = await locate(lon, lat, abort.signal);
+      const found = await locate(lon, lat, abort.signal, coordSys);
+      if (coordSys !== "wgs84") {
+        point.textContent = `${t(`desk.palette.${coordSys}`)} ${lon}, ${lat} → ${found.location.lon.toFixed(6)}, ${found.location.lat.toFixed(6)}`;
+        show(latLngOf([found.location.lon, found.location.lat]));
+      }
       answer.replaceChildren(...describe(found));
       const leaf = [...found.chain].sort((a, b) => b.level - a.level)[0];
       this.#light(leaf?.code ?? null);
     } catch (fault) {
       if (abort.signal.aborted) return;
+      if (!this.#popup.isOpen()) show(this.#map.getCenter());
       answer.replaceChildren(make("p", "fault", t("console.locate.error", { reason: fault instanceof Error ? fault.message : "" })));
       this.#light(null);
     } finally {

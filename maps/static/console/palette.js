@@ -1,0 +1,183 @@
+// The command palette: everything the desk can do, every case, every cell and every place, found by typing.
+
+import { announce, byId, make } from "./dom.js";
+import { findPlaces } from "./service.js";
+import { context, t } from "./texts.js";
+
+/**
+ * @typedef {object} Entry
+ * @property {string} kind a word for what it is: `move`, `inbox`, `page`, `desk`, `case`, `cell`, `place`, `point`
+ * @property {string} name
+ * @property {string} [detail]
+ * @property {string} [keys] how to do it without the palette
+ * @property {() => void} run
+ */
+/** @typedef {"wgs84"|"gcj02"|"bd09"} CoordSys */
+
+const MOST_OF_A_KIND = 7;
+/** Typing pauses this long before places are asked for. */
+const PAUSE = 180;
+/** Two decimal numbers with anything between them; a third one makes it something else. */
+const POINT = /^\D{0,12}?(-?\d{1,3}(?:\.\d+)?)\s*[,，;；\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*$/;
+
+/**
+ * Coordinates as people paste them, longitude first; the other order where only that is a place on earth, or in China.
+ * @param {string} typed
+ * @returns {[number, number]|null}
+ */
+export function pointOf(typed) {
+  const found = POINT.exec(typed.trim());
+  if (!found || !typed.includes(".")) return null;
+  const first = Number(found[1]);
+  const second = Number(found[2]);
+  const isSwapped = Math.abs(second) > 90 || (first > 0 && first < 54 && second > 73 && second < 136);
+  const [lon, lat] = isSwapped ? [second, first] : [first, second];
+  return Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [lon, lat] : null;
+}
+
+export class Palette {
+  #dialog = /** @type {HTMLDialogElement} */ (byId("palette"));
+  #input = /** @type {HTMLInputElement} */ (byId("palette-input"));
+  #list = byId("palette-list");
+  /** @type {Entry[]} */
+  #entries = [];
+  /** @type {{typed: string, entries: Entry[]}} */
+  #places = { typed: "", entries: [] };
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #timer;
+  #chosen = 0;
+  #on;
+
+  /** @param {{entries: (words: string[]) => Entry[], who: (lon: number, lat: number, coordSys: CoordSys) => void}} on */
+  constructor(on) {
+    this.#on = on;
+    this.#input.addEventListener("input", () => this.#show());
+    this.#input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      if (step && this.#entries.length) this.#choose((this.#chosen + step + this.#entries.length) % this.#entries.length);
+      else if (event.key === "Enter") this.#run(this.#chosen);
+      else return;
+      event.preventDefault();
+    });
+    this.#list.addEventListener("click", (event) => {
+      const row = event.target instanceof Element ? event.target.closest("[data-at]") : null;
+      if (row instanceof HTMLElement) this.#run(Number(row.dataset.at));
+    });
+    this.#dialog.addEventListener("click", (event) => {
+      if (event.target === this.#dialog) this.#dialog.close();
+    });
+  }
+
+  /** @param {string} [typed] what stands in the field already */
+  open(typed = "") {
+    if (!this.#dialog.open) this.#dialog.showModal();
+    this.#input.value = typed;
+    this.#input.focus();
+    this.#show();
+  }
+
+  #show() {
+    const typed = this.#input.value.trim();
+    clearTimeout(this.#timer);
+    if (typed.length >= 2 && !pointOf(typed) && this.#places.typed !== typed) this.#timer = setTimeout(() => void this.#askPlaces(typed), PAUSE);
+    const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+    const places = this.#places.typed && typed.startsWith(this.#places.typed) ? this.#places.entries : [];
+    /** @type {Record<string, number>} */
+    const counts = {};
+    this.#entries = [...this.#pointEntries(typed), ...this.#on.entries(words), ...places].filter((entry) => {
+      counts[entry.kind] = (counts[entry.kind] ?? 0) + 1;
+      return entry.kind === "move" || entry.kind === "desk" || (counts[entry.kind] ?? 0) <= MOST_OF_A_KIND;
+    });
+    this.#render();
+    this.#choose(0);
+  }
+
+  /**
+   * @param {string} typed
+   * @returns {Entry[]}
+   */
+  #pointEntries(typed) {
+    const point = pointOf(typed);
+    if (!point) return [];
+    const [lon, lat] = point;
+    return /** @type {CoordSys[]} */ (["wgs84", "gcj02", "bd09"]).map((coordSys) => ({
+      kind: "point",
+      name: t("desk.palette.who_here", { lon, lat }),
+      detail: t(`desk.palette.${coordSys}`),
+      run: () => this.#on.who(lon, lat, coordSys),
+    }));
+  }
+
+  /** @param {string} typed */
+  async #askPlaces(typed) {
+    try {
+      const found = await findPlaces(typed);
+      const entries = found.map((place) => ({
+        kind: "place",
+        name: place.name,
+        detail: t(`place.kind.${place.kind}`),
+        run: () => this.#on.who(place.location.lon, place.location.lat, "wgs84"),
+      }));
+      this.#places = { typed, entries };
+      if (this.#dialog.open && this.#input.value.trim() === typed) this.#show();
+    } catch {
+      // The rest of the palette does not wait for the gazetteer.
+    }
+  }
+
+  #render() {
+    let kind = "";
+    /** @type {HTMLElement[]} */
+    const rows = [];
+    for (const [at, entry] of this.#entries.entries()) {
+      if (entry.kind !== kind) {
+        kind = entry.kind;
+        const title = make("li", "palette-kind", t(`desk.palette.kind.${kind}`));
+        title.setAttribute("role", "presentation");
+        rows.push(title);
+      }
+      const row = make("li", "palette-row");
+      row.id = `palette-${at}`;
+      row.dataset.at = String(at);
+      row.setAttribute("role", "option");
+      row.append(make("bdi", "palette-name", entry.name));
+      if (entry.detail) row.append(make("bdi", "palette-detail", entry.detail));
+      if (entry.keys) row.append(make("kbd", "", entry.keys));
+      rows.push(row);
+    }
+    if (!rows.length) rows.push(make("li", "palette-none", t("desk.palette.none")));
+    this.#list.replaceChildren(...rows);
+    this.#list.lang = context.locale;
+  }
+
+  /** @param {number} at */
+  #choose(at) {
+    this.#list.querySelector("[aria-selected=true]")?.removeAttribute("aria-selected");
+    this.#chosen = at;
+    const row = document.getElementById(`palette-${at}`);
+    row?.setAttribute("aria-selected", "true");
+    row?.scrollIntoView({ block: "nearest" });
+    if (row) this.#input.setAttribute("aria-activedescendant", row.id);
+    else this.#input.removeAttribute("aria-activedescendant");
+  }
+
+  /** @param {number} at */
+  #run(at) {
+    const entry = this.#entries[at];
+    if (!entry) return;
+    this.#dialog.close();
+    announce(entry.name);
+    entry.run();
+  }
+}
+
+/**
+ * Whether all words occur in one of the texts joined.
+ * @param {string[]} words lower case
+ * @param {...string} texts
+ */
+export function fits(words, ...texts) {
+  const haystack = texts.join("\n").toLowerCase();
+  return words.every((word) => haystack.includes(word));
+}

@@ -38,7 +38,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_container(settings) as container:
             app.state.container = container
-            app.state.sessions = async_sessionmaker(container.engine, expire_on_commit=False)
+            # The engine with the service's own rights, like the real intake.
+            app.state.sessions = async_sessionmaker(container.desk.engine, expire_on_commit=False)
             yield
 
     app = FastAPI(lifespan=lifespan)

@@ -54,6 +54,7 @@ from api.routes import (
     repeats,
     report_batches,
     reports,
+    sandbox,
     signing_in,
     single_sign_on,
     stream,
@@ -61,6 +62,7 @@ from api.routes import (
     webhooks,
     working_time,
 )
+from api.sandbox.gate import SandboxGate, is_for_sandbox
 from api.schemas import ProblemOut
 from api.settings import Settings
 
@@ -76,9 +78,13 @@ class Application(FastAPI):
     """The framework's application with a short way before it."""
 
     short_way: ASGIApp | None = None
+    sandbox: SandboxGate | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if self.sandbox is not None and scope["type"] == "http" and is_for_sandbox(scope):
+            await self.sandbox(scope, receive, send)
+            return
         await (self.short_way or self.long_way)(scope, receive, send)
 
     async def long_way(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,21 +92,27 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) -> FastAPI:
     """Make the application.
 
     Parameters
     ----------
     settings
         None reads the environment (``GRIDWARD_*``).
+    in_sandbox
+        The application over the sandbox's database, which the office's own one passes requests on to.
     """
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_container(chosen) as container:
+        async with open_container(chosen, in_sandbox=in_sandbox) as container:
             app.state.container = container
-            yield
+            try:
+                yield
+            finally:
+                if isinstance(app, Application) and app.sandbox is not None:
+                    await app.sandbox.aclose()
 
     app = Application(
         title="Gridward 网格守望",
@@ -132,6 +144,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         coverage,
         events,
         webhooks,
+        sandbox,
         ladders,
         briefs,
         parked,
@@ -165,6 +178,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
     _describe(app)
+    if not in_sandbox:
+        app.sandbox = SandboxGate(chosen, lambda inside: create_app(inside, in_sandbox=True))
     app.short_way = PlainReports(app, app.long_way, most_bytes=chosen.max_body_bytes)
     return app
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -18,7 +19,8 @@ from api.geocoding import open_geocoder
 from api.identity_key import IdentityVault
 from api.live import LivePlacer, open_live
 from api.planning import open_facts
-from api.reporting import ReportDesk
+from api.reporting import ReportDesk, real_now
+from api.sandbox.clock import sandbox_now
 from api.settings import Settings
 from api.stream import Broadcaster
 from dispatch.collecting import CollectingWriter
@@ -41,6 +43,8 @@ class Container:
     """
 
     settings: Settings
+    #: Its cases are rehearsals, on clocks that can be advanced (decision 0030).
+    in_sandbox: bool
     engine: AsyncEngine
     control: AsyncEngine
     doorkeeper: Doorkeeper
@@ -57,7 +61,7 @@ class Container:
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncIterator[Container]:
+async def open_container(settings: Settings, *, in_sandbox: bool = False) -> AsyncIterator[Container]:
     """Build the container, run its background parts, and close it in reverse order."""
     engine = create_engine(
         settings.database_url,
@@ -123,6 +127,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             try:
                 yield Container(
                     settings=settings,
+                    in_sandbox=in_sandbox,
                     engine=engine,
                     control=control,
                     doorkeeper=doorkeeper,
@@ -143,6 +148,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                         writer=intake,
                         vault=vault,
                         geocoder=geocoder,
+                        clock=partial(sandbox_now, control) if in_sandbox else real_now,
                     ),
                 )
             finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,7 +23,12 @@ from geo.gazetteer.places import Candidate
 from geo.storage.gazetteer import search_places
 from geo.storage.uow import read_unit, write_unit
 
-__all__ = ["ReportDesk"]
+__all__ = ["ReportDesk", "real_now"]
+
+
+async def real_now(_channel: str) -> datetime:
+    """When a report arrives: by this process's clock."""
+    return datetime.now(UTC)
 
 
 class _RehearsedError(Exception):
@@ -38,6 +43,8 @@ class ReportDesk:
     ----------
     writer
         Collects single reports of all callers; batches go past its queue.
+    clock
+        The present instant for a channel; in the sandbox each has its own.
     """
 
     engine: AsyncEngine
@@ -47,6 +54,7 @@ class ReportDesk:
     writer: CollectingWriter
     vault: IdentityVault
     geocoder: Geocoder | None = None
+    clock: Callable[[str], Awaitable[datetime]] = real_now
 
     async def prepare(self, report: Report, photos: Sequence[Photo] = ()) -> PreparedReport:
         """Apply the rules, and find the place when there is no point: by the address, else by what a camera says.
@@ -78,7 +86,7 @@ class ReportDesk:
         return prepared
 
     async def _apply(self, report: Report) -> PreparedReport:
-        received_at = datetime.now(UTC)
+        received_at = await self.clock(report.channel)
         try:
             return prepare(report, await self.reference.get(), self.jurisdiction, received_at)
         except InvalidRequestError as error:

@@ -8,7 +8,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import Application, create_app
 from api.connections import GuardedProtocol, look_over
 from api.settings import Settings
 
@@ -65,6 +65,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then stop as uvicorn does."""
         await self.app.state.container.broadcaster.end_streams()
+        if isinstance(self.app, Application) and self.app.sandbox is not None:
+            await self.app.sandbox.end_streams()
         await super().shutdown(sockets)
 
 

@@ -91,6 +91,11 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
         description="Origins of a city's app that may show the field page in a frame, separated by commas, such as"
         " https://app.city.example; empty: none",
     )
+    sandbox_database_url: str = Field(
+        "",
+        description="Database of the keys made with `--sandbox`; empty: on the same server, the database's name with"
+        " `_sandbox` behind it",
+    )
     webhook_networks: str = Field(
         "",
         description="Networks besides the public internet that webhooks may reach, separated by commas, such as "

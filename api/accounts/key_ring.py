@@ -6,7 +6,7 @@ import hmac
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,6 +28,8 @@ class _Known:
     read_at: float
 
 
+#: Of the office's own keys and of the sandbox's, which are in a database of their own.
+_HEADS: Final = frozenset({"gw", "gwt"})
 _LIVE = select(ApiKeyRow.__table__).where(
     ApiKeyRow.revoked_at.is_(None), (ApiKeyRow.expires_at.is_(None)) | (ApiKeyRow.expires_at > func.now())
 )
@@ -69,7 +71,7 @@ class KeyRing:
         """The caller behind a key, or None."""
         head, _, rest = text.partition("_")
         prefix, _, secret = rest.partition("_")
-        if head != "gw" or not secret or len(text) > 200 or not (prefix.isascii() and prefix.isalnum()):
+        if head not in _HEADS or not secret or len(text) > 200 or not (prefix.isascii() and prefix.isalnum()):
             return None
         known = self._known.get(prefix)
         if known is None or time.monotonic() - known.read_at > self._REMEMBER_S:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.keys import (
     DEFAULT_SCOPES,
@@ -20,18 +21,36 @@ from api.accounts.keys import (
     revoke_key,
     rotate_key,
 )
-from api.cli.context import engine_for_command
+from api.cli.context import engine_for_command, open_database
 from api.cli.speech import say, t
+from api.sandbox.database import refresh, url_of
+from api.sandbox.keys import as_sandbox_key, issue_sandbox_key, sandbox_engine
+from api.settings import Settings
 from geo.storage.uow import WriteUnit, write_unit
 
 app = typer.Typer(no_args_is_help=True)
 Prefix = Annotated[str, typer.Argument(help=t("keys.help.prefix"))]
 
 
-def _in_unit(work: Callable[[WriteUnit], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        async with engine_for_command() as engine, write_unit(engine) as unit:
+Sandbox = Annotated[bool, typer.Option("--sandbox", help=t("keys.help.sandbox"))]
+
+
+def _in_unit(work: Callable[[WriteUnit], Awaitable[Any]], *, sandbox: bool = False) -> Any:
+    async def in_unit(engine: AsyncEngine) -> Any:
+        async with write_unit(engine) as unit:
             return await work(unit)
+
+    return _with_engine(in_unit, sandbox=sandbox)
+
+
+def _with_engine(work: Callable[[AsyncEngine], Awaitable[Any]], *, sandbox: bool, make: bool = False) -> Any:
+    async def run() -> Any:
+        async with engine_for_command() as engine:
+            if not sandbox:
+                return await work(engine)
+            url = engine.url.render_as_string(hide_password=False)
+            async with sandbox_engine(url, Settings().sandbox_database_url, make=make) as inside:
+                return await work(inside)
 
     return asyncio.run(run())
 
@@ -44,6 +63,7 @@ def create(
     cell: Annotated[list[str] | None, typer.Option("--cell", help=t("keys.help.cell"))] = None,
     department: Annotated[list[str] | None, typer.Option("--department", help=t("keys.help.department"))] = None,
     rate: Annotated[str | None, typer.Option("--rate", help=t("keys.help.rate"))] = None,
+    sandbox: Sandbox = False,
 ) -> None:
     """Make a key and print it once; only its digest is kept."""
     new = NewKey(
@@ -54,16 +74,23 @@ def create(
         departments=tuple(department or ()),
         rate=rate,
     )
-    typer.echo(_in_unit(lambda unit: issue_key(unit, new, by="cli")))
+    if sandbox:
+        made = _with_engine(lambda engine: issue_sandbox_key(engine, new, by="cli"), sandbox=True, make=True)
+    else:
+        made = _in_unit(lambda unit: issue_key(unit, new, by="cli"))
+    typer.echo(made)
 
 
 @app.command("list", help=t("keys.help.list"))
-def show(channel: Annotated[str | None, typer.Option("--channel", help=t("keys.help.channel"))] = None) -> None:
+def show(
+    channel: Annotated[str | None, typer.Option("--channel", help=t("keys.help.channel"))] = None,
+    sandbox: Sandbox = False,
+) -> None:
     """List keys; never the keys themselves."""
     table = Table(box=None, pad_edge=False)
     for column in ("prefix", "channel", "label", "scopes", "used", "state"):
         table.add_column(t(f"keys.column.{column}"), overflow="fold")
-    for row in _in_unit(lambda unit: list_keys(unit, channel)):
+    for row in _in_unit(lambda unit: list_keys(unit, channel), sandbox=sandbox):
         state = "revoked" if row["revoked_at"] else "expired" if row["is_over"] else "live"
         used = row["last_used_at"].strftime("%Y-%m-%d %H:%M") if row["last_used_at"] else "–"
         scopes = " ".join([*row["scopes"], *row["cells"], *row["departments"]])
@@ -75,13 +102,23 @@ def show(channel: Annotated[str | None, typer.Option("--channel", help=t("keys.h
 def rotate(
     prefix: Prefix,
     overlap: Annotated[int, typer.Option("--overlap-s", min=0, help=t("keys.help.overlap"))] = OVERLAP_S,
+    sandbox: Sandbox = False,
 ) -> None:
     """Make a second key with the same rights and print it; the first one ends after a while."""
-    typer.echo(_in_unit(lambda unit: rotate_key(unit, prefix, overlap_s=overlap, by="cli")))
+    text = _in_unit(lambda unit: rotate_key(unit, prefix, overlap_s=overlap, by="cli"), sandbox=sandbox)
+    typer.echo(as_sandbox_key(text) if sandbox else text)
 
 
 @app.command("revoke", help=t("keys.help.revoke"))
-def revoke(prefix: Prefix) -> None:
+def revoke(prefix: Prefix, sandbox: Sandbox = False) -> None:
     """End a key, at once."""
-    _in_unit(lambda unit: revoke_key(unit, prefix))
+    _in_unit(lambda unit: revoke_key(unit, prefix), sandbox=sandbox)
     say(t("keys.revoked", prefix=prefix))
+
+
+@app.command("refresh-sandbox", help=t("keys.help.refresh_sandbox"))
+def refresh_sandbox() -> None:
+    """Make the sandbox anew from the office of today; its cases go, its keys stay."""
+    with open_database() as url:
+        refresh(url, url_of(url, Settings().sandbox_database_url))
+    say(t("keys.sandbox_refreshed"))

@@ -69,13 +69,15 @@ async def _ages(url: str) -> dict[str, float]:
 async def _work(url: str, settings: Settings) -> None:
     from api.grid_duties import grid_duties
     from api.notifying.wiring import notifiers_of
+    from api.sandbox.duty import SandboxDuty
     from api.webhooks.duty import webhook_lanes
     from dispatch.clock_duty import ClockDuty
     from dispatch.worker import Worker
     from geo.storage.engine import create_engine
 
     engine = create_engine(url, pool_size=settings.pool_size, statement_timeout_s=60.0, name="worker")
-    further = (*webhook_lanes(engine, settings), *grid_duties(engine, settings), ClockDuty(engine=engine))
+    sandbox = SandboxDuty(settings, url)
+    further = (*webhook_lanes(engine, settings), *grid_duties(engine, settings), ClockDuty(engine=engine), sandbox)
     duties = Worker(engine, settings, notifiers=notifiers_of(settings), further=further)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -83,4 +85,5 @@ async def _work(url: str, settings: Settings) -> None:
     try:
         await duties.run()
     finally:
+        await sandbox.aclose()
         await engine.dispose()

@@ -121,7 +121,15 @@ async def read_matrix(
     return json_answer(body, locale=locale)
 
 
-@router.get("/v1/departments/matrix.csv", response_model=None, responses=problems(400, 401, 403, 422, 503))
+@router.get(
+    "/v1/departments/matrix.csv",
+    response_model=None,
+    responses={
+        200: {"description": "The lines as a table", "content": {"text/csv": {"schema": {"type": "string"}}}},
+        **problems(400, 401, 403, 422, 503),
+    },
+    response_class=Response,
+)
 async def read_matrix_csv(
     unit: Reading,
     container: Wired,

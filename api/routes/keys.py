@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access import require
 from api.accounts.callers import Caller
@@ -23,15 +26,28 @@ from api.accounts.keys import (
 )
 from api.accounts.roles import Scope
 from api.answers import json_answer
-from api.container import Wired
+from api.container import Container, Wired
 from api.language import locale_of
 from api.rendering import instant
+from api.sandbox.keys import as_sandbox_key, issue_sandbox_key, sandbox_engine
 from api.schemas import Code, SoundText, problems
 from geo.storage.uow import read_unit, write_unit
 
 router = APIRouter(tags=["keys"])
 Manager = Annotated[Caller, Depends(require(Scope.KEYS_MANAGE))]
+InSandbox = Annotated[bool, Query(description="The keys of the sandbox instead")]
 Prefix = Annotated[str, Path(pattern="^[0-9a-f]{8}$", description="The readable part of a key: gw_**prefix**_…")]
+
+
+@asynccontextmanager
+async def _keys_of(container: Container, sandbox: bool, *, make: bool = False) -> AsyncIterator[AsyncEngine]:
+    """The database whose keys are meant."""
+    if not sandbox:
+        yield container.control
+        return
+    settings = container.settings
+    async with sandbox_engine(settings.database_url, settings.sandbox_database_url, make=make) as engine:
+        yield engine
 
 
 class KeyIn(BaseModel):
@@ -49,6 +65,9 @@ class KeyIn(BaseModel):
     departments: list[Code] = Field(default=[], max_length=200, description="Only cases of these departments")
     rate: SoundText | None = Field(default=None, max_length=40, description="Instead of the channel's: `100/second`")
     expires_at: AwareDatetime | None = None
+    sandbox: bool = Field(
+        default=False, description="For trying out: its cases live apart, and it has a clock of its own"
+    )
 
 
 class RotateIn(BaseModel):
@@ -118,21 +137,30 @@ async def create_key(request: Request, body: KeyIn, container: Wired, caller: Ma
         rate=body.rate,
         expires_at=body.expires_at,
     )
-    async with write_unit(container.control) as unit:
-        text = await issue_key(unit, new, by=f"{caller.kind}:{caller.id}")
-        row = await get_key(unit, text.split("_")[1])
+    by = f"{caller.kind}:{caller.id}"
+    async with _keys_of(container, body.sandbox, make=True) as engine:
+        if body.sandbox:
+            text = await issue_sandbox_key(engine, new, by=by)
+        else:
+            async with write_unit(engine) as unit:
+                text = await issue_key(unit, new, by=by)
+        async with read_unit(engine) as reading:
+            row = await get_key(reading, text.split("_")[1])
     return _shown(request, row, text)
 
 
-@router.get("/v1/keys", response_model=None, responses={200: {"model": KeysOut}, **problems(401, 403, 422, 503)})
+@router.get(
+    "/v1/keys", response_model=None, responses={200: {"model": KeysOut}, **problems(401, 403, 404, 422, 503)}
+)
 async def read_keys(
     request: Request,
     container: Wired,
     _: Manager,
     channel: Annotated[Code | None, Query(description="Only of this channel")] = None,
+    sandbox: InSandbox = False,
 ) -> Response:
     """List keys: prefix, rights, limits, last use. Never the key itself."""
-    async with read_unit(container.control) as unit:
+    async with _keys_of(container, sandbox) as engine, read_unit(engine) as unit:
         rows = await list_keys(unit, channel)
     return json_answer({"keys": [key_json(row) for row in rows]}, locale=locale_of(request))
 
@@ -143,12 +171,14 @@ async def read_keys(
     response_model=None,
     responses={201: {"model": NewKeyOut}, **problems(401, 403, 404, 409, 413, 422, 503)},
 )
-async def rotate(request: Request, prefix: Prefix, body: RotateIn, container: Wired, caller: Manager) -> Response:
+async def rotate(
+    request: Request, prefix: Prefix, body: RotateIn, container: Wired, caller: Manager, sandbox: InSandbox = False
+) -> Response:
     """Make a second key with the same rights. Both live until the old one's time is over."""
-    async with write_unit(container.control) as unit:
+    async with _keys_of(container, sandbox) as engine, write_unit(engine) as unit:
         text = await rotate_key(unit, prefix, overlap_s=body.old_valid_s, by=f"{caller.kind}:{caller.id}")
         row = await get_key(unit, text.split("_")[1])
-    return _shown(request, row, text)
+    return _shown(request, row, as_sandbox_key(text) if sandbox else text)
 
 
 @router.delete(
@@ -157,9 +187,9 @@ async def rotate(request: Request, prefix: Prefix, body: RotateIn, container: Wi
     response_model=None,
     responses={204: {"description": "Revoked; it stays in the list"}, **problems(401, 403, 404, 422, 503)},
 )
-async def revoke(prefix: Prefix, container: Wired, _: Manager) -> Response:
+async def revoke(prefix: Prefix, container: Wired, _: Manager, sandbox: InSandbox = False) -> Response:
     """End a key. Requests under way finish; open streams end within a second."""
-    async with write_unit(container.control) as unit:
+    async with _keys_of(container, sandbox) as engine, write_unit(engine) as unit:
         await revoke_key(unit, prefix)
     container.keys.forget(prefix)
     return Response(status_code=204)

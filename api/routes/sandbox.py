@@ -60,7 +60,7 @@ class ClockOut(BaseModel):
 
 
 def _channel(caller: Caller, container: Container) -> str:
-    if not container.settings.is_sandbox or caller.channel is None:
+    if not container.in_sandbox or caller.channel is None:
         raise ForbiddenError("sandbox.key_needed")
     return caller.channel
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from psycopg.rows import dict_row
@@ -17,7 +17,7 @@ from dispatch.storage.tables import WATCHED_STAGES
 from geo.errors import BadInputError
 from geo.storage.uow import Viewer, read_unit, write_unit
 
-__all__ = ["MOST_AHEAD", "Clock", "advance", "channels_due", "open_clock", "read_clock", "run_due"]
+__all__ = ["MOST_AHEAD", "Clock", "advance", "channels_due", "open_clock", "read_clock", "run_due", "sandbox_now"]
 
 #: Beyond it calendars have no days. Units: seconds of a year.
 MOST_AHEAD: Final = timedelta(days=366)
@@ -29,6 +29,14 @@ _NEXT: Final = f"""
 SELECT least(min(c.next_rung_at), min(c.stage_due_at) FILTER (WHERE {WATCHED_STAGES}))
   FROM dispatch.dispatch_case AS c
  WHERE c.next_rung_at IS NOT NULL OR {WATCHED_STAGES}
+"""  # noqa: S608 - constants only
+_DUE: Final = f"""
+SELECT k.channel FROM sandbox.clock AS k
+ WHERE EXISTS (SELECT FROM dispatch.dispatch_case AS c
+                WHERE c.channel_code = k.channel
+                  AND (c.next_rung_at <= pg_catalog.now() + k.ahead
+                       OR {WATCHED_STAGES} AND c.stage_due_at <= pg_catalog.now() + k.ahead))
+ ORDER BY k.channel
 """  # noqa: S608 - constants only
 _HAPPENED: Final = """
 SELECT e.id, e.type, e.occurred_at, c.ref, e.from_state, e.to_state, e.payload ->> 'rung' AS rung,
@@ -67,6 +75,11 @@ async def read_clock(engine: AsyncEngine, channel: str) -> Clock:
         row = await (await driver.execute("SELECT sandbox.now(), sandbox.ahead()")).fetchone()
     assert row is not None
     return Clock(channel=channel, now=row[0], ahead=row[1])
+
+
+async def sandbox_now(engine: AsyncEngine, channel: str) -> datetime:
+    """The instant that a channel's clock shows."""
+    return (await read_clock(engine, channel)).now.astimezone(UTC)
 
 
 async def advance(engine: AsyncEngine, channel: str, until: datetime) -> Clock:
@@ -119,13 +132,7 @@ async def channels_due(engine: AsyncEngine) -> list[str]:
     """Channels of which something is due on their own clock."""
     async with read_unit(engine) as unit:
         driver = await unit.driver()
-        rows = await driver.execute(
-            "SELECT k.channel FROM sandbox.clock AS k WHERE EXISTS ("
-            "SELECT FROM dispatch.dispatch_case AS c WHERE c.channel_code = k.channel"
-            " AND (c.next_rung_at <= pg_catalog.now() + k.ahead"
-            f" OR {WATCHED_STAGES} AND c.stage_due_at <= pg_catalog.now() + k.ahead))"  # noqa: S608 - constants only
-            " ORDER BY k.channel"
-        )
+        rows = await driver.execute(_DUE.encode())
         return [row[0] for row in await rows.fetchall()]
 
 

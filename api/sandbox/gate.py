@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from fastapi import FastAPI
@@ -37,7 +37,6 @@ def sandbox_settings(settings: Settings) -> Settings:
     return settings.model_copy(
         update={
             "database_url": url_of(settings.database_url, settings.sandbox_database_url),
-            "is_sandbox": True,
             # Nobody comes in without a key, and nothing is kept beside the office's own files.
             "open_on_loopback": False,
             "data_dir": settings.data_dir / "sandbox",
@@ -95,25 +94,28 @@ class SandboxGate:
         if self._app is not None:
             return self._app
         async with self._lock:
-            if self._app is not None:
-                return self._app
-            now = asyncio.get_running_loop().time()
-            inside = sandbox_settings(self._settings)
-            if now - self._asked_at < _ASK_EVERY_S:
-                raise BadInputError("access.key_unknown")
-            if not await asyncio.to_thread(exists, inside.database_url):
-                self._asked_at = now
-                raise BadInputError("access.key_unknown")
-            # A program newer than the sandbox brings it up to date; the office's own schema is migrated by hand.
-            await asyncio.to_thread(prepare, self._settings.database_url, inside.database_url)
-            app = self._make(inside)
-            opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            # In a task of its own: what a context manager opens in one task it must not close in another.
-            self._life = asyncio.create_task(self._live(app, opened), name="sandbox")
-            await opened
-            self._app = app
-            log.info("sandbox_opened")
-            return app
+            return await self._begin()
+
+    async def _begin(self) -> FastAPI:
+        if self._app is not None:  # while this request waited for the lock
+            return self._app
+        now = asyncio.get_running_loop().time()
+        inside = sandbox_settings(self._settings)
+        if now - self._asked_at < _ASK_EVERY_S:
+            raise BadInputError("access.key_unknown")
+        if not await asyncio.to_thread(exists, inside.database_url):
+            self._asked_at = now
+            raise BadInputError("access.key_unknown")
+        # A program newer than the sandbox brings it up to date; the office's own schema is migrated by hand.
+        await asyncio.to_thread(prepare, self._settings.database_url, inside.database_url)
+        app = self._make(inside)
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # In a task of its own: what a context manager opens in one task it must not close in another.
+        self._life = asyncio.create_task(self._live(app, opened), name="sandbox")
+        await opened
+        self._app = app
+        log.info("sandbox_opened")
+        return app
 
     async def _live(self, app: FastAPI, opened: asyncio.Future[None]) -> None:
         try:
@@ -125,9 +127,3 @@ class SandboxGate:
                 raise
             log.warning("sandbox_not_opened", reason=type(error).__name__)
             opened.set_exception(UnavailableError("storage.unavailable"))
-
-
-def gate_of(app: Any) -> SandboxGate | None:
-    """The gate of an application, if it has one."""
-    found: SandboxGate | None = getattr(app, "sandbox", None)
-    return found

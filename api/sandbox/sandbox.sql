@@ -21,3 +21,7 @@ LANGUAGE sql VOLATILE
 AS $$ SELECT pg_catalog.clock_timestamp() + sandbox.ahead() $$;
 GRANT USAGE ON SCHEMA sandbox TO gridward_area, gridward_desk, gridward_service;
 GRANT SELECT ON sandbox.clock TO gridward_area, gridward_desk, gridward_service;
+-- An event and its outbox row are written by one statement, in which the policy cannot see the event yet. Nobody reads
+-- this table through any door, and in the sandbox nobody is told anything.
+DROP POLICY IF EXISTS sandbox ON dispatch.outbox;
+CREATE POLICY sandbox ON dispatch.outbox TO gridward_area USING (true) WITH CHECK (true);

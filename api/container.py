@@ -43,7 +43,7 @@ class Container:
     """
 
     settings: Settings
-    #: Its cases are rehearsals, on clocks that can be advanced (decision 0030).
+    #: Its cases are rehearsals, on clocks that can be advanced (decision 0031).
     in_sandbox: bool
     engine: AsyncEngine
     control: AsyncEngine

@@ -149,9 +149,7 @@ async def create_key(request: Request, body: KeyIn, container: Wired, caller: Ma
     return _shown(request, row, text)
 
 
-@router.get(
-    "/v1/keys", response_model=None, responses={200: {"model": KeysOut}, **problems(401, 403, 404, 422, 503)}
-)
+@router.get("/v1/keys", response_model=None, responses={200: {"model": KeysOut}, **problems(401, 403, 404, 422, 503)})
 async def read_keys(
     request: Request,
     container: Wired,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from dispatch.joint_effects import LegRequest, move_leg_locked
 from dispatch.moves import record_event, update_case
 from dispatch.queries import database_now
@@ -12,8 +14,13 @@ from geo.storage.uow import WriteUnit
 __all__ = ["LegRequest", "move_leg"]
 
 
-async def move_leg(unit: WriteUnit, request: LegRequest) -> None:
+async def move_leg(unit: WriteUnit, request: LegRequest, *, at: datetime | None = None) -> None:
     """Make one move on a leg; the one that ends the last open leg lets the case go on (``join``).
+
+    Parameters
+    ----------
+    at
+        When it was made; None is now, by the database's clock. Only histories that are written down later name one.
 
     Raises
     ------
@@ -28,7 +35,7 @@ async def move_leg(unit: WriteUnit, request: LegRequest) -> None:
     case = await lock_case(unit, request.ref)
     if case is None or (request.channel is not None and case["channel_code"] != request.channel):
         raise NotFoundError("dispatch.case_not_found", case=request.ref[:80])
-    at = await database_now(unit)
+    at = at or await database_now(unit)
     done = await move_leg_locked(unit, case, request, at)
     await update_case(unit, case["id"], {**done.changes, "version": case["version"] + 1})
     await record_event(

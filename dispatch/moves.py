@@ -53,14 +53,22 @@ async def make_move(unit: WriteUnit, request: MoveRequest, reference: Reference)
     return await move_locked(unit, case, request, reference)
 
 
-async def move_locked(unit: WriteUnit, case: dict[str, Any], request: MoveRequest, reference: Reference) -> Act:
-    """Make one move on a case whose row is locked (the worker has locked its own already) and return what it did."""
+async def move_locked(
+    unit: WriteUnit, case: dict[str, Any], request: MoveRequest, reference: Reference, *, at: datetime | None = None
+) -> Act:
+    """Make one move on a case whose row is locked (the worker has locked its own already) and return what it did.
+
+    Parameters
+    ----------
+    at
+        When it was made; None is now, by the database's clock. Only histories that are written down later name one.
+    """
     profile = reference.profile(case["jurisdiction"], case["cell_path"])
     state = CaseState(case["state"])
     rows = plan(state, request.move, profile.line)
     if any(row.needs_reason for row in rows) and not request.reason.strip():
         raise BadInputError("dispatch.reason_required", pointer="/reason", move=request.move.value)
-    at = await database_now(unit)
+    at = at or await database_now(unit)
     facts = facts_of(case, at)
     act = Act(unit=unit, before=case, case=dict(case), request=request, reference=reference, profile=profile, at=at)
     for row in rows:

@@ -20,6 +20,7 @@ from api.demo.offices import BEFORE, SOURCE, utc_now, write_grid, write_people, 
 from api.demo.people import make_people
 from api.demo.places import JURISDICTION
 from api.demo.rows import CASE_COLUMNS, EVENT_COLUMNS, Writer
+from api.demo.work import write_work
 from dispatch.catalogue import load_default
 from dispatch.states import OPEN_STATES
 from dispatch.storage.reference import load_reference
@@ -160,6 +161,7 @@ async def _load(unit: WriteUnit, *, now: datetime, seed: int, scale: float, tell
         " FROM geo.nearest_cells(c.grid_version_id, c.location, 3) AS n)"
         " WHERE c.origin = 'demo' AND c.located_how = 'out_of_grid'"
     )
+    await write_work(unit, now=now)
     # Without statistics the first maps would be planned for empty tables.
     await driver.execute("ANALYZE geo.cell, dispatch.dispatch_case, dispatch.case_event, dispatch.post")
     tell("finish", 1, 1)

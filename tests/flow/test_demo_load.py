@@ -121,6 +121,38 @@ async def test_moves_recorded_are_moves_of_the_workflow(engine: AsyncEngine) -> 
     assert all(replay(act.split(",") for act in acts).value == state for state, acts in histories)
 
 
+async def test_the_demo_has_joint_work_plans_and_ladders_to_look_at(engine: AsyncEngine) -> None:
+    await load_demo(engine, now=NOW, scale=SCALE)
+    legs = await rows(
+        engine,
+        "SELECT c.ref, c.open_legs, count(*), count(*) FILTER (WHERE l.state NOT IN ('signed', 'withdrawn')),"
+        " bool_and(l.due_at <= c.due_at), bool_and(l.started_at BETWEEN c.acknowledged_at AND %s)"
+        " FROM dispatch.case_leg AS l JOIN dispatch.dispatch_case AS c ON c.id = l.case_id GROUP BY c.id".replace(
+            "%s", f"'{NOW.isoformat()}'"
+        ),
+    )
+    assert len(legs) >= 4
+    assert all(waiting == still_open and total >= 2 and past for _, waiting, total, still_open, _, past in legs)
+    states = await rows(engine, "SELECT DISTINCT state FROM dispatch.case_leg")
+    assert {state for (state,) in states} >= {"dispatched", "handling", "handled", "signed", "returned"}
+    assert await rows(
+        engine,
+        "SELECT count(DISTINCT p.id), bool_and(next_at > now()) FROM dispatch.operation_plan AS p WHERE is_active",
+    ) == [(3, True)]
+    assert await rows(engine, "SELECT count(*) FROM dispatch.ladder WHERE jurisdiction <> '' AND made_by = 'demo'") == [
+        (2,)
+    ]
+    # Every case that came back shows its point against the polygon.
+    assert await rows(
+        engine,
+        "SELECT count(*) FROM dispatch.dispatch_case AS c WHERE c.state = 'returned' AND NOT EXISTS"
+        " (SELECT FROM dispatch.case_return AS r WHERE r.case_id = c.id AND r.relation IN ('inside', 'edge'))",
+    ) == [(0,)]
+    assert await rows(engine, "SELECT count(*) FROM dispatch.post_hand_over WHERE acknowledged_at IS NOT NULL") == [
+        (1,)
+    ]
+
+
 async def test_interrupted_load_leaves_nothing(engine: AsyncEngine) -> None:
     class StopHereError(Exception):
         pass

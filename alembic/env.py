@@ -21,6 +21,7 @@ import dispatch.storage.planning_tables
 import dispatch.storage.posts_tables
 import dispatch.storage.reporter_tables
 import dispatch.storage.tables
+import dispatch.storage.word_tables
 import geo.storage.gazetteer_tables
 import geo.storage.tables
 import geo.storage.tile_tables
@@ -82,6 +83,7 @@ _TABLES = (  # imported for their metadata
     geo.storage.tables,
     geo.storage.tile_tables,
     dispatch.storage.datum_tables,
+    dispatch.storage.word_tables,
     dispatch.storage.duty_tables,
     dispatch.storage.photo_tables,
     dispatch.storage.planning_tables,

@@ -9,7 +9,7 @@ from geo.errors import BadInputError
 
 __all__ = ["read_seen", "require_seen"]
 
-_VERSION: Final = re.compile(r'^(?:W/)?"?(\d{1,9})"?$')
+_VERSION: Final = re.compile(r'^(?:W/)?"?(\d{1,9})(?:-[0-9a-f]{1,64})?"?$')
 
 
 def require_seen(if_match: str | None) -> int:
@@ -22,8 +22,8 @@ def require_seen(if_match: str | None) -> int:
 
     Examples
     --------
-    >>> require_seen('"4"'), require_seen("W/12")
-    (4, 12)
+    >>> require_seen('"4"'), require_seen("W/12"), require_seen('"4-0f3a"')
+    (4, 12, 4)
     """
     if if_match is None:
         raise BadInputError("dispatch.version_required", pointer="/If-Match")

@@ -153,6 +153,11 @@ class CaseFilter:
     reported_from: datetime | None = None
     reported_until: datetime | None = None
     box: tuple[float, float, float, float] | None = None
+    light: Light | None = None
+    #: All of them are in its text, address, number or ticket.
+    words: tuple[str, ...] = ()
+    #: A polygon as WKT that covers the position. SRID: 4326.
+    within: str | None = None
     jurisdiction: str | None = None
 
 

@@ -52,6 +52,22 @@ def parse_cursor(text: str) -> Cursor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedFilter:
+    """Which events are wanted; None wants all. Boundary: ``[since, until)``. ``category``: with its minor classes."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    cell: str | None = None
+    category: str | None = None
+    ref: str | None = None
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self == FeedFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent:
     """An event with the case as it stands when the feed is read."""
 
@@ -96,8 +112,15 @@ _WANTED = """
   s.case_id IS NOT NULL
   AND (%(imports)s OR s.type <> 'case.imported.v1')
   AND (%(types)s::text[] IS NULL OR s.type = ANY (%(types)s))
-  AND (%(channel)s::text IS NULL OR EXISTS (
-         SELECT FROM dispatch.dispatch_case AS c WHERE c.id = s.case_id AND c.channel_code = %(channel)s))
+  AND (%(since)s::timestamptz IS NULL OR s.occurred_at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR s.occurred_at < %(until)s)
+  AND (num_nonnulls(%(channel)s::text, %(cell)s::text, %(category)s::text, %(ref)s::text) = 0 OR EXISTS (
+         SELECT FROM dispatch.dispatch_case AS c JOIN dispatch.category AS k ON k.code = c.category_code
+          WHERE c.id = s.case_id
+            AND (%(channel)s::text IS NULL OR c.channel_code = %(channel)s)
+            AND (%(cell)s::text IS NULL OR c.cell_path @> ARRAY[%(cell)s::text])
+            AND (%(category)s::text IS NULL OR %(category)s IN (c.category_code, k.parent))
+            AND (%(ref)s::text IS NULL OR c.ref = %(ref)s)))
 """
 # The wanted rows beside the last one looked at: that is where the next page begins when not enough were wanted.
 _PAGE = f"""
@@ -123,6 +146,7 @@ async def read_page(
     types: Collection[str] = (),
     with_imports: bool = True,
     is_limited: bool = False,
+    only: FeedFilter | None = None,
 ) -> FeedPage:
     """Events after a cursor, oldest first, of one channel and of some types if wanted.
 
@@ -138,7 +162,8 @@ async def read_page(
     BadInputError
         ``dispatch.cursor_ahead``: the cursor is of another database, or this one was restored to an earlier day.
     """
-    picky = is_limited or channel is not None or bool(types) or not with_imports
+    only = only or FeedFilter()
+    picky = is_limited or channel is not None or bool(types) or not with_imports or not only.wants_all
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
@@ -150,6 +175,11 @@ async def read_page(
                 "imports": with_imports,
                 "types": list(types) or None,
                 "channel": channel,
+                "since": only.since,
+                "until": only.until,
+                "cell": only.cell,
+                "category": only.category,
+                "ref": only.ref,
                 "limit": limit,
             },
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,7 @@ __all__ = [
     "load_reference",
     "responsible_at",
     "responsible_many",
+    "stream_cases",
     "worker_age_s",
 ]
 
@@ -70,6 +71,13 @@ async def list_cases(unit: ReadUnit, asked: CaseFilter, *, limit: int = 100, cur
     more = len(found) > limit
     page = found[:limit]
     return CasePage(cases=tuple(page), next=_write_position(page[-1]) if more else None, as_of=as_of)
+
+
+async def stream_cases(unit: ReadUnit, asked: CaseFilter, *, batch: int = 500) -> AsyncIterator[list[CaseView]]:
+    """All cases that match, newest first, in batches. Cost: memory for one batch, and a connection all the while."""
+    as_of = await database_now(unit)
+    async for found in cases.stream_cases(unit, asked, as_of=as_of, batch=batch):
+        yield found
 
 
 async def get_case(unit: Unit, ref: str, *, channel: str | None = None) -> CaseDetail:

@@ -26,6 +26,7 @@ from dispatch.reference import Reference, ReferenceCache
 from dispatch.settings import DispatchSettings
 from dispatch.stages import run_stages
 from dispatch.storage.worker import signal
+from dispatch.words import read_words
 from geo.storage.engine import unavailable
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
@@ -77,6 +78,7 @@ class Worker:
             duties.create_task(self._repeat("relay", partial(self._own, "relay", self._relay)))
             duties.create_task(self._repeat("hand_over", partial(self._own, "hand_over", self._hand_over)))
             duties.create_task(self._repeat("stages", partial(self._own, "stages", self._stages)))
+            duties.create_task(self._repeat("words", partial(self._own, "words", read_words)))
             # It signs for itself, and only when it has seen that all is well.
             audit = partial(auditor.run_once, self._stop)
             duties.create_task(self._repeat("auditor", audit, self.settings.audit_every_s))

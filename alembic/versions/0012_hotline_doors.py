@@ -6,6 +6,8 @@ Revises: 0011
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import op
 from geoalchemy2 import Geometry
@@ -94,10 +96,37 @@ def upgrade() -> None:
         " ALTER TABLE dispatch.dispatch_case ALTER owner_ladder SET COMPRESSION lz4;"
         " EXCEPTION WHEN feature_not_supported THEN NULL; END $$"
     )
+    _add_words()
+
+
+def _add_words() -> None:
+    op.create_table(
+        "case_words",
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("terms", TEXTS, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["case_id"], ["dispatch.dispatch_case.id"], name=op.f("fk_case_words_case_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_case_words")),
+        schema="dispatch",
+    )
+    op.create_index("ix_case_words_terms", "case_words", ["terms"], schema="dispatch", postgresql_using="gin")
+    op.execute(
+        "CREATE TABLE dispatch.words_read (is_only boolean DEFAULT true NOT NULL, txid xid8 NOT NULL,"
+        " event_id bigint NOT NULL, CONSTRAINT pk_words_read PRIMARY KEY (is_only),"
+        " CONSTRAINT ck_words_read_only CHECK (is_only))"
+    )
+    op.execute("INSERT INTO dispatch.words_read (txid, event_id) VALUES ('0', 0)")
+    op.execute((Path(__file__).resolve().parents[1] / "sql" / "0012_words.sql").read_text(encoding="utf-8"))
 
 
 def downgrade() -> None:
     """Remove them, with what they hold."""
+    op.execute("DROP FUNCTION dispatch.cases_with_terms(text[])")
+    op.execute("DROP FUNCTION dispatch.word_terms(text)")
+    op.execute("DROP FUNCTION dispatch.word_form(text)")
+    op.drop_table("words_read", schema="dispatch")
+    op.drop_table("case_words", schema="dispatch")
     op.execute("ALTER TABLE dispatch.dispatch_case ALTER owner_ladder SET COMPRESSION default")
     op.execute("ALTER TABLE dispatch.case_event ALTER payload SET COMPRESSION default")
     op.drop_table("case_photo", schema="dispatch")

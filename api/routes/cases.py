@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, date, datetime, time
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -12,7 +10,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from api.access import allow_move, possible_for, require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
+from api.case_query import CaseQuery, for_caller
+from api.case_sheet import case_sheet
 from api.container import Container, Reading, Wired, Writing
+from api.formats import MEDIA_TYPES, Form, accepted_form, digest_of, is_known, next_link, tagged_answer
 from api.joint_json import CasePartsOut, parts_json
 from api.language import locale_of
 from api.move_schemas import MoveIn, move_request
@@ -21,15 +22,13 @@ from api.responsible import zone_of
 from api.routes import bulk_moves, deadlines
 from api.schemas import CaseListOut, Code, InboxesOut, SoundText, problems
 from api.seen_version import require_seen
+from api.sheets import page_answer
 from api.trace_json import why_lines
-from dispatch.case_views import CaseFilter, Inbox
 from dispatch.guards import possible_moves
 from dispatch.moves import make_move
 from dispatch.queries import MOST_PER_PAGE, CaseDetail, count_inboxes, database_now, get_case, list_cases
-from dispatch.states import CaseState
 from dispatch.tracing import decisions_of
 from dispatch.workflow import parse_move
-from geo.errors import BadInputError, Fault, InvalidRequestError
 from geo.storage.uow import Unit
 
 router = APIRouter(tags=["cases"])
@@ -37,132 +36,47 @@ router.include_router(bulk_moves.router)
 router.include_router(deadlines.router)
 
 
-class CaseQuery:
-    """The filters of a list, as one dependency."""
-
-    def __init__(
-        self,
-        container: Wired,
-        status: Annotated[Code | None, Query(description="`open`, or a state such as `dispatched`")] = None,
-        inbox: Annotated[Inbox | None, Query(description="One of the dispatcher's inboxes")] = None,
-        cell: Annotated[Code | None, Query(description="Code of a cell of any level; everything below it")] = None,
-        category: Annotated[Code | None, Query(description="Minor or major class")] = None,
-        channel: Annotated[Code | None, Query(description="Channel the report came through")] = None,
-        ledger: Annotated[Code | None, Query(description="Ledger tag")] = None,
-        department: Annotated[Code | None, Query(description="Code of a department that has a part in it")] = None,
-        since: Annotated[
-            SoundText | None, Query(alias="from", max_length=40, description="Reported from; a day or an instant")
-        ] = None,
-        until: Annotated[
-            SoundText | None, Query(alias="to", max_length=40, description="Reported until; a day is included")
-        ] = None,
-        bbox: Annotated[SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84")] = None,
-    ) -> None:
-        faults: list[Fault] = []
-        states, only_open = _states(status, faults)
-        self.asked = CaseFilter(
-            inbox=inbox,
-            states=states,
-            only_open=only_open,
-            cell_code=cell,
-            category=category,
-            channel=channel,
-            ledger=ledger,
-            department=department,
-            reported_from=_instant(since, "from", faults, is_end=False),
-            reported_until=_instant(until, "to", faults, is_end=True),
-            box=_box(bbox, faults),
-            jurisdiction=container.settings.jurisdiction,
-        )
-        if faults:
-            raise InvalidRequestError(faults)
-
-
-def _states(status: str | None, faults: list[Fault]) -> tuple[tuple[CaseState, ...], bool]:
-    if status is None or status == "open":
-        return (), status == "open"
-    try:
-        return (CaseState(status),), False
-    except ValueError:
-        known = ", ".join(["open", *CaseState])
-        faults.append(Fault(code="dispatch.unknown_state", pointer="/status", params={"state": status, "known": known}))
-        return (), False
-
-
-def _instant(text: str | None, name: str, faults: list[Fault], *, is_end: bool) -> datetime | None:
-    """A day means its beginning, or as an end its last moment; Zone: days are those of China Standard Time."""
-    if text is None:
-        return None
-    try:
-        if len(text) == 10:
-            day = date.fromisoformat(text)
-            at = datetime.combine(day, time.max if is_end else time.min, ZoneInfo("Asia/Shanghai"))
-        else:
-            # A plus sign that was not percent-encoded arrives as a space; there is no other reading of it.
-            at = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        if at.tzinfo is None:
-            raise ValueError("no zone")
-        return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        faults.append(Fault(code="request.not_a_time", pointer=f"/{name}", params={"field": name}))
-        return None
-
-
-def _box(text: str | None, faults: list[Fault]) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        west = south = east = north = float("nan")
-    # Written so that NaN fails every comparison and falls through to the fault.
-    if -180 <= west <= east <= 180 and -90 <= south <= north <= 90:
-        return west, south, east, north
-    faults.append(Fault(code="request.not_a_box", pointer="/bbox", params={"field": "bbox"}))
-    return None
-
-
 @router.get(
     "/v1/cases",
     response_model=None,
     responses={
-        200: {"model": CaseListOut, "content": {GEOJSON: {"schema": {"type": "object"}}}},
+        200: {
+            "model": CaseListOut,
+            "content": {
+                GEOJSON: {"schema": {"type": "object"}},
+                MEDIA_TYPES[Form.CSV]: {"schema": {"type": "string"}},
+                MEDIA_TYPES[Form.XLSX]: {"schema": {"type": "string", "format": "binary"}},
+            },
+        },
+        304: {"description": "Not changed since the answer that `If-None-Match` names"},
         **problems(400, 401, 403, 422, 503),
     },
 )
 async def read_cases(
     request: Request,
     unit: Reading,
+    container: Wired,
     query: Annotated[CaseQuery, Depends()],
     caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 100,
     cursor: Annotated[SoundText | None, Query(max_length=200, description="`next` of the page before")] = None,
 ) -> Response:
-    """List cases, newest first. `Accept: application/geo+json` answers a FeatureCollection."""
-    asked = query.asked
-    if caller.sees_channel is not None:
-        if asked.channel is not None and asked.channel != caller.sees_channel:
-            raise BadInputError("dispatch.other_channel", pointer="/channel", channel=asked.channel)
-        asked = replace(asked, channel=caller.sees_channel)
+    """One page of cases, newest first, as JSON, GeoJSON, CSV or XLSX by `Accept`; `/v1/cases.csv` gives all of them."""
+    asked = for_caller(query.asked, caller)
     page = await list_cases(unit, asked, limit=limit, cursor=cursor)
     locale = locale_of(request)
-    link = ""
-    if page.next is not None:
-        link = f'<{request.url.include_query_params(cursor=page.next)}>; rel="next"'
-    if GEOJSON in request.headers.get("accept", ""):
-        body = {
-            "type": "FeatureCollection",
-            "features": [feature_json(case, locale) for case in page.cases],
-            "next": page.next,
-            "as_of": instant(page.as_of),
-        }
-        return json_answer(body, locale=locale, media_type=GEOJSON, Link=link)
-    body = {
-        "cases": [case_json(case, locale) for case in page.cases],
-        "next": page.next,
-        "as_of": instant(page.as_of),
-    }
-    return json_answer(body, locale=locale, Link=link)
+    link = next_link(request, cursor=page.next)
+    rest = {"next": page.next, "as_of": instant(page.as_of)}
+    form = accepted_form(request)
+    if form is Form.GEOJSON:
+        features = [feature_json(case, locale) for case in page.cases]
+        body = {"type": "FeatureCollection", "features": features, **rest}
+        return tagged_answer(request, body, locale=locale, media_type=GEOJSON, Link=link)
+    if form is not Form.JSON:
+        sheet = case_sheet(locale, ZoneInfo(await zone_of(container)), for_programs=True)
+        return await page_answer(form, sheet, page.cases, locale=locale, Link=link)
+    body = {"cases": [case_json(case, locale) for case in page.cases], **rest}
+    return tagged_answer(request, body, locale=locale, Link=link)
 
 
 @router.get("/v1/inboxes", response_model=None, responses={200: {"model": InboxesOut}, **problems(401, 403, 503)})
@@ -184,7 +98,11 @@ async def read_inboxes(
 @router.get(
     "/v1/cases/{ref}",
     response_model=None,
-    responses={200: {"model": CasePartsOut}, **problems(401, 403, 404, 422, 503)},
+    responses={
+        200: {"model": CasePartsOut},
+        304: {"description": "Not changed"},
+        **problems(401, 403, 404, 422, 503),
+    },
 )
 async def read_case(
     request: Request,
@@ -193,7 +111,7 @@ async def read_case(
     container: Wired,
     caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
 ) -> Response:
-    """A case with its history and the moves possible now; the ETag is the version that a move must name."""
+    """A case with its history and the moves possible now; the ETag begins with the version that a move must name."""
     return await _detail(request, unit, container, caller, await get_case(unit, ref, channel=caller.sees_channel))
 
 
@@ -236,4 +154,9 @@ async def _detail(request: Request, unit: Unit, container: Container, caller: Ca
     moves = possible_for(caller, case.belonging, moves, profile.line)
     why = why_lines(case, decisions_of(case, detail.events), locale, await zone_of(container))
     body = detail_json(case, detail.events, locale, moves) | await parts_json(unit, case, locale) | {"why": why}
-    return json_answer(body, locale=locale, ETag=quoted(case.version))
+    # Lights and possible moves change with time alone: the tag is of the whole answer, and begins with the version.
+    tag = quoted(f"{case.version}-{digest_of(body)}")
+    if request.method == "GET" and is_known(request, tag):
+        headers = {"ETag": tag, "Content-Language": locale, "Vary": "Accept, Accept-Language"}
+        return Response(status_code=304, headers=headers)
+    return json_answer(body, locale=locale, ETag=tag)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import StringConstraints
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
-from api.answers import json_answer
 from api.container import Wired
 from api.event_json import EXAMPLE_EVENT, EventsOut, feed_event
+from api.event_query import EventQuery, event_sheet
+from api.formats import MEDIA_TYPES, Form, accepted_form, next_link, tagged_answer
 from api.language import locale_of
+from api.responsible import zone_of
 from api.schemas import SoundText, problems
-from dispatch.feed import Cursor, FeedPage, feed_end, parse_cursor, read_page
+from api.sheets import file_answer, page_answer
+from dispatch.feed import Cursor, FeedEvent, FeedFilter, FeedPage, feed_end, parse_cursor, read_page
 from dispatch.queries import database_now
 from geo.storage.uow import read_unit
 
@@ -34,8 +39,14 @@ EventType = Annotated[str, StringConstraints(pattern=r"^case\.[a-z_]{1,60}\.v[0-
     responses={
         200: {
             "model": EventsOut,
-            "content": {"application/json": {"example": {"events": [EXAMPLE_EVENT], "next": EXAMPLE_EVENT["id"]}}},
+            "content": {
+                "application/json": {"example": {"events": [EXAMPLE_EVENT], "next": EXAMPLE_EVENT["id"]}},
+                MEDIA_TYPES[Form.GEOJSON]: {"schema": {"type": "object"}},
+                MEDIA_TYPES[Form.CSV]: {"schema": {"type": "string"}},
+                MEDIA_TYPES[Form.XLSX]: {"schema": {"type": "string", "format": "binary"}},
+            },
         },
+        304: {"description": "Not changed since the answer that `If-None-Match` names"},
         **problems(400, 401, 403, 422, 503),
     },
 )
@@ -43,6 +54,7 @@ async def read_events(
     request: Request,
     container: Wired,
     caller: Annotated[Caller, Depends(allowed)],
+    only: Annotated[EventQuery, Depends()],
     after: Annotated[
         SoundText | None,
         Query(max_length=60, description="`next` of the page before; absent: from the beginning; `now`: from the end"),
@@ -67,7 +79,7 @@ async def read_events(
             position = await feed_end(unit)
     # No connection is held while waiting: it is a long time, and the pool is small.
     while True:
-        page = await _look(container, position, limit, caller, kinds or [])
+        page = await _look(container, position, limit, caller, kinds or [], only.asked)
         moved, position = page.next != position, page.next
         left_s = deadline - time.monotonic()
         if page.events or left_s <= 0 or container.broadcaster.closing.is_set():
@@ -75,11 +87,26 @@ async def read_events(
         if not moved:
             await container.broadcaster.wait_beyond(position, left_s)
             caller = await allowed(request, container)
+    locale = locale_of(request)
+    # Always there: the end of the feed is only its present end.
+    link = next_link(request, after=str(position))
+    form = accepted_form(request)
+    if form is not Form.JSON:
+        sheet = event_sheet(locale, ZoneInfo(await zone_of(container)), for_programs=True)
+        if form is Form.GEOJSON:
+            return await file_answer(form, sheet, _one(page.events), locale=locale, Link=link)
+        return await page_answer(form, sheet, page.events, locale=locale, Link=link)
     body = {"events": [feed_event(event) for event in page.events], "next": str(position)}
-    return json_answer(body, locale=locale_of(request), Cache_Control="no-store")
+    return tagged_answer(request, body, locale=locale, Link=link)
 
 
-async def _look(container: Wired, after: Cursor, limit: int, caller: Caller, kinds: list[str]) -> FeedPage:
+async def _one(events: Sequence[FeedEvent]) -> AsyncIterator[Sequence[FeedEvent]]:
+    yield events
+
+
+async def _look(
+    container: Wired, after: Cursor, limit: int, caller: Caller, kinds: list[str], only: FeedFilter
+) -> FeedPage:
     async with read_unit(container.engine, viewer=caller.viewer) as unit:
         return await read_page(
             unit,
@@ -89,4 +116,5 @@ async def _look(container: Wired, after: Cursor, limit: int, caller: Caller, kin
             channel=caller.sees_channel,
             types=kinds,
             is_limited=not caller.sight.is_everything,
+            only=only,
         )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, quoted
-from api.container import Reading, Wired
+from api.case_query import box_of
+from api.container import Container, Reading, Wired
+from api.formats import MEDIA_TYPES, Form, accepted_form, digest_of, is_known
 from api.language import locale_of
-from api.schemas import problems
+from api.schemas import Code, SoundText, problems
+from api.sheets import Sheet, page_answer
 from geo.cells import VersionStatus
-from geo.errors import NotFoundError
-from geo.storage.cells import cells_as_geojson
+from geo.errors import Fault, InvalidRequestError, NotFoundError
+from geo.storage.cells import CellFilter, cells_as_geojson, list_cell_rows
 from geo.storage.grid_versions import find_active, get_version
+from geo.storage.uow import ReadUnit
+from maps.i18n import Locale, translate
 
 router = APIRouter(tags=["places"])
 
@@ -38,11 +43,60 @@ async def read_cells(
         str, Query(pattern="^(active|[1-9][0-9]{0,8})$", description="`active`, or the number of a published version")
     ] = "active",
     level: Annotated[int | None, Query(ge=1, le=9)] = None,
+    cell: Annotated[Code | None, Query(description="Code of a cell; itself and everything below it")] = None,
+    bbox: Annotated[
+        SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84; what it touches")
+    ] = None,
     form: Annotated[
         Literal["geojson"] | None, Query(alias="format", description="Answer as a file to keep (RFC 7946)")
     ] = None,
 ) -> Response:
-    """The cells of a grid version as GeoJSON; the ETag changes only with the version."""
+    """The cells of a grid version as GeoJSON, CSV or XLSX; the ETag changes only with the version."""
+    suffix = accepted_form(request)
+    return await _cells(request, unit, container, version, _filter(level, cell, bbox), suffix, form is not None)
+
+
+@router.get(
+    "/v1/cells.{suffix}",
+    response_model=None,
+    responses={
+        200: {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()}},
+        304: {"description": "Not changed"},
+        **problems(401, 403, 404, 422, 503),
+    },
+)
+async def export_cells(
+    request: Request,
+    suffix: Literal["csv", "xlsx", "geojson"],
+    unit: Reading,
+    container: Wired,
+    _: Annotated[Caller, Depends(require(Scope.LOCATE))],
+    version: Annotated[str, Query(pattern="^(active|[1-9][0-9]{0,8})$")] = "active",
+    level: Annotated[int | None, Query(ge=1, le=9)] = None,
+    cell: Annotated[Code | None, Query(description="Code of a cell; itself and everything below it")] = None,
+    bbox: Annotated[SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84")] = None,
+) -> Response:
+    """The cells of a grid version as a file."""
+    return await _cells(request, unit, container, version, _filter(level, cell, bbox), Form(suffix), True)
+
+
+def _filter(level: int | None, cell: str | None, bbox: str | None) -> CellFilter:
+    faults: list[Fault] = []
+    box = box_of(bbox, faults)
+    if faults:
+        raise InvalidRequestError(faults)
+    return CellFilter(level=level, under=cell, box=box)
+
+
+async def _cells(
+    request: Request,
+    unit: ReadUnit,
+    container: Container,
+    version: str,
+    asked: CellFilter,
+    form: Form,
+    is_file: bool,
+) -> Response:
     locale = locale_of(request)
     jurisdiction = container.settings.jurisdiction
     if version == "active":
@@ -52,14 +106,46 @@ async def read_cells(
         if found.status is VersionStatus.DRAFT:
             # Drafts are for those who draw them; to everybody else there is no such version yet.
             raise NotFoundError("geo.version_unknown", jurisdiction=jurisdiction, number=found.number)
-    tag = quoted(f"2-{found.id if found else 0}-{level or 0}-{locale}")
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie", "Content-Language": locale}
-    if request.headers.get("if-none-match") == tag:
+    chosen = digest_of([asked.level, asked.under, asked.box, form.value])
+    tag = quoted(f"3-{found.id if found else 0}-{chosen}-{locale}")
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "no-cache",
+        "Vary": "Accept, Accept-Language, Cookie",
+        "Content-Language": locale,
+    }
+    if is_known(request, tag):
         return Response(status_code=304, headers=headers)
-    if form is not None:
-        name = f"gridward-{jurisdiction}-v{found.number if found else 0}{f'-level{level}' if level else ''}.geojson"
+    if form in (Form.CSV, Form.XLSX):
+        rows = await list_cell_rows(unit, found.id, asked) if found is not None else []
+        answer = await page_answer(form, _sheet(locale), rows, locale=locale)
+        answer.headers.update({name: value for name, value in headers.items() if name in {"ETag", "Cache-Control"}})
+        return answer
+    if is_file:
+        of_level = f"-level{asked.level}" if asked.level else ""
+        name = f"gridward-{jurisdiction}-v{found.number if found else 0}{of_level}.geojson"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
     text = '{"type":"FeatureCollection","features":[]}'
     if found is not None:
-        text = await cells_as_geojson(unit, found.id, level=level, locale=locale)
+        text = await cells_as_geojson(unit, found.id, level=None, locale=locale, asked=asked)
     return Response(text, media_type=GEOJSON, headers=headers)
+
+
+_COLUMNS = (
+    "level",
+    "code",
+    "kind",
+    "name_zh",
+    "name_en",
+    "parent",
+    "population",
+    "households",
+    "area_m2",
+    "lon",
+    "lat",
+)
+
+
+def _sheet(locale: Locale) -> Sheet[dict[str, Any]]:
+    heads = tuple(translate(locale, f"sheet.cell.{name}") for name in _COLUMNS)
+    return Sheet(name="cells", heads=heads, line=lambda row: [row[name] for name in _COLUMNS], zone=None)

@@ -20,6 +20,7 @@ from api.accounts.callers import Caller
 from api.accounts.roles import Scope
 from api.container import Container, Reading, Wired
 from api.drawn_cells import CellShapes, read_shapes
+from api.formats import plain_cell
 from api.language import COOKIE, locale_of
 from api.measures_query import family_of, parse_measure
 from api.planner_parts import category_choices, grid_name, outlines_above, refuse, without_grid
@@ -138,7 +139,7 @@ async def read_cells_file(
         lines = csv_rows(locale, view, data)
         # A name that begins like a formula stays a name; a negative number stays a number.
         csv.writer(text).writerows(
-            [[_plain(cell) if k < _NAMES else cell for k, cell in enumerate(row)] for row in lines]
+            [[plain_cell(cell) if k < _NAMES else cell for k, cell in enumerate(row)] for row in lines]
         )
         body, kind, ending = "\ufeff" + text.getvalue(), "text/csv; charset=utf-8", "csv"
     disposition = f'attachment; filename="{name}.{ending}"'
@@ -146,10 +147,6 @@ async def read_cells_file(
 
 
 _NAMES: Final = 2
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 from api.accounts.callers import Caller
 from api.answers import json_answer
 from api.container import Reading, Wired
+from api.formats import MEDIA_TYPES, Form, accepted_form, tagged_answer
 from api.language import locale_of
+from api.rates_files import rates_file
 from api.rates_query import RatesAsked
 from api.rates_reading import Asking, Planner, Word, everybody, place_of, read_rates_asked, view_rates
 from api.rendering import instant
@@ -133,13 +135,31 @@ class RateCasesOut(BaseModel):
     next: str | None
 
 
-@router.get("/v1/rates", response_model=RatesOut, responses=problems(400, 401, 403, 422))
+@router.get(
+    "/v1/rates",
+    response_model=None,
+    responses={
+        200: {
+            "model": RatesOut,
+            "content": {
+                MEDIA_TYPES[Form.CSV]: {"schema": {"type": "string"}},
+                MEDIA_TYPES[Form.XLSX]: {"schema": {"type": "string", "format": "binary"}},
+            },
+        },
+        304: {"description": "Not changed since the answer that `If-None-Match` names"},
+        **problems(400, 401, 403, 422),
+    },
+)
 async def read_rates(request: Request, unit: Reading, container: Wired, _: Planner, asking: Asking) -> Response:
     """Rates by one dimension, with numerator, denominator and the cases behind each."""
     locale = locale_of(request)
     read = await read_rates_asked(unit, container, asking)
     table, view = await view_rates(unit, locale, read)
-    return json_answer(
+    form = accepted_form(request)
+    if form in (Form.CSV, Form.XLSX):
+        return rates_file(form, locale, read, table.as_of, view)
+    return tagged_answer(
+        request,
         {
             "as_of": instant(table.as_of),
             "first_day": read.asked.period.from_on.isoformat(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,7 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from api.container import Reading, Wired
 from api.demo.published import PRINTED
 from api.errors import message_of
+from api.formats import Form
 from api.language import locale_of
+from api.rates_files import rates_file
 from api.rates_reading import Asking, Planner, Word, name_of, place_of, read_rates_asked, view_rates
 from api.templating import render
 from dispatch.evaluation import Dimension, Rate
@@ -26,12 +26,8 @@ from geo.storage.uow import ReadUnit
 from maps.i18n import Locale, subset, translate
 from maps.rates.page import cases_context, printed_context, rates_context
 from maps.rates.published import Compared, compare
-from maps.rates.sheet import table_xlsx
-from maps.rates.table import csv_rows
 
 router = APIRouter(include_in_schema=False)
-
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @router.get("/maps/rates")
@@ -107,24 +103,9 @@ async def read_rates_file(
     locale = locale_of(request)
     read = await read_rates_asked(unit, container, asking)
     table, view = await view_rates(unit, locale, read)
-    name = f"gridward-rates-{read.asked.period.from_on}-{read.asked.period.to_on}"
-    if form == "xlsx":
-        body = table_xlsx(locale, view, period=read.asked.period, as_of=table.as_of, zone=read.zone)
-        kind = _XLSX
-    elif form in (None, "csv"):
-        text = io.StringIO()
-        csv.writer(text).writerows([[_plain(cell) for cell in line] for line in csv_rows(locale, view)])
-        # Excel takes a file without the mark for the old national encoding.
-        body, kind, form = ("\ufeff" + text.getvalue()).encode(), "text/csv; charset=utf-8", "csv"
-    else:
+    if form not in (None, "csv", "xlsx"):
         raise BadInputError("rates.unknown_form", pointer="/form", form=form, known="csv, xlsx")
-    disposition = f'attachment; filename="{name}.{form}"'
-    return Response(body, media_type=kind, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"})
-
-
-def _plain(cell: str) -> str:
-    """Keep a name that begins like a formula from becoming one."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
+    return rates_file(Form(form or "csv"), locale, read, table.as_of, view)
 
 
 @router.get("/maps/rates/printed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,8 @@ from psycopg.rows import dict_row
 from dispatch.belonging import BELONGING_COLUMNS
 from dispatch.case_views import CaseFilter, CaseView, EventView, Inbox
 from dispatch.lights import light
-from dispatch.states import HANDLING_STATES, OPEN_STATES, TO_DISPATCH_STATES, CaseState
+from dispatch.states import HANDLING_STATES, OPEN_STATES, TO_DISPATCH_STATES, CaseState, Light
+from dispatch.words import WORDS
 from geo.storage.uow import Unit, WriteUnit
 
 # One projection for every reader, so that list, stream and single case never show different things.
@@ -70,7 +71,8 @@ _INBOX = {
 _CONDITIONS = {
     "states": "c.state = ANY (%(states)s)",
     "cell_code": "c.cell_path @> ARRAY[%(cell_code)s]",
-    "category": "(c.category_code = %(category)s OR k.parent = %(category)s)",
+    "category": "(c.category_code = %(category)s OR k.parent = %(category)s"
+    " OR k.parent IN (SELECT m.code FROM dispatch.category AS m WHERE m.parent = %(category)s))",
     "channel": "c.channel_code = %(channel)s",
     "ledger": "c.ledgers @> ARRAY[%(ledger)s]",
     # Its own cases, and those it has a leg of.
@@ -78,13 +80,35 @@ _CONDITIONS = {
     "reported_from": "c.reported_at >= %(reported_from)s",
     "reported_until": "c.reported_at < %(reported_until)s",
     "jurisdiction": "c.jurisdiction = %(jurisdiction)s",
+    # The first condition is for the index: it is leakproof, so policies do not stand before it.
+    "within": "(c.location && ST_GeomFromText(%(within)s, 4326)"
+    " AND ST_Covers(ST_GeomFromText(%(within)s, 4326), c.location))",
     "box": "c.location && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)",
+}
+_HAS_LIGHT = _in_states(HANDLING_STATES) + " AND c.due_at IS NOT NULL"
+_IN_TIME = _HAS_LIGHT + " AND c.due_at >= now()"
+#: `dispatch.lights.light` as conditions; a test holds the two equal.
+_LIGHTS = {
+    Light.SUSPENDED: "c.state = 'suspended'",
+    Light.NONE: f"c.state <> 'suspended' AND NOT ({_HAS_LIGHT})",
+    Light.RED: _HAS_LIGHT + " AND c.due_at < now()",
+    Light.SUPERVISED: _IN_TIME + " AND c.supervised_until IS NOT NULL",
+    Light.YELLOW: _IN_TIME + " AND c.supervised_until IS NULL AND c.warn_at <= now()",
+    Light.GREEN: _IN_TIME + " AND c.supervised_until IS NULL AND (c.warn_at IS NULL OR c.warn_at > now())",
 }
 # A box whose west lies east of its east crosses the antimeridian (RFC 7946 §5.2).
 _ACROSS = (
     "(c.location && ST_MakeEnvelope(%(west)s, %(south)s, 180, %(north)s, 4326)"
     " OR c.location && ST_MakeEnvelope(-180, %(south)s, %(east)s, %(north)s, 4326))"
 )
+
+
+# The index knows which cases hold all the pairs of characters; that they stand together, the text itself tells.
+_SAID = f"""
+c.id IN (SELECT dispatch.cases_with_terms(dispatch.word_terms(array_to_string(%(words)s::text[], ' '))))
+AND (SELECT bool_and(strpos(said.form, dispatch.word_form(w.word)) > 0)
+       FROM unnest(%(words)s::text[]) AS w (word), (SELECT dispatch.word_form({WORDS}) AS form) AS said)
+"""  # noqa: S608 - constants only
 
 
 def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
@@ -98,6 +122,11 @@ def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
         clauses.append(IS_OPEN)
     if asked.inbox is not None:
         clauses.append(_INBOX[asked.inbox])
+    if asked.light is not None:
+        clauses.append(_LIGHTS[asked.light])
+    if asked.words:
+        values["words"] = list(asked.words)
+        clauses.append(_SAID)
     return clauses, values
 
 
@@ -123,6 +152,18 @@ async def list_by_deadline(
         " ORDER BY c.due_at NULLS LAST, c.reported_at, c.id LIMIT %(limit)s"
     )
     return await _views(unit, query, {"jurisdiction": jurisdiction, "limit": limit}, as_of)
+
+
+async def stream_cases(unit: Unit, asked: CaseFilter, *, as_of: datetime, batch: int) -> AsyncIterator[list[CaseView]]:
+    """All cases that match, newest first, by a cursor of the database: memory for one batch, however many there are."""
+    clauses, values = _conditions(asked)
+    where = " AND ".join(clauses) or "true"
+    query = f"SELECT {_COLUMNS} {_SOURCES} WHERE {where} ORDER BY c.reported_at DESC, c.id DESC"
+    driver = await unit.driver()
+    async with driver.cursor(name="cases", row_factory=dict_row) as cursor:
+        await cursor.execute(query.encode(), values)
+        while rows := await cursor.fetchmany(batch):
+            yield [_view(row, as_of) for row in rows]
 
 
 async def count_cases(unit: Unit, asked: CaseFilter, *, most: int) -> int | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from psycopg.rows import dict_row
 
 from geo.storage.uow import Unit
@@ -23,15 +26,58 @@ SELECT coalesce(string_agg(feature, ',' ORDER BY level, code COLLATE "C"), '') A
                     'population', c.population, 'area_m2', round(c.area_m2::numeric, 1),
                     'label', json_build_array(ST_X(c.label_point), ST_Y(c.label_point))))::text AS feature
           FROM geo.cell AS c
-         WHERE c.version_id = %(version)s AND (%(level)s::int IS NULL OR c.level = %(level)s)) AS features
+         WHERE {where}) AS features
 """
+_WHERE = """
+c.version_id = %(version)s AND (%(level)s::int IS NULL OR c.level = %(level)s)
+AND (%(under)s::text IS NULL OR c.path @> ARRAY[%(under)s::text])
+AND (%(west)s::float8 IS NULL OR c.boundary && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326))
+"""
+_ROWS = f"""
+SELECT c.level, c.code, c.kind, c.name_zh, c.name_en, CASE WHEN c.level > 1 THEN c.path[c.level - 1] END AS parent,
+       c.population, c.households, round(c.area_m2::numeric, 1)::float8 AS area_m2,
+       round(ST_X(c.label_point)::numeric, 7)::float8 AS lon, round(ST_Y(c.label_point)::numeric, 7)::float8 AS lat
+  FROM geo.cell AS c WHERE {_WHERE} ORDER BY c.level, c.code COLLATE "C"
+"""  # noqa: S608 - constants only
 
 
-async def cells_as_geojson(unit: Unit, version_id: int, *, level: int | None, locale: str) -> str:
-    """GeoJSON FeatureCollection (RFC 7946) of a version's cells, as text. SRID: 4326, seven decimals."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFilter:
+    """Which cells of a version; None wants all. ``under``: a cell and everything below it. SRID of ``box``: 4326."""
+
+    level: int | None = None
+    under: str | None = None
+    box: tuple[float, float, float, float] | None = None
+
+    def values(self, version_id: int) -> dict[str, Any]:
+        """What the statements ask for."""
+        sides = dict(zip(("west", "south", "east", "north"), self.box or (None,) * 4, strict=True))
+        return {"version": version_id, "level": self.level, "under": self.under, **sides}
+
+
+async def list_cell_rows(unit: Unit, version_id: int, asked: CellFilter) -> list[dict[str, Any]]:
+    """Cells of a version as plain rows, from the top down; without boundaries."""
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_FEATURES, {"version": version_id, "level": level, "locale": locale})
+        await cursor.execute(_ROWS.encode(), asked.values(version_id))
+        return await cursor.fetchall()
+
+
+async def cells_as_geojson(
+    unit: Unit, version_id: int, *, level: int | None, locale: str, asked: CellFilter | None = None
+) -> str:
+    """GeoJSON FeatureCollection (RFC 7946) of a version's cells, as text. SRID: 4326, seven decimals.
+
+    Parameters
+    ----------
+    asked
+        Only some of them; then ``level`` is the filter's.
+    """
+    asked = asked or CellFilter(level=level)
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        query = _FEATURES.replace("{where}", _WHERE).encode()
+        await cursor.execute(query, asked.values(version_id) | {"locale": locale})
         row = await cursor.fetchone()
     assert row is not None
     box = ""

@@ -1,0 +1,222 @@
+"""Tables as CSV, XLSX and GeoJSON, written while they are read: memory is bounded by a batch, not by the result.
+
+CSV begins with a byte order mark, for Excel takes a file without it for the old national encoding. Words that begin
+like a formula get an apostrophe in CSV; in XLSX they are written as words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any, Final, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+import orjson
+import xlsxwriter  # type: ignore[import-untyped]
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+from api.formats import MEDIA_TYPES, Form, plain_cell
+from geo.errors import BadInputError, UnavailableError
+from maps.i18n import Locale
+
+__all__ = ["Cell", "Sheet", "file_answer", "one_export", "page_answer"]
+
+T = TypeVar("T")
+Cell = str | int | float | bool | datetime | None
+#: Exports in work per process: each holds a connection for as long as its reader takes.
+MOST_EXPORTS: Final = 2
+_MOST_XLSX_ROWS: Final = 1_048_575
+_CHUNK: Final = 65_536
+_exports = asyncio.Semaphore(MOST_EXPORTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet(Generic[T]):
+    """A table: its columns, and how a thing becomes a line of it.
+
+    Parameters
+    ----------
+    name
+        Beginning of the file's name.
+    zone
+        Of the times in it. Zone: the jurisdiction's; None writes ISO 8601 in UTC, for programs.
+    feature
+        The same thing as a GeoJSON feature; None where it has no place.
+    """
+
+    name: str
+    heads: tuple[str, ...]
+    line: Callable[[T], list[Cell]]
+    zone: ZoneInfo | None
+    feature: Callable[[T], dict[str, Any]] | None = None
+
+    def text(self, cell: Cell) -> str | int | float:
+        """A cell as CSV has it."""
+        if cell is None:
+            return ""
+        if isinstance(cell, bool):
+            return "true" if cell else "false"
+        if isinstance(cell, datetime):
+            return self.time(cell)
+        return plain_cell(cell) if isinstance(cell, str) else cell
+
+    def time(self, at: datetime) -> str:
+        """A time as text: local for people, ISO 8601 for programs."""
+        if self.zone is None:
+            return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@asynccontextmanager
+async def one_export() -> AsyncIterator[None]:
+    """Take one of the places for exports.
+
+    Raises
+    ------
+    UnavailableError
+        ``export.busy``.
+    """
+    if _exports.locked():
+        raise UnavailableError("export.busy", most=MOST_EXPORTS)
+    async with _exports:
+        yield
+
+
+async def page_answer(form: Form, sheet: Sheet[T], things: Sequence[T], *, locale: Locale, **more: str) -> Response:
+    """One page as CSV or XLSX."""
+
+    async def once() -> AsyncIterator[Sequence[T]]:
+        yield things
+
+    if form is Form.XLSX:
+        with await _workbook(sheet, once()) as file:
+            body = file.read()
+    else:
+        body = b"".join([part async for part in _csv(sheet, once())])
+    return Response(body, media_type=_content_type(form), headers=_headers(form, sheet, locale) | _named(more))
+
+
+async def file_answer(
+    form: Form, sheet: Sheet[T], batches: AsyncIterator[Sequence[T]], *, locale: Locale, **more: str
+) -> Response:
+    """Everything as a file. The first batch is read before the answer begins: an error of it is still told in full."""
+    headers = _headers(form, sheet, locale) | _named(more)
+    if form is Form.XLSX:
+        file = await _workbook(sheet, batches)
+        return StreamingResponse(_pieces(file), media_type=_content_type(form), headers=headers)
+    parts = (_features if form is Form.GEOJSON else _csv)(sheet, batches)
+    first = await anext(parts)
+    return StreamingResponse(_after(first, parts), media_type=_content_type(form), headers=headers)
+
+
+def _content_type(form: Form) -> str:
+    return MEDIA_TYPES[form] + ("; charset=utf-8; header=present" if form is Form.CSV else "")
+
+
+def _headers(form: Form, sheet: Sheet[Any], locale: Locale) -> dict[str, str]:
+    stand = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return {
+        "Content-Disposition": f'attachment; filename="gridward-{sheet.name}-{stand}.{form.value}"',
+        "Content-Language": locale,
+        "Vary": "Accept, Accept-Language",
+        "Cache-Control": "no-store",
+    }
+
+
+def _named(more: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in more.items() if value}
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in rest:
+        yield part
+
+
+async def _csv(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> AsyncIterator[bytes]:
+    head = "\ufeff" + _lines([[plain_cell(one) for one in sheet.heads]])
+    async for batch in batches:
+        rows = await asyncio.to_thread(_rows, sheet, batch)
+        yield (head + rows).encode()
+        head = ""
+    if head:
+        yield head.encode()
+
+
+def _rows(sheet: Sheet[T], batch: Sequence[T]) -> str:
+    return _lines([[sheet.text(cell) for cell in sheet.line(thing)] for thing in batch])
+
+
+def _lines(rows: Sequence[Sequence[str | int | float]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+async def _features(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> AsyncIterator[bytes]:
+    feature = sheet.feature
+    assert feature is not None, sheet.name
+    lead = b'{"type":"FeatureCollection","features":['
+    async for batch in batches:
+        if batch:
+            yield lead + b",\n".join([orjson.dumps(feature(thing)) for thing in batch])
+            lead = b",\n"
+    yield (lead if lead.startswith(b"{") else b"") + b"]}"
+
+
+async def _workbook(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> IO[bytes]:
+    """Write a workbook into a file without a name; row by row, nothing of it stays in memory."""
+    file = tempfile.TemporaryFile(prefix="gridward-")  # noqa: SIM115 - closed by whoever sends it
+    try:
+        options = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+            "remove_timezone": True,
+        }
+        book = xlsxwriter.Workbook(file, options)
+        page = book.add_worksheet(sheet.name[:31])
+        bold, moment = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        page.freeze_panes(1, 1)
+        page.set_column(0, len(sheet.heads) - 1, 18)
+        for column, head in enumerate(sheet.heads):
+            page.write_string(0, column, head, bold)
+        line = 1
+        async for batch in batches:
+            if line + len(batch) > _MOST_XLSX_ROWS + 1:
+                raise BadInputError("export.too_many_rows", most=_MOST_XLSX_ROWS)
+            await asyncio.to_thread(_write, page, line, sheet, batch, moment)
+            line += len(batch)
+        await asyncio.to_thread(book.close)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+def _write(page: Any, line: int, sheet: Sheet[T], batch: Sequence[T], moment: Any) -> None:
+    for row, thing in enumerate(batch, start=line):
+        for column, cell in enumerate(sheet.line(thing)):
+            if isinstance(cell, bool):
+                page.write_boolean(row, column, cell)
+            elif isinstance(cell, int | float):
+                page.write_number(row, column, cell)
+            elif isinstance(cell, datetime):
+                page.write_datetime(row, column, cell.astimezone(sheet.zone or UTC).replace(tzinfo=None), moment)
+            elif cell is not None:
+                page.write_string(row, column, cell)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await asyncio.to_thread(file.read, _CHUNK):
+            yield piece

@@ -33,6 +33,7 @@ __all__ = [
     "middle_latitude",
     "read_dictionaries",
     "read_facts",
+    "read_positions",
     "recent_cases",
     "tally_cases",
 ]
@@ -66,6 +67,12 @@ _WIRE: Final = np.dtype(
     [("fields", ">i2")] + [part for name, kind in _FIELDS for part in ((f"{name}_length", ">i4"), (name, kind))]
 )
 _HEADER: Final = 19
+_POSITION: Final = np.dtype(
+    [
+        *(("fields", ">i2"), ("id_length", ">i4"), ("id", "V16")),
+        *(("lon_length", ">i4"), ("lon", ">f8"), ("lat_length", ">i4"), ("lat", ">f8")),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +187,32 @@ async def read_facts(unit: Unit, words: Dictionaries, ids: Sequence[UUID] | None
         while block := await copy.read():
             body += block
     return np.frombuffer(bytes(body[_HEADER : len(body) - 2]), dtype=_WIRE)
+
+
+async def read_positions(
+    unit: Unit, jurisdiction: str, version_id: int, ids: Sequence[UUID] | None = None
+) -> tuple[Rows, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return id, longitude and latitude of cases that have a position and no cell of a drawing: of some, or of all.
+
+    SRID: 4326. Cost: about 1 µs a case.
+    """
+    driver = await unit.driver()
+    values = {"jurisdiction": jurisdiction, "version": version_id, "ids": None if ids is None else list(ids)}
+    body = bytearray()
+    async with (
+        driver.cursor() as cursor,
+        cursor.copy(
+            "COPY (SELECT id, ST_X(location)::float8, ST_Y(location)::float8 FROM dispatch.dispatch_case"
+            " WHERE jurisdiction = %(jurisdiction)s AND location IS NOT NULL"
+            " AND (cell_id IS NULL OR grid_version_id <> %(version)s)"
+            " AND (%(ids)s::uuid[] IS NULL OR id = ANY (%(ids)s::uuid[]))) TO STDOUT (FORMAT binary)",
+            values,
+        ) as copy,
+    ):
+        while block := await copy.read():
+            body += block
+    rows = np.frombuffer(bytes(body[_HEADER : len(body) - 2]), dtype=_POSITION)
+    return rows["id"], rows["lon"].astype(np.float64), rows["lat"].astype(np.float64)
 
 
 async def changed_cases(unit: Unit, after: Cursor, *, limit: int) -> tuple[list[UUID], Cursor]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from geo.lookup import CellBoundary
 from geo.storage.uow import Unit
 
-__all__ = ["CellShape", "read_cell_shapes", "read_metric_srid"]
+__all__ = ["CellShape", "read_boundaries", "read_cell_shapes", "read_metric_srid"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,15 @@ async def read_metric_srid(unit: Unit, version_id: int) -> int:
         {"version_id": version_id},
     )
     return int(found.scalar_one())
+
+
+async def read_boundaries(unit: Unit, version_id: int) -> list[CellBoundary]:
+    """Return the cells of any version as the in-memory lookup takes them."""
+    rows = await unit.connection.execute(
+        text("SELECT id, level, code, parent_id, ST_AsBinary(boundary) FROM geo.cell WHERE version_id = :version_id"),
+        {"version_id": version_id},
+    )
+    return [
+        CellBoundary(cell_id=row[0], level=row[1], code=row[2], parent_id=row[3], boundary=bytes(row[4]))
+        for row in rows
+    ]

@@ -43,10 +43,23 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Which drawing, and how deep."""
+    """Which drawing, how deep, and whether history is cut anew.
+
+    Attributes
+    ----------
+    is_recut
+        Every case in the cell of this drawing that its position lies in; without it only the cases that were put into
+        this drawing on their day, and the others are counted apart. Never both in one answer.
+    """
 
     version_id: int
     level: int
+    is_recut: bool = False
+
+    @property
+    def drawing(self) -> int:
+        """How `maps.facts.drawings` calls it."""
+        return self.version_id if self.is_recut else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

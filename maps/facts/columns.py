@@ -20,7 +20,7 @@ import numpy.typing as npt
 from dispatch.facts import NO_SQUARE, CellPath, Dictionaries
 from dispatch.feed import Cursor
 
-__all__ = ["BASE_COLUMNS", "Base", "Places", "key_of", "load_base", "make_base", "save_base", "sum_by_day"]
+__all__ = ["BASE_COLUMNS", "Base", "Places", "key_of", "load_base", "make_base", "save_base"]
 
 Array = npt.NDArray[Any]
 
@@ -39,8 +39,6 @@ NO_MINUTES: Final = 65_535
 NOWHERE: Final = 2**32 - 1
 #: The two places before the cells proper.
 OUT_OF_GRID, NO_POSITION, FIRST_CELL = 0, 1, 2
-#: The day × cell sums are kept up to so many numbers (400 MB).
-_MOST_SUMS: Final = 100_000_000
 _FORMAT: Final = 1
 
 
@@ -188,30 +186,6 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
         width=width,
         height=height,
     )
-
-
-def sum_by_day(base: Base, counted: Array) -> tuple[int, Array] | None:
-    """Return (first day, sums): ``sums[d]`` holds the counted cases of every cell before day first + d.
-
-    None when that would be too large to keep. Shape: (days + 1, cells).
-    """
-    if not len(base):
-        return None
-    day = base.columns["day"]
-    first, last = int(day.min()), int(day.max())
-    cells = len(base.words.cells) + FIRST_CELL
-    if (last - first + 2) * cells > _MOST_SUMS:
-        return None
-    sums = np.zeros((last - first + 2, cells), dtype=np.int32)
-    step = 2_000_000
-    flat = sums[1:].reshape(-1)
-    for start in range(0, len(base), step):
-        part = slice(start, start + step)
-        keep = counted[base.columns["state"][part]]
-        place = (day[part][keep].astype(np.int64) - first) * cells + base.columns["cell"][part][keep]
-        flat += np.bincount(place, minlength=len(flat)).astype(np.int32)
-    np.cumsum(sums, axis=0, out=sums)
-    return first, sums
 
 
 def save_base(base: Base, directory: Path) -> Path:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.facts import (
@@ -16,10 +20,13 @@ from dispatch.facts import (
     middle_latitude,
     read_dictionaries,
     read_facts,
+    read_positions,
     recent_cases,
     tally_cases,
 )
 from geo.errors import BadInputError
+from geo.lookup import CellIndex
+from geo.storage.cell_shapes import read_boundaries
 from geo.storage.uow import ReadUnit, read_unit
 from maps.bins import Lattice
 from maps.facts.columns import Base, load_base, make_base, save_base
@@ -34,6 +41,7 @@ _PAGE: Final = 5_000
 #: A tail longer than this share of the columns makes them be made anew in the background.
 _LONG_TAIL: Final = 0.05
 _SHORTEST_TAIL: Final = 100_000
+_MOST_INDEXES: Final = 3
 
 
 class FactKeeper:
@@ -54,9 +62,15 @@ class FactKeeper:
         self._lock = asyncio.Lock()
         self._store: FactStore | None = None
         self._making: asyncio.Task[None] | None = None
+        self._indexes: dict[int, CellIndex] = {}
 
-    async def current(self) -> FactStore:
+    async def current(self, *, recut_to: int | None = None) -> FactStore:
         """Return the store with everything in it that the feed shows now.
+
+        Parameters
+        ----------
+        recut_to
+            A drawing that all cases must have a place in, by their position.
 
         Notes
         -----
@@ -77,6 +91,8 @@ class FactKeeper:
                 # The files are of another database, or of this one before it was restored.
                 self._store = await asyncio.to_thread(FactStore, await self._make())
             store = self._store
+            if recut_to is not None and recut_to not in store.recut_versions:
+                await self._recut(store, recut_to)
             tail = store.tail_length
             if tail > max(_SHORTEST_TAIL, _LONG_TAIL * len(store.base)) and self._making is None:
                 self._making = asyncio.create_task(self._remake(store))
@@ -140,11 +156,13 @@ class FactKeeper:
             async with read_unit(self._engine) as opened:
                 await self._catch_up(store, opened)
             return
-        while True:
+        # As far as the feed reaches now and no further: while fifty writers report, its end would never be met.
+        end = await feed_end(unit)
+        if store.watermark > end:
+            raise BadInputError("dispatch.cursor_ahead", pointer="/after", cursor=str(store.watermark))
+        while store.watermark < end:
             ids, reached = await changed_cases(unit, store.watermark, limit=_PAGE)
             if not ids:
-                if store.watermark > await feed_end(unit):
-                    raise BadInputError("dispatch.cursor_ahead", pointer="/after", cursor=str(store.watermark))
                 return
             facts = await read_facts(unit, store.words, ids)
             try:
@@ -153,6 +171,36 @@ class FactKeeper:
                 # A category, a channel or a drawing of the grid came in meanwhile.
                 words = await self._words(unit, store.words)
                 store.apply(words, await read_facts(unit, words, ids), reached)
+            for version in store.recut_versions:
+                found = await self._place(unit, version, ids)
+                if len(found[0]):
+                    store.recut(version, *found)
+
+    async def _recut(self, store: FactStore, version_id: int) -> None:
+        """Give every case a place in a drawing. Cost: about 2 µs for each case that lies in another one, once."""
+        async with read_unit(self._engine) as unit:
+            driver = await unit.driver()
+            await driver.execute("SET LOCAL statement_timeout = 0")
+            ids, cells = await self._place(unit, version_id, None)
+        await asyncio.to_thread(store.begin_recut, version_id, ids, cells)
+
+    async def _place(
+        self, unit: ReadUnit, version_id: int, wanted: Sequence[UUID] | None
+    ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+        """Return cases that lie in another drawing or none, and the cell of this one that each position gives."""
+        ids, lon, lat = await read_positions(unit, self._jurisdiction, version_id, wanted)
+        if not len(ids):
+            return ids, np.zeros(0, dtype=np.int64)
+        if version_id not in self._indexes:
+            if len(self._indexes) >= _MOST_INDEXES:
+                self._indexes.clear()
+            cells = await read_boundaries(unit, version_id)
+            self._indexes[version_id] = await asyncio.to_thread(CellIndex.build, version_id, cells)
+        index = self._indexes[version_id]
+        # In numbers the last one is "none": a lookup's -1 finds it.
+        rows = np.array([*index.cell_ids, -1], dtype=np.int64)
+        numbers = await asyncio.to_thread(index.find_many, lon, lat)
+        return ids, rows[numbers]
 
     async def _remake(self, old: FactStore) -> None:
         try:
@@ -161,6 +209,9 @@ class FactKeeper:
                 await asyncio.to_thread(save_base, base, self._directory)
             async with self._lock:
                 if self._store is old:
-                    self._store = await asyncio.to_thread(FactStore, base)
+                    store = await asyncio.to_thread(FactStore, base)
+                    for version in old.recut_versions:
+                        await self._recut(store, version)
+                    self._store = store
         finally:
             self._making = None

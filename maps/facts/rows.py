@@ -12,7 +12,6 @@ import numpy.typing as npt
 from dispatch.facts import NO_SQUARE, STATES, Dictionaries
 from dispatch.feed import Cursor
 from dispatch.hotspots import NOT_COUNTED
-from maps.facts.asking import Asked, Grid, day_number
 from maps.facts.columns import (
     FIRST_CELL,
     NO_MINUTES,
@@ -22,18 +21,19 @@ from maps.facts.columns import (
     Base,
     Places,
     key_of,
-    sum_by_day,
 )
+from maps.facts.drawings import OWN_DAY, Drawn
+from maps.facts.sums import SquareSums, sum_days, sum_squares
 from maps.facts.tail import Tail
 
-__all__ = ["STRUCK", "FactRows"]
+__all__ = ["COUNTED", "STRUCK", "FactRows", "lut"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 
 #: A struck-out row; no state has this number.
 STRUCK: Final = 255
-_COUNTED: Final = frozenset(state.value for state in STATES) - {state.value for state in NOT_COUNTED}
+COUNTED: Final = frozenset(state.value for state in STATES) - {state.value for state in NOT_COUNTED}
 _MOST_AREAS: Final = 64
 _LAST_DAY: Final = 65_535
 
@@ -50,13 +50,15 @@ class FactRows:
         self.words: Dictionaries = base.words
         self._places = Places(base.words)
         self._areas: dict[frozenset[str], Bools] = {}
+        self._on: dict[int, Bools] = {}
         self.watermark: Cursor = base.watermark
         self._tail = Tail()
         self._due = dict(zip(base.due_rows.tolist(), base.due_at.tolist(), strict=True))
-        self._states = self._state_lut(_COUNTED)
-        self._sums = sum_by_day(base, self._states)
-        # What was changed in rows that the sums had counted: (day, cell, +1 or -1).
-        self._corrections: list[tuple[int, int, int]] = []
+        self._states = self._state_lut(COUNTED)
+        cell = base.columns["cell"]
+        self._drawn: dict[int, Drawn] = {
+            OWN_DAY: Drawn(cell=cell, late="cell", days=sum_days(base, cell, self._states))
+        }
         self._levels: dict[tuple[int, int], tuple[tuple[str, ...], Array]] = {}
 
     def __len__(self) -> int:
@@ -87,6 +89,7 @@ class FactRows:
                 self.words, self._places = words, known
                 self._levels.clear()
                 self._areas.clear()
+                self._on.clear()
             keys = key_of(facts["id"]).tolist()
             for fact, key, place in zip(facts, keys, places.tolist(), strict=True):
                 self._apply_one(fact, key, place)
@@ -107,6 +110,12 @@ class FactRows:
             "column": int(fact["column"]),
             "row": int(fact["row"]),
         }
+        for version, drawn in self._drawn.items():
+            # Known for cells of that drawing; for the others whoever has the position says it next.
+            known = (
+                version == OWN_DAY or place < FIRST_CELL or int(self._places.versions[place - FIRST_CELL]) == version
+            )
+            values[drawn.late] = place if known else OUT_OF_GRID
         row = None if key in self._tail else self._base_row(key)
         if row is None:
             self._tail.put(key, values)
@@ -119,7 +128,7 @@ class FactRows:
             return
         before, after = bool(self._states[old_state]), bool(self._states[values["state"]])
         if before != after:
-            self._corrections.append((values["day"], place, int(after) - int(before)))
+            self._correct(row, int(after) - int(before))
         for name in ("state", "outcome", "minutes", "channel"):
             columns[name][row] = values[name]
         if values["due"]:
@@ -156,185 +165,103 @@ class FactRows:
             return
         columns = self.base.columns
         if self._states[old_state]:
-            self._corrections.append((int(columns["day"][row]), int(columns["cell"][row]), -1))
+            self._correct(row, -1)
         columns["state"][row] = STRUCK
         self._due.pop(row, None)
+
+    def _correct(self, row: int, change: int) -> None:
+        """Count one row more or less in everything that is summed."""
+        columns = self.base.columns
+        category = int(np.searchsorted(self.base.starts, row, side="right")) - 1
+        for drawn in self._drawn.values():
+            drawn.correct(int(columns["day"][row]), int(drawn.cell[row]), category, int(columns["square"][row]), change)
 
     def replace(self, base: Base) -> None:
         """Go over to columns that were made anew."""
         with self._lock:
             self._adopt(base)
 
-    # ── which rows ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── other drawings ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _count_places(self, asked: Asked) -> Array:
-        """Count by place (see `maps.facts.columns`)."""
-        places = len(self.words.cells) + FIRST_CELL
-        lut = self._cell_lut(asked.area)
-        unfiltered = (asked.categories, asked.channels, asked.ledgers, asked.states) == (None,) * 4
-        if unfiltered and self._sums is not None:
-            first, sums = self._sums
-            lowest = min(max(day_number(asked.from_on) - first, 0), len(sums) - 1)
-            highest = min(max(day_number(asked.to_on) + 1 - first, lowest), len(sums) - 1)
-            counts = np.zeros(places, dtype=np.int64)
-            counts[: sums.shape[1]] = sums[highest] - sums[lowest]
-            if self._corrections:
-                changes = np.array(self._corrections, dtype=np.int64)
-                inside = (changes[:, 0] >= day_number(asked.from_on)) & (changes[:, 0] <= day_number(asked.to_on))
-                np.add.at(counts, changes[inside, 1], changes[inside, 2])
-            counts += np.bincount(self._tail["cell"][self._tail_mask(asked)], minlength=places)
-        else:
-            counts = np.bincount(self._gather(asked, ("cell",))["cell"], minlength=places)
-        return np.where(lut, counts, 0)
+    @property
+    def recut_versions(self) -> tuple[int, ...]:
+        """Drawings that every case has a place in."""
+        with self._lock:
+            return tuple(version for version in self._drawn if version != OWN_DAY)
 
-    def _gather(
-        self, asked: Asked, names: tuple[str, ...], *, running: bool = False, tail: bool = True
-    ) -> dict[str, Array]:
-        """Return the wanted columns of the meant rows; with ``running`` also when a running clock ends."""
-        base = self.base
-        slices = self._slices(asked)
-        # Neighbouring slices (all categories, all days) are one piece of memory and need no copy.
-        pieces = _join([piece for _, piece in slices])
+    def begin_recut(self, version_id: int, ids: Array, cells: Array) -> None:
+        """Give every case a place in a drawing: its own when it lies there, else the one that its position gives.
 
-        def column(name: str) -> Array:
-            whole = base.columns[name]
-            if len(pieces) == 1:
-                return whole[pieces[0]]
-            return np.concatenate([whole[piece] for piece in pieces]) if pieces else whole[:0]
+        Parameters
+        ----------
+        ids, cells
+            Of all cases that their own day put elsewhere or in no cell; rows of the cell table, -1 for none.
+        """
+        with self._lock:
+            base, on = self.base, self._on_version(version_id)
+            # The places of a newer drawing may not fit into what the columns were made with.
+            kind = np.uint16 if len(self.words.cells) + FIRST_CELL < 65_536 else np.uint32
+            cell = np.array(base.columns["cell"], dtype=kind)
+            cell[~on[cell] & (cell != NO_POSITION)] = OUT_OF_GRID
+            late = f"cell@{version_id}"
+            self._tail.add_column(late, "cell")
+            tail = self._tail[late]
+            tail[~on[tail] & (tail != NO_POSITION)] = OUT_OF_GRID
+            keys, places = key_of(ids), self._places.of(cells)
+            if len(base.keys) and len(keys):
+                at = np.minimum(np.searchsorted(base.keys, keys), len(base.keys) - 1)
+                here = base.keys[at] == keys
+                cell[base.rows[at[here]]] = places[here]
+            self._drawn[version_id] = Drawn(cell=cell, late=late, days=sum_days(base, cell, self._states))
+            if len(self._tail):
+                self.recut(version_id, ids, cells)
 
-        mask = self._state_lut(asked.states if asked.states is not None else _COUNTED)[column("state")]
-        if asked.channels is not None:
-            mask &= _lut(self.words.channels, asked.channels, 256)[column("channel")]
-        if asked.ledgers is not None:
-            mask &= self._ledger_bits(asked.ledgers, base.ledger_sets)[column("ledger_set")]
-        if asked.area is not None:
-            mask &= self._cell_lut(asked.area)[column("cell")]
-        found: dict[str, Array] = {}
-        for name in names:
-            if name == "category":
-                sizes = [piece.stop - piece.start for _, piece in slices]
-                found[name] = np.repeat(np.array([k for k, _ in slices], dtype=np.int64), sizes)
-            elif name == "ledgers":
-                found[name] = base.ledger_sets[column("ledger_set")]
-            else:
-                found[name] = column(name)
-        if running:
-            found["due"] = self._running_until(pieces, len(mask))
-        if not mask.all():
-            found = {name: kept[mask] for name, kept in found.items()}
-        if tail and len(self._tail):
-            late = self._tail_mask(asked)
-            found = {name: np.concatenate((kept, self._tail[name][late])) for name, kept in found.items()}
-        return found
+    def recut(self, version_id: int, ids: Array, cells: Array) -> None:
+        """Put cases into cells of a drawing by their position.
 
-    def _slices(self, asked: Asked) -> list[tuple[int, slice]]:
-        """Return (category, its rows of the period), in order."""
-        starts, day = self.base.starts, self.base.columns["day"]
-        lowest, highest = day_number(asked.from_on), day_number(asked.to_on)
-        if highest < 0 or lowest > _LAST_DAY or lowest > highest:
-            return []
-        first, last = np.uint16(max(0, lowest)), np.uint16(min(highest, _LAST_DAY))
-        wanted = self._category_lut(asked.categories)[: len(starts) - 1]
-        slices = []
-        for category in np.flatnonzero(wanted & (np.diff(starts) > 0)).tolist():
-            start, stop = int(starts[category]), int(starts[category + 1])
-            begin = start + int(np.searchsorted(day[start:stop], first, side="left"))
-            end = start + int(np.searchsorted(day[start:stop], last, side="right"))
-            if begin < end:
-                slices.append((category, slice(begin, end)))
-        return slices
+        Parameters
+        ----------
+        ids, cells
+            Of cases whose own day put them elsewhere; rows of the cell table, -1 for none of this drawing.
+        """
+        with self._lock:
+            drawn, columns = self._drawn[version_id], self.base.columns
+            places = self._places.of(cells)
+            for key, place in zip(key_of(ids).tolist(), places.tolist(), strict=True):
+                if key in self._tail:
+                    self._tail.put_one(key, drawn.late, place)
+                elif (row := self._base_row(key)) is not None and columns["state"][row] != STRUCK:
+                    drawn.move(
+                        row,
+                        place,
+                        day=int(columns["day"][row]),
+                        category=int(np.searchsorted(self.base.starts, row, side="right")) - 1,
+                        square=int(columns["square"][row]),
+                        counts=bool(self._states[columns["state"][row]]),
+                    )
 
-    def _running_until(self, pieces: list[slice], length: int) -> Array:
-        """Return for each row of the pieces when its clock ends, 0 where none runs."""
-        until = np.zeros(length, dtype=np.int64)
-        rows = np.fromiter(self._due.keys(), dtype=np.int64, count=len(self._due))
-        ends = np.fromiter(self._due.values(), dtype=np.int64, count=len(self._due))
-        offset = 0
-        for piece in pieces:
-            inside = (rows >= piece.start) & (rows < piece.stop)
-            until[rows[inside] - piece.start + offset] = ends[inside]
-            offset += piece.stop - piece.start
-        return until
-
-    def _tail_mask(self, asked: Asked) -> Bools:
-        tail = self._tail
-        mask = self._state_lut(asked.states if asked.states is not None else _COUNTED)[tail["state"]]
-        mask &= (tail["day"] >= day_number(asked.from_on)) & (tail["day"] <= day_number(asked.to_on))
-        mask &= self._category_lut(asked.categories)[tail["category"]]
-        if asked.channels is not None:
-            mask &= _lut(self.words.channels, asked.channels, max(256, len(self.words.channels)))[tail["channel"]]
-        if asked.ledgers is not None:
-            mask &= self._ledger_bits(asked.ledgers, tail["ledgers"])
-        if asked.area is not None:
-            mask &= self._cell_lut(asked.area)[tail["cell"]]
-        return mask
-
-    def _category_lut(self, wanted: frozenset[str] | None) -> Bools:
-        if wanted is None:
-            return np.ones(len(self.words.categories), dtype=bool)
-        family = set(wanted)
-        grown = True
-        while grown:
-            more = {c for c, p in zip(self.words.categories, self.words.parents, strict=True) if p in family} - family
-            family |= more
-            grown = bool(more)
-        return _lut(self.words.categories, frozenset(family), len(self.words.categories))
-
-    def _state_lut(self, wanted: frozenset[str]) -> Bools:
-        return _lut(("", *(state.value for state in STATES)), wanted, 256)
-
-    def _ledger_bits(self, wanted: frozenset[str], sets: Array) -> Bools:
-        bits = sum(1 << k for k, code in enumerate(self.words.ledgers) if code in wanted)
-        return np.asarray((np.asarray(sets, dtype=np.int64) & bits) != 0)
-
-    def _cell_lut(self, area: frozenset[str] | None) -> Bools:
-        if area is None:
-            return np.ones(len(self.words.cells) + FIRST_CELL, dtype=bool)
-        if area not in self._areas:
-            if len(self._areas) >= _MOST_AREAS:
-                self._areas.clear()
-            # What lies in no cell lies in nobody's area.
-            lut = np.zeros(len(self.words.cells) + FIRST_CELL, dtype=bool)
-            lut[FIRST_CELL:] = [not area.isdisjoint(cell.path) for cell in self.words.cells]
-            self._areas[area] = lut
-        return self._areas[area]
+    def _square_sums(self, version_id: int, drawing: int) -> SquareSums | None:
+        """Return the sums by square of one drawing's cells; made when first asked for (0.2 s for ten million)."""
+        drawn = self._drawn[drawing]
+        if version_id not in drawn.squares:
+            drawn.squares[version_id] = sum_squares(self.base, drawn.cell, self._states, self._on_version(version_id))
+        return drawn.squares[version_id]
 
     def _on_version(self, version_id: int) -> Bools:
-        """Which places are cells of a drawing."""
-        on = np.zeros(len(self.words.cells) + FIRST_CELL, dtype=bool)
-        on[FIRST_CELL:] = self._places.versions == version_id
-        return on
+        """Which places are cells of a drawing; of 0: cells of any."""
+        if version_id not in self._on:
+            on = np.zeros(len(self.words.cells) + FIRST_CELL, dtype=bool)
+            on[FIRST_CELL:] = (self._places.versions == version_id) | (version_id == 0)
+            self._on[version_id] = on
+        return self._on[version_id]
 
-    def _level(self, grid: Grid) -> tuple[tuple[str, ...], Array]:
-        """Return the codes of a level and, for each place, the cell of the level: n for out of grid, and so on."""
-        key = (grid.version_id, grid.level)
-        if key not in self._levels:
-            mine = [cell for cell in self.words.cells if cell.version_id == grid.version_id]
-            codes = tuple(sorted(cell.path[-1] for cell in mine if len(cell.path) == grid.level))
-            number = {code: k for k, code in enumerate(codes)}
-            n = len(codes)
-            level_of = np.full(len(self.words.cells) + FIRST_CELL, n + 3, dtype=np.int64)
-            level_of[OUT_OF_GRID], level_of[NO_POSITION] = n, n + 1
-            for place, cell in enumerate(self.words.cells, start=FIRST_CELL):
-                if cell.version_id == grid.version_id:
-                    deep = len(cell.path) >= grid.level
-                    level_of[place] = number[cell.path[grid.level - 1]] if deep else n + 2
-            self._levels[key] = (codes, level_of)
-        return self._levels[key]
+    def _state_lut(self, wanted: frozenset[str]) -> Bools:
+        return lut(("", *(state.value for state in STATES)), wanted, 256)
 
 
-def _lut(words: Iterable[str], wanted: frozenset[str], size: int) -> Bools:
-    lut = np.zeros(size, dtype=bool)
+def lut(words: Iterable[str], wanted: frozenset[str], size: int) -> Bools:
+    """Return which numbers stand for one of the wanted words."""
+    found = np.zeros(size, dtype=bool)
     for place, word in enumerate(words):
-        lut[place] = word in wanted
-    return lut
-
-
-def _join(pieces: list[slice]) -> list[slice]:
-    joined: list[slice] = []
-    for piece in pieces:
-        if joined and joined[-1].stop == piece.start:
-            joined[-1] = slice(joined[-1].start, piece.stop)
-        else:
-            joined.append(piece)
-    return joined
+        found[place] = word in wanted
+    return found

@@ -7,18 +7,22 @@ in its row; one that is new, or changed its class, day or place, goes to the tai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from dispatch.facts import NO_SQUARE, STATES
-from maps.facts.asking import Asked, ByCell, Grid, day_number
+from maps.facts.asking import Asked, ByCell, Grid, day_number, day_of
 from maps.facts.columns import NO_MINUTES, NOWHERE
+from maps.facts.drawings import OWN_DAY
 from maps.facts.proof import tally_rows
-from maps.facts.rows import FactRows
+from maps.facts.pyramid import Clusters, Pyramid, cluster_squares, level_of_zoom
+from maps.facts.selection import FactSelection, has_no_more
 
 __all__ = ["FactStore"]
 
@@ -29,16 +33,17 @@ _DAY_HOURS: Final = 24
 _WEEK: Final = 7
 #: 2000-01-01 was a Saturday; Monday is 0.
 _FIRST_WEEKDAY: Final = 5
-_MOST_SQUARES: Final = 30_000_000
+#: Of more squares than this no pyramid is kept (400 MB).
+_MOST_SQUARES: Final = 12_000_000
 
 
-class FactStore(FactRows):
+class FactStore(FactSelection):
     """Counts over columns. All methods may be called from several threads."""
 
     def count(self, asked: Asked) -> int:
         """Return the number of cases."""
         with self._lock:
-            return int(self._count_places(asked).sum())
+            return self._count_all(asked)
 
     def by_cell(self, asked: Asked, grid: Grid, *, as_of: datetime, with_handling: bool = False) -> ByCell:
         """Count by cell of one level of one drawing.
@@ -53,12 +58,12 @@ class FactStore(FactRows):
         with self._lock:
             codes, level_of = self._level(grid)
             n = len(codes)
-            counted = self._count_places(asked)
+            counted = self._count_places(asked, grid.drawing)
             sums = np.bincount(level_of, weights=counted, minlength=n + 4).astype(np.int64)
             decided = late = np.zeros(n, dtype=np.int64)
             minutes = np.full(n, np.nan)
             if with_handling:
-                found = self._gather(asked, ("cell", "outcome", "minutes"), running=True)
+                found = self._gather(asked, ("cell", "outcome", "minutes"), running=True, drawing=grid.drawing)
                 where = level_of[found["cell"]]
                 passed = (found["outcome"] == _RUNNING) & (found["due"] < int(as_of.timestamp() * 1_000_000))
                 is_late = (found["outcome"] == 2) | passed
@@ -79,32 +84,101 @@ class FactStore(FactRows):
                 as_of=as_of,
             )
 
-    def by_square(self, asked: Asked, version_id: int) -> tuple[Array, Array, Array]:
-        """Count located cases of one drawing by square; return columns, rows and cases of squares that have any."""
+    def by_square(self, asked: Asked, version_id: int, *, is_recut: bool = False) -> tuple[Array, Array, Array]:
+        """Count cases that lie in a cell of one drawing by square; return columns, rows and cases of squares with any.
+
+        Parameters
+        ----------
+        is_recut
+            Also cases that their day's drawing put elsewhere, when their position lies in this one.
+        """
         with self._lock:
             base = self.base
-            on = self._on_version(version_id)
-            found = self._gather(asked, ("cell", "square"), tail=False)
-            square = found["square"][on[found["cell"]]]
-            square = square[square != NOWHERE]
-            if base.width * base.height <= _MOST_SQUARES:
-                cases = np.bincount(square, minlength=1)
-                held = np.flatnonzero(cases)
-                cases = cases[held]
-            else:
-                held, cases = np.unique(square, return_counts=True)
-            held = held.astype(np.int64)
+            cases = self._square_counts(asked, version_id, version_id if is_recut else OWN_DAY)
+            held = np.flatnonzero(cases)
             columns, rows = held % base.width + base.west, held // base.width + base.south
-            late = self._tail_mask(asked) & on[self._tail["cell"]] & (self._tail["column"] != NO_SQUARE)
-            if late.any():
-                every = np.column_stack(
-                    (np.r_[columns, self._tail["column"][late]], np.r_[rows, self._tail["row"][late]])
-                )
-                weights = np.r_[cases, np.ones(int(late.sum()), dtype=np.int64)]
-                pairs, place = np.unique(every, axis=0, return_inverse=True)
-                cases = np.bincount(place.ravel(), weights=weights).astype(np.int64)
-                columns, rows = pairs[:, 0], pairs[:, 1]
-            return columns, rows, cases
+            late = self._late_squares(asked, version_id, version_id if is_recut else OWN_DAY)
+            return _merge(columns, rows, cases[held].astype(np.int64), *late)
+
+    def _square_counts(self, asked: Asked, version_id: int, drawing: int) -> Array:
+        """Count rows of the columns by square; whole months by subtraction where the sums know them."""
+        base, on = self.base, self._on_version(version_id)
+        size = base.width * base.height
+        periods, cases = [asked], np.zeros(size, dtype=np.int64)
+        if asked.categories is None and asked.area is None and has_no_more(asked):
+            sums = self._square_sums(version_id, drawing)
+            first, last = day_number(asked.from_on), day_number(asked.to_on)
+            if sums is not None and (lines := sums.whole_months(first, last)) is not None:
+                cases += sums.squares[lines[1]] - sums.squares[lines[0]]
+                begin, end = day_of(int(sums.starts[lines[0]])), day_of(int(sums.starts[lines[1]]) - 1)
+                before = replace(asked, to_on=begin - timedelta(days=1))
+                after = replace(asked, from_on=end + timedelta(days=1))
+                periods = [part for part in (before, after) if part.from_on <= part.to_on]
+        for part in periods:
+            found = self._gather(part, ("cell", "square"), tail=False, drawing=drawing)
+            square = found["square"][on[found["cell"]]]
+            cases += np.bincount(square[square != NOWHERE], minlength=size)
+        return cases
+
+    def _late_squares(self, asked: Asked, version_id: int, drawing: int) -> tuple[Array, Array]:
+        tail, on = self._tail, self._on_version(version_id)
+        if not len(tail):
+            nothing = np.zeros(0, dtype=np.int64)
+            return nothing, nothing
+        late = self._tail_mask(asked) & on[tail[self._drawn[drawing].late]] & (tail["column"] != NO_SQUARE)
+        return tail["column"][late], tail["row"][late]
+
+    def clusters(
+        self, asked: Asked, version_id: int, zoom: float, window: tuple[float, float, float, float]
+    ) -> Clusters:
+        """Return clusters of a window at a zoom of web maps. SRID: 4326 for ``window`` (west, south, east, north).
+
+        Parameters
+        ----------
+        version_id
+            Cases in cells of this drawing; 0 for any cell of any drawing.
+
+        Notes
+        -----
+        Cost: without filters some thousands of numbers, however many cases; with them a count by square.
+        """
+        words = self.words
+        level = level_of_zoom(zoom, words.side_lon)
+        sides = (words.side_lon, words.side_lat)
+        west, south, east, north = (math.floor(at / sides[k % 2]) for k, at in enumerate(window))
+        with self._lock:
+            base = self.base
+            is_whole = (
+                asked.categories is None
+                and asked.area is None
+                and has_no_more(asked)
+                and self._holds_all_days(asked)
+                and base.width * base.height <= _MOST_SQUARES
+            )
+            if is_whole:
+                pyramids = self._drawn[OWN_DAY].pyramids
+                if version_id not in pyramids:
+                    pyramids[version_id] = Pyramid(
+                        self._square_counts(asked, version_id, OWN_DAY),
+                        west=base.west,
+                        south=base.south,
+                        width=base.width,
+                        height=base.height,
+                        places=self._on_version(version_id),
+                    )
+                late = self._late_squares(asked, version_id, OWN_DAY)
+                return pyramids[version_id].window(level, west, south, east, north, late)
+            columns, rows, cases = self.by_square(asked, version_id)
+            inside = (columns >= west) & (columns <= east) & (rows >= south) & (rows <= north)
+            return cluster_squares(
+                level, columns[inside], rows[inside], cases[inside], west=base.west, south=base.south
+            )
+
+    def _holds_all_days(self, asked: Asked) -> bool:
+        days = self._drawn[OWN_DAY].days
+        if days is None:
+            return False
+        return days.lines(day_number(asked.from_on), day_number(asked.to_on)) == (0, days.categories.shape[1] - 1)
 
     def by_day(self, asked: Asked) -> Array:
         """Count by day, from the first day asked for to the last."""
@@ -119,7 +193,7 @@ class FactStore(FactRows):
         steps = -(-days // step_days)
         with self._lock:
             codes, level_of = self._level(grid)
-            found = self._gather(asked, ("day", "cell"))
+            found = self._gather(asked, ("day", "cell"), drawing=grid.drawing)
             n = len(codes) + 4
             place = (found["day"].astype(np.int64) - first) // step_days * n + level_of[found["cell"]]
         return np.bincount(place, minlength=steps * n).reshape(steps, n)[:, : len(codes)]
@@ -149,14 +223,16 @@ class FactStore(FactRows):
             counts = dict(zip(names, tally, strict=False))
         return {code: cases for code, cases in counts.items() if cases}
 
-    def places_and_days(self, asked: Asked, version_id: int) -> dict[str, Array]:
+    def places_and_days(self, asked: Asked, version_id: int, *, is_recut: bool = False) -> dict[str, Array]:
         """Return column, row, day, hour and category of each located case, for statistics that pair cases."""
+        drawing = version_id if is_recut else OWN_DAY
         with self._lock:
             on = self._on_version(version_id)
-            found = self._gather(asked, ("cell", "square", "day", "hour", "category"), tail=False)
+            found = self._gather(asked, ("cell", "square", "day", "hour", "category"), tail=False, drawing=drawing)
             keep = on[found["cell"]] & (found["square"] != NOWHERE)
             square = found["square"][keep].astype(np.int64)
-            late = self._tail_mask(asked) & on[self._tail["cell"]] & (self._tail["column"] != NO_SQUARE)
+            late = self._tail_mask(asked) & on[self._tail[self._drawn[drawing].late]]
+            late &= self._tail["column"] != NO_SQUARE
             merged = {
                 "column": np.r_[square % self.base.width + self.base.west, self._tail["column"][late]],
                 "row": np.r_[square // self.base.width + self.base.south, self._tail["row"][late]],
@@ -169,6 +245,18 @@ class FactStore(FactRows):
         """Count every case by everything, as `dispatch.facts.tally_cases` does in SQL."""
         with self._lock:
             return tally_rows(self.base, self._tail, self.words)
+
+
+def _merge(
+    columns: Array, rows: Array, cases: Array, more_columns: Array, more_rows: Array
+) -> tuple[Array, Array, Array]:
+    """Add single cases to squares."""
+    if not len(more_columns):
+        return columns, rows, cases
+    every = np.column_stack((np.r_[columns, more_columns], np.r_[rows, more_rows]))
+    weights = np.r_[cases, np.ones(len(more_columns), dtype=np.int64)]
+    pairs, place = np.unique(every, axis=0, return_inverse=True)
+    return pairs[:, 0], pairs[:, 1], np.bincount(place.ravel(), weights=weights).astype(np.int64)
 
 
 def _medians(where: Array, minutes: Array, n: int) -> Array:

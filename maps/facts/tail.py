@@ -47,6 +47,14 @@ class Tail:
         """Return a column."""
         return self._data[name][: self._length]
 
+    def add_column(self, name: str, like: str) -> None:
+        """Begin a further column as a copy of another one."""
+        self._data[name] = self._data[like].copy()
+
+    def put_one(self, key: int, name: str, value: int) -> None:
+        """Write one number of a case that is here."""
+        self._data[name][self._row_of[key]] = value
+
     def put(self, key: int, values: dict[str, int]) -> None:
         """Write a case, over its earlier row if it has one."""
         row = self._row_of.get(key)

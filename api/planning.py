@@ -9,11 +9,12 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.settings import Settings
+from geo.errors import ForbiddenError
 from geo.storage.engine import create_engine
 from geo.storage.uow import DESK_ROLE, Viewer
 from maps.facts.keeping import FactKeeper
 
-__all__ = ["facts_directory", "keep_facts", "open_facts", "sees_everything"]
+__all__ = ["area_of", "facts_directory", "keep_facts", "open_facts", "sees_everything"]
 
 
 def facts_directory(settings: Settings) -> Path | None:
@@ -46,3 +47,22 @@ def sees_everything(viewer: Viewer) -> bool:
     Everybody else is answered by the database behind their own policies: slower, and never more than they may see.
     """
     return viewer.role == DESK_ROLE
+
+
+def area_of(viewer: Viewer) -> frozenset[str] | None:
+    """Return the cells that somebody's answers from the facts are limited to; None for no limit.
+
+    The facts know cells, and no departments: who sees cases by anything else than cells alone is not answered from
+    them.
+
+    Raises
+    ------
+    ForbiddenError
+        ``access.area_limited``.
+    """
+    if sees_everything(viewer):
+        return None
+    given = {name for name, words in viewer.settings.items() if words}
+    if given != {"cells"}:
+        raise ForbiddenError("access.area_limited")
+    return frozenset(viewer.settings["cells"])

@@ -17,7 +17,17 @@ from dispatch.queries import database_now
 from geo.errors import BadInputError
 from geo.storage.uow import Unit
 
-__all__ = ["RateCase", "RateFilter", "RatePage", "RateRow", "RateTable", "count_rates", "has_cases", "list_rate_cases"]
+__all__ = [
+    "RateCase",
+    "RateFilter",
+    "RatePage",
+    "RateRow",
+    "RateTable",
+    "count_rates",
+    "has_cases",
+    "list_rate_cases",
+    "patrol_channels",
+]
 
 MOST_PER_PAGE = 1000
 
@@ -163,6 +173,17 @@ async def has_cases(unit: Unit, jurisdiction: str, origin: str) -> bool:
     )
     row = await found.fetchone()
     return bool(row and row[0])
+
+
+async def patrol_channels(unit: Unit) -> list[str]:
+    """Channels whose cases are found by the office's own people or devices, not told by citizens."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT n.code FROM dispatch.channel AS n LEFT JOIN dispatch.channel_finder AS f ON f.channel_code = n.code"
+            " WHERE coalesce(f.found_by <> 'citizen', n.code IN ('patrol', 'camera')) ORDER BY n.code"
+        )
+        return [row[0] for row in await cursor.fetchall()]
 
 
 def _values(asked: RateFilter, as_of: datetime) -> dict[str, Any]:

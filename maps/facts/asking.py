@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,18 @@ import numpy.typing as npt
 
 from dispatch.facts import FIRST_DAY
 
-__all__ = ["Asked", "ByCell", "Grid", "day_number", "day_of"]
+__all__ = ["Asked", "Boundaries", "ByCell", "Grid", "day_number", "day_of"]
 
 Array = npt.NDArray[Any]
+
+
+class Boundaries(StrEnum):
+    """On which boundaries history is drawn; chosen, named, never mixed."""
+
+    NOW = "now"
+    """Today's cells: every case in the one that its position lies in today."""
+    DAY = "day"
+    """The cells of the period's last day: only cases that were put into that drawing when they were reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,6 +241,14 @@ class FactStore(FactSelection):
                 merged[name] = np.r_[found[name][keep].astype(np.int64), self._tail[name][late]]
             return merged
 
+    def codes_within(self, version_id: int, area: frozenset[str]) -> frozenset[str]:
+        """Codes of the cells of a drawing that lie in an area, the area's own cells included."""
+        return frozenset(
+            cell.path[-1]
+            for cell in self.words.cells
+            if cell.version_id == version_id and not area.isdisjoint(cell.path)
+        )
+
     def tally(self) -> dict[tuple[Any, ...], int]:
         """Count every case by everything, as `dispatch.facts.tally_cases` does in SQL."""
         with self._lock:

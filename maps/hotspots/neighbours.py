@@ -68,6 +68,17 @@ class Neighbours:
         """Return for each cell the sum over its neighbours. Cost: one pass over the pairs."""
         return np.asarray(self.matrix() @ np.asarray(values, dtype=np.float64))
 
+    def among(self, kept: Ints) -> Neighbours:
+        """Return the same weights among some cells only, in their order: neighbours that are left out count no more."""
+        part = self.matrix()[kept][:, kept].tocsr()
+        part.sort_indices()
+        return Neighbours(
+            kind=self.kind,
+            parameter=self.parameter,
+            starts=part.indptr.astype(np.int64),
+            others=part.indices.astype(np.int64),
+        )
+
     def matrix(self) -> csr_array:
         """Return the weights as a sparse matrix of ones."""
         n = len(self)

@@ -19,6 +19,8 @@ class Statistic(StrEnum):
     EMERGING = "emerging"
     KNOX = "knox"
     FDR = "fdr"
+    FINDERS = "finders"
+    REPEAT_SITES = "repeat_sites"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,5 +65,15 @@ SOURCES: Final[dict[Statistic, Source]] = {
         citation="Benjamini, Y.; Hochberg, Y. (1995): Controlling the false discovery rate. Journal of the Royal"
         " Statistical Society B 57 (1), 289–300.",
         unit="share of false discoveries",
+    ),
+    Statistic.FINDERS: Source(
+        citation="Wilson, E. B. (1927): Probable inference, the law of succession, and statistical inference. Journal"
+        " of the American Statistical Association 22 (158), 209–212.",
+        unit="share of cases",
+    ),
+    Statistic.REPEAT_SITES: Source(
+        citation="Sherman, L. W.; Gartin, P. R.; Buerger, M. E. (1989): Hot spots of predatory crime: routine"
+        " activities and the criminology of place. Criminology 27 (1), 27–56.",
+        unit="cases and days",
     ),
 }

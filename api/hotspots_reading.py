@@ -19,9 +19,8 @@ from api.accounts.roles import Scope
 from api.container import Container
 from api.drawings import Drawing, find_drawing, parse_boundaries
 from api.drawn_cells import CellShapes, read_shapes
-from api.measures_query import family_of, one_of
 from api.planning import area_of
-from api.rates_query import parse_period
+from api.rates_query import family_of, one_of, parse_period
 from dispatch.queries import database_now
 from dispatch.reference import Reference
 from dispatch.states import CaseState

@@ -15,7 +15,7 @@ from maps.hotspots.neighbours import Kind
 from maps.measure_page import MeasureView
 from maps.measures import Measure
 
-__all__ = ["family_of", "one_of", "parse_measure"]
+__all__ = ["family_of", "parse_measure"]
 
 _DEFAULT_LEVEL: Final = 3
 _LONGEST: Final = 80
@@ -42,8 +42,8 @@ def parse_measure(
             known = ", ".join(map(str, levels))
             params = {"level": word[:_LONGEST], "known": known}
             faults.append(Fault(code="maps.unknown_level", pointer="/level", params=params))
-    measure = one_of("measure", given, Measure, Measure.COUNT.value, faults)
-    weights = one_of("weights", given, Kind, Kind.CONTIGUITY.value, faults)
+    measure = _one_of("measure", given, Measure, Measure.COUNT.value, faults)
+    weights = _one_of("weights", given, Kind, Kind.CONTIGUITY.value, faults)
     known_codes: dict[str, Any] = {
         "category": reference.categories,
         "channel": reference.channels,
@@ -65,8 +65,7 @@ def parse_measure(
     )
 
 
-def one_of(name: str, given: Mapping[str, str | None], known: Iterable[str], usual: str, faults: list[Fault]) -> str:
-    """Read one of some words, or the usual one; a wrong one is added to the faults."""
+def _one_of(name: str, given: Mapping[str, str | None], known: Iterable[str], usual: str, faults: list[Fault]) -> str:
     word = given.get(name) or usual
     words = [str(each) for each in known]
     if word not in words:

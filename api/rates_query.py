@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -17,7 +17,7 @@ from geo.errors import Fault, InvalidRequestError
 from geo.storage.uow import Unit
 from maps.findings import Period
 
-__all__ = ["RatesAsked", "parse_period", "parse_rates", "to_filter"]
+__all__ = ["RatesAsked", "family_of", "one_of", "parse_period", "parse_rates", "to_filter"]
 
 _USUAL_DAYS: Final = 30
 _MOST_DAYS: Final = 3660
@@ -139,7 +139,7 @@ def to_filter(asked: RatesAsked, reference: Reference, jurisdiction: str, zone: 
         jurisdiction=jurisdiction,
         period_from=datetime.combine(asked.period.from_on, time.min, local).astimezone(UTC),
         period_until=datetime.combine(until, time.min, local).astimezone(UTC),
-        categories=_family(reference, asked.category) if asked.category else None,
+        categories=tuple(sorted(family_of(reference, asked.category) or ())) or None,
         channels=(asked.channel,) if asked.channel else None,
         ledgers=(asked.ledger,) if asked.ledger else None,
         departments=(asked.department,) if asked.department else None,
@@ -147,8 +147,22 @@ def to_filter(asked: RatesAsked, reference: Reference, jurisdiction: str, zone: 
     )
 
 
-def _family(reference: Reference, code: str) -> tuple[str, ...]:
+def family_of(reference: Reference, code: str) -> frozenset[str] | None:
+    """Return a class with everything below it; None for all."""
+    if not code:
+        return None
     family = {code}
     while more := {c.code for c in reference.categories.values() if c.parent in family} - family:
         family |= more
-    return tuple(sorted(family))
+    return frozenset(family)
+
+
+def one_of(name: str, given: Mapping[str, str | None], known: Iterable[str], usual: str, faults: list[Fault]) -> str:
+    """Read one of some words, or the usual one; a wrong one is added to the faults."""
+    word = given.get(name) or usual
+    words = [str(each) for each in known]
+    if word not in words:
+        params = {name: word[:_LONGEST], "known": ", ".join(words)}
+        faults.append(Fault(code=f"maps.unknown_{name}", pointer=f"/{name}", params=params))
+        return usual
+    return word

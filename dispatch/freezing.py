@@ -15,7 +15,7 @@ from dispatch.rates import RateFilter, RateRow, RateTable, count_rates
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["FrozenMonth", "freeze_month", "list_frozen", "parse_month", "read_frozen"]
+__all__ = ["FrozenMonth", "freeze_month", "list_frozen", "month_filter", "parse_month", "read_frozen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "places": ("api.cli.places", "app"),
     "facts": ("api.cli.facts", "app"),
     "rates": ("api.cli.rates", "app"),
+    "bulletin": ("api.cli.rates_bulletin", "bulletin"),
     "ladders": ("api.cli.ladders", "app"),
     "parked": ("api.cli.parked", "app"),
     "webhooks": ("api.cli.webhooks", "app"),

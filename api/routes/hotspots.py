@@ -24,7 +24,7 @@ from api.hotspots_json import (
 )
 from api.hotspots_reading import Asking, HotspotsRead, Planner, Word, read_hotspots
 from api.language import locale_of
-from api.measures_query import one_of
+from api.rates_query import one_of
 from api.schemas import problems
 from dispatch.rates import patrol_channels
 from geo.errors import BadInputError, Fault, InvalidRequestError, NotFoundError

@@ -224,7 +224,7 @@ class FactStore(FactSelection):
         return {code: cases for code, cases in counts.items() if cases}
 
     def places_and_days(self, asked: Asked, version_id: int, *, is_recut: bool = False) -> dict[str, Array]:
-        """Return column, row, day, hour and category of each located case, for statistics that pair cases."""
+        """Return column, row, place, day, hour and category of each located case, for statistics that pair cases."""
         drawing = version_id if is_recut else OWN_DAY
         with self._lock:
             on = self._on_version(version_id)
@@ -237,9 +237,16 @@ class FactStore(FactSelection):
                 "column": np.r_[square % self.base.width + self.base.west, self._tail["column"][late]],
                 "row": np.r_[square // self.base.width + self.base.south, self._tail["row"][late]],
             }
+            merged["place"] = np.r_[found["cell"][keep].astype(np.int64), self._tail[self._drawn[drawing].late][late]]
             for name in ("day", "hour", "category"):
                 merged[name] = np.r_[found[name][keep].astype(np.int64), self._tail[name][late]]
             return merged
+
+    def codes_at(self, grid: Grid, places: Array) -> list[str]:
+        """Codes of the cells of a level that places lie in; "" where a cell is not divided so far down."""
+        with self._lock:
+            codes, level_of = self._level(grid)
+        return [codes[k] if k < len(codes) else "" for k in level_of[places].tolist()]
 
     def codes_within(self, version_id: int, area: frozenset[str]) -> frozenset[str]:
         """Codes of the cells of a drawing that lie in an area, the area's own cells included."""

@@ -140,7 +140,8 @@ def make_bulletin(locale: Locale, data: BulletinData) -> Bulletin:
     def say(key: str, **facts: object) -> str:
         return translate(locale, f"bulletin.{key}", **facts)
 
-    month = say("month", year=data.month.year, month=data.month.month, two=f"{data.month.month:02}")
+    named = translate(locale, f"planner.month.{data.month.month}")
+    month = translate(locale, "planner.period.month", year=data.month.year, month=named)
     local = ZoneInfo(data.zone)
     stand = data.as_of.astimezone(local).strftime("%Y-%m-%d %H:%M")
     subtitle = say("subtitle" if data.is_over else "subtitle.running", as_of=stand)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from dispatch.posts import Head, Rung, find_head, parse_ladder
 from dispatch.routing import Department, Mode, Route
@@ -19,6 +20,7 @@ __all__ = [
     "department_ladder",
     "departments_for",
     "find_fallback",
+    "handlers_on_duty",
     "led_ladder",
     "read_department",
     "read_position",
@@ -119,6 +121,31 @@ async def department_ladder(
     """The handlers of a department for a cell, best first; nobody else."""
     ladder = await led_ladder(unit, jurisdiction, path, department, at)
     return tuple(rung for rung in ladder if rung.department)
+
+
+_ON_DUTY = """
+SELECT a.key, l.person_id
+  FROM jsonb_to_recordset(%s::jsonb)
+         AS a (key bigint, jurisdiction text, path text[], department text, at timestamptz)
+ CROSS JOIN LATERAL (
+       SELECT d.person_id
+         FROM dispatch.duty_ladder(a.jurisdiction, a.path, a.department, a.at) AS d
+        WHERE d.is_available AND d.department <> ''
+        ORDER BY d.step LIMIT 1) AS l
+"""
+
+
+async def handlers_on_duty(
+    unit: Unit, asked: Sequence[tuple[int, str, Sequence[str], str, datetime]]
+) -> dict[int, UUID]:
+    """Who is there in departments, for any number of questions (key, jurisdiction, path, department, instant).
+
+    A department with nobody there has no answer. Cost: one statement.
+    """
+    driver = await unit.driver()
+    names = ("key", "jurisdiction", "path", "department", "at")
+    questions = [dict(zip(names, (*one[:4], one[4].isoformat()), strict=True)) for one in asked]
+    return dict(await (await driver.execute(_ON_DUTY, (Jsonb(questions),))).fetchall())
 
 
 async def departments_for(

@@ -33,6 +33,8 @@ class NearCase:
 
     Units: distance_m metres; age_s seconds by which it was reported earlier (negative: later). It may play several
     parts at once: open and recent, within the months of a repeat site, closed shortly before, reported after a close.
+    ``caller`` is the keyed hash of whoever reported it (`dispatch/reporters.py`), None when they left no contact;
+    ``own_caller`` that of the case that it is near to.
     """
 
     id: UUID
@@ -52,6 +54,26 @@ class NearCase:
     is_repeat: bool
     is_look_back: bool
     is_again: bool
+    caller: str | None = None
+    own_caller: str | None = None
+
+    @property
+    def is_same_caller(self) -> bool | None:
+        """Whether the same person reported both; None when one of them left no contact."""
+        return None if self.caller is None or self.own_caller is None else self.caller == self.own_caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """Who reported a place: how many different people are known, and how many reports left no contact."""
+
+    known: int
+    unknown: int
+
+    @property
+    def is_one(self) -> bool:
+        """One insistent caller: nobody else, known or unknown, has reported the place."""
+        return self.known == 1 and self.unknown == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +100,9 @@ class Nearby:
     history
         The others of these reports, newest first.
     channels
-        Where they came from, most first: one channel only is one voice, several are many.
+        Where they came from, most first.
+    callers
+        How many different people reported the place, when it was reported more than once: one voice or many.
     look_back
         Cases that were closed shortly before this report: was the cause removed?
     reported_again
@@ -93,6 +117,7 @@ class Nearby:
     channels: tuple[ChannelCount, ...]
     look_back: tuple[NearCase, ...]
     reported_again: tuple[NearCase, ...]
+    callers: Callers | None = None
 
 
 def judge(rule: RepeatRule | None, own_channel: tuple[str, str, str], near: Sequence[NearCase]) -> Nearby:
@@ -122,4 +147,12 @@ def judge(rule: RepeatRule | None, own_channel: tuple[str, str, str], near: Sequ
             sorted((each for each in near if each.is_look_back), key=lambda each: each.reported_at, reverse=True)
         ),
         reported_again=tuple(sorted((each for each in near if each.is_again), key=lambda each: each.reported_at)),
+        callers=_callers(history),
     )
+
+
+def _callers(history: Sequence[NearCase]) -> Callers | None:
+    if not history:
+        return None
+    voices = [history[0].own_caller, *(each.caller for each in history)]
+    return Callers(known=len({voice for voice in voices if voice is not None}), unknown=voices.count(None))

@@ -16,7 +16,7 @@ from api.language import locale_of
 from api.rendering import instant
 from api.schemas import CategoryOut, Code, problems
 from dispatch.queries import database_now, get_case
-from dispatch.repeat_rules import NearCase
+from dispatch.repeat_rules import Callers, NearCase
 from dispatch.repeats import find_nearby, list_repeat_sites
 from maps.i18n import Locale
 
@@ -32,6 +32,7 @@ class NearCaseOut(BaseModel):
     channel: str
     channel_name: str
     same_channel: bool
+    same_caller: bool | None = Field(description="The same person reported both; null when one left no contact")
     reported_at: datetime
     closed_at: datetime | None
     distance_m: float = Field(description="Metres")
@@ -47,6 +48,14 @@ class ChannelCountOut(BaseModel):
     count: int
 
 
+class CallersOut(BaseModel):
+    """One insistent caller, or many; told apart by a keyed hash of the contact, never by name."""
+
+    known: int = Field(description="Different people who left a contact")
+    unknown: int = Field(description="Reports without a contact")
+    is_one: bool = Field(description="All reports are by one and the same person")
+
+
 class RepeatsOut(BaseModel):
     """The place's history."""
 
@@ -55,6 +64,7 @@ class RepeatsOut(BaseModel):
     is_repeat_site: bool
     is_one_channel: bool = Field(description="All through one channel: perhaps one insistent caller")
     channels: list[ChannelCountOut]
+    callers: CallersOut | None = Field(description="null while there is one report only")
     history: list[NearCaseOut]
 
 
@@ -124,6 +134,7 @@ async def read_nearby(
                 {"code": each.code, "name": _name(each.name_zh, each.name_en, locale) or each.code, "count": each.count}
                 for each in found.channels
             ],
+            "callers": _callers(found.callers),
             "history": listed(found.history),
         },
         "look_back": listed(found.look_back),
@@ -162,6 +173,10 @@ async def read_repeats(
     return json_answer(body, locale=locale_of(request))
 
 
+def _callers(callers: Callers | None) -> dict[str, Any] | None:
+    return {"known": callers.known, "unknown": callers.unknown, "is_one": callers.is_one} if callers else None
+
+
 def _near_json(near: NearCase, own_channel: str, locale: Locale) -> dict[str, Any]:
     return {
         "case": near.ref,
@@ -170,6 +185,7 @@ def _near_json(near: NearCase, own_channel: str, locale: Locale) -> dict[str, An
         "channel": near.channel,
         "channel_name": _name(near.channel_zh, near.channel_en, locale) or near.channel,
         "same_channel": near.channel == own_channel,
+        "same_caller": near.is_same_caller,
         "reported_at": instant(near.reported_at),
         "closed_at": instant(near.closed_at),
         "distance_m": round(near.distance_m, 1),

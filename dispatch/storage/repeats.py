@@ -20,7 +20,7 @@ _COUNTS = "o.state NOT IN ('merged', 'voided', 'declined')"
 
 #: Subjects with the rule that applies to them: of the class, else of its major class, else of all.
 _SUBJECT = """
-SELECT c.id, c.jurisdiction, c.state, c.reported_at, c.closed_at, c.location, c.category_code,
+SELECT c.id, c.jurisdiction, c.state, c.reported_at, c.closed_at, c.location, c.category_code, c.reporter_key,
        coalesce(k.parent, k.code) AS family, r.*
   FROM dispatch.dispatch_case AS c
   JOIN dispatch.category AS k ON k.code = c.category_code
@@ -43,13 +43,15 @@ SELECT s.id AS subject, s.site_count AS needed, o.id, o.ref, o.state, o.category
        k.name_zh AS category_zh, k.name_en AS category_en,
        o.channel_code AS channel, n.name_zh AS channel_zh, n.name_en AS channel_en,
        o.reported_at, o.closed_at, o.distance_m, extract(epoch FROM s.reported_at - o.reported_at)::float8 AS age_s,
+       encode(o.reporter_key, 'hex') AS caller, encode(s.reporter_key, 'hex') AS own_caller,
        o.is_open AND o.reported_at BETWEEN s.reported_at - s."window" AND s.reported_at + s."window" AS is_duplicate,
        o.reported_at BETWEEN s.reported_at - s.site AND s.reported_at AS is_repeat,
        o.state = 'closed' AND o.closed_at BETWEEN s.reported_at - s.look_back AND s.reported_at AS is_look_back,
        s.state = 'closed' AND o.reported_at > s.closed_at AND o.reported_at <= s.closed_at + s.look_back AS is_again
   FROM subject AS s
  CROSS JOIN LATERAL (
-       SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.closed_at, {IS_OPEN} AS is_open,
+       SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.closed_at, c.reporter_key,
+              {IS_OPEN} AS is_open,
               ST_Distance(c.location::geography, s.location::geography) AS distance_m
          FROM dispatch.dispatch_case AS c
         WHERE c.location && ST_Expand(s.location,

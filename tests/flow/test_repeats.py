@@ -209,3 +209,26 @@ async def test_a_ledger_out_of_use_takes_no_reports(client: Client, engine: Asyn
         )
     refused = await client.post("/v1/reports", json=report(ledgers=["social_information"]))
     assert [fault["code"] for fault in refused.json()["errors"]] == ["dispatch.unknown_ledger"]
+
+
+async def test_one_insistent_caller_is_told_from_many(client: Client) -> None:
+    """By a keyed hash of the contact: how many people there are is answered, who they are is not."""
+    insistent = {"name": "张三丰", "phone": "138 1234 5678"}
+    first = await send(client, "one", reporter=insistent)
+    assert (await nearby(client, first))["repeats"]["callers"] is None
+    await send(client, "two", reporter=insistent | {"phone": "+86 13812345678"})
+    third = await send(client, "three", reporter=insistent | {"anonymous": True})
+    found = await nearby(client, third)
+    assert found["repeats"]["callers"] == {"known": 1, "unknown": 0, "is_one": True}
+    assert [each["same_caller"] for each in found["repeats"]["history"]] == [True, True]
+    fourth = await send(client, "four", reporter={"phone": "13900000000"})
+    fifth = await send(client, "five")
+    found = await nearby(client, fourth)
+    assert (found["repeats"]["is_repeat_site"], found["repeats"]["callers"]) == (
+        True,
+        {"known": 2, "unknown": 0, "is_one": False},
+    )
+    found = await nearby(client, fifth)
+    assert found["repeats"]["callers"] == {"known": 2, "unknown": 1, "is_one": False}
+    assert {each["same_caller"] for each in found["repeats"]["history"]} == {None}
+    assert "1381234" not in str(found)

@@ -55,6 +55,17 @@ export class Repeats {
 }
 
 /**
+ * One insistent caller or many, where contacts tell; otherwise only the channels can.
+ * @param {{known: number, unknown: number, is_one: boolean}|null} callers
+ * @returns {string|null}
+ */
+function voices(callers) {
+  if (callers?.is_one) return t("console.repeats.one_caller");
+  if (callers && callers.known > 1) return t("console.repeats.callers", { count: number(callers.known), unknown: number(callers.unknown) });
+  return null;
+}
+
+/**
  * @param {Nearby} found
  * @param {Date} now
  * @param {(ref: string) => void} open
@@ -69,8 +80,8 @@ export function nearbyParts(found, now, open) {
     const said = t("console.repeats.site", { days: repeats.days ?? 0, count: number(repeats.count) });
     line.append(make("strong", "badge", t("console.repeats.badge", { count: number(repeats.count) })), make("span", "", said));
     const channel = repeats.channels[0]?.name ?? "";
-    const whom = repeats.is_one_channel ? t("console.repeats.one_channel", { channel }) : t("console.repeats.channels", { count: repeats.channels.length });
-    parts.push(line, make("p", "quiet", whom));
+    const sources = repeats.is_one_channel ? t("console.repeats.one_channel", { channel }) : t("console.repeats.channels", { count: repeats.channels.length });
+    parts.push(line, make("p", "quiet", voices(repeats.callers) ?? sources));
   }
   const add = (/** @type {string} */ title, /** @type {NearCase[]} */ cases) => {
     if (!cases.length) return;

@@ -81,7 +81,7 @@
  * @typedef {object} Nearby
  * @property {string} case
  * @property {NearCase[]} duplicates
- * @property {{count: number, days: number|null, is_repeat_site: boolean, is_one_channel: boolean, channels: {name: string, count: number}[], history: NearCase[]}} repeats
+ * @property {{count: number, days: number|null, is_repeat_site: boolean, is_one_channel: boolean, channels: {name: string, count: number}[], callers: {known: number, unknown: number, is_one: boolean}|null, history: NearCase[]}} repeats
  * @property {NearCase[]} look_back
  * @property {NearCase[]} reported_again
  */

@@ -84,6 +84,8 @@ def translate(locale: Locale, key: str, /, **params: object) -> str:
 
 #: Facts of errors that are codes by themselves, and the texts that name them.
 _NAMED = {"classes": "coverage.class."}
+#: … and those that a caller sends and reads as codes: the sentence names them and keeps the code.
+_NAMED_CODES = {"move": "move.", "state": "state.", "allowed": "move."}
 
 
 def spoken(locale: Locale, params: Mapping[str, Any]) -> dict[str, object]:
@@ -93,14 +95,25 @@ def spoken(locale: Locale, params: Mapping[str, Any]) -> dict[str, object]:
     --------
     >>> spoken("en", {"classes": ["gap", "overlap"], "count": 2})
     {'classes': 'gap, overlap', 'count': 2}
+    >>> spoken("zh-CN", {"move": "close", "state": "handling"})
+    {'move': '结案（close）', 'state': '处置中（handling）'}
     """
     texts = catalogue(locale)
 
     def say(name: str, value: object) -> str:
+        if name in _NAMED_CODES:
+            word = texts.get(f"{_NAMED_CODES[name]}{value}")
+            if word is None:
+                return str(value)
+            return f"{word} ({value})" if locale == "en" else f"{word}（{value}）"
         return texts.get(f"{_NAMED.get(name, '')}{value}", str(value)) if name in _NAMED else str(value)
 
     return {
-        name: ", ".join(say(name, each) for each in value) if isinstance(value, list) else value
+        name: ", ".join(say(name, each) for each in value)
+        if isinstance(value, list)
+        else say(name, value)
+        if name in _NAMED_CODES
+        else value
         for name, value in params.items()
     }
 

@@ -10,6 +10,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 import api.accounts.tables
 import api.audit.tables
+import api.desk_tables
 import api.idempotency_tables
 import api.webhooks.tables
 import dispatch.storage.calendar_tables
@@ -93,6 +94,7 @@ _TABLES = (  # imported for their metadata
     geo.storage.gazetteer_tables,
     api.accounts.tables,
     api.audit.tables,
+    api.desk_tables,
     api.idempotency_tables,
     api.webhooks.tables,
 )

@@ -28,6 +28,7 @@ from api.routes import (
     contacts,
     coverage,
     departments,
+    desk,
     events,
     exports,
     field,
@@ -175,6 +176,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
         accounts,
         keys,
         working_time,
+        desk,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")

@@ -31,6 +31,8 @@ _SHORTCUTS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("/",), "console.keys.search"),
     (("Ctrl-K",), "desk.keys.palette"),
     (("W",), "desk.keys.who"),
+    (("1", "2", "3"), "desk.keys.nearest"),
+    (("[", "]"), "desk.keys.replay"),
     (("?",), "console.keys.help"),
 )
 

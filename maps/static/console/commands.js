@@ -21,6 +21,7 @@ const PAGES = /** @type {const} */ ([
  * @property {(ref: string) => void} open
  * @property {(code: string) => void} cell
  * @property {() => {code: string, name: string}[]} cells
+ * @property {() => Entry[]} views
  * @property {() => {name: string, keys?: string, detail?: string, run: () => void}[]} own
  */
 
@@ -40,6 +41,7 @@ export function deskEntries(desk, words) {
   // A number or a word of a case is what is typed most; without words the list of cases is the queue itself.
   if (words.length) for (const one of store.all()) add("case", { name: `${one.category.code} ${one.category.name}`, detail: `#${one.case} · ${placeOf(one)}`, run: () => desk.open(one.case) }, one.text, one.ticket, one.address);
   if (words.length) for (const cell of desk.cells()) add("cell", { name: cell.name, detail: cell.code, run: () => desk.cell(cell.code) });
+  for (const { kind, ...view } of desk.views()) add(kind, view);
   for (const own of desk.own()) add("desk", own);
   for (const [at, inbox] of INBOXES.entries()) add("inbox", { name: t(`console.inbox.${inbox}`), keys: `G ${at + 1}`, run: () => desk.inbox(inbox) }, inbox);
   for (const [page, path] of PAGES) add("page", { name: t(`desk.page.${page}`), run: () => location.assign(context.root + path) }, page);

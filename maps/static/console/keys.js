@@ -12,6 +12,8 @@ import { byId } from "./dom.js";
  * @property {(key: keyof typeof import("./moves.js").MOVE_KEYS) => void} move
  * @property {(at: number) => void} inbox
  * @property {() => void} search
+ * @property {(at: number) => void} nearest
+ * @property {(step: number) => void} time
  * @property {(typed?: string) => void} palette
  */
 
@@ -57,6 +59,15 @@ export function bindKeys(on) {
       return;
     }
     goUntil = 0;
+    if (/^[1-3]$/.test(event.key)) {
+      on.nearest(Number(event.key) - 1);
+      return;
+    }
+    if (event.key === "[" || event.key === "]") {
+      event.preventDefault();
+      on.time(event.key === "[" ? -1 : 1);
+      return;
+    }
     const move = MOVES[event.key.toLowerCase()];
     if (move) {
       event.preventDefault();

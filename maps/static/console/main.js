@@ -10,11 +10,14 @@ import { showListState } from "./list_state.js";
 import { Live } from "./live.js";
 import { makeMap } from "./map.js";
 import { MOVE_KEYS } from "./moves.js";
+import { openNotes } from "./notes.js";
 import { Palette } from "./palette.js";
 import { Panel } from "./panel.js";
+import { Pin } from "./placing.js";
 import { Points } from "./points.js";
 import { Queue } from "./queue.js";
 import { Repeats } from "./repeats.js";
+import { Replay } from "./replay.js";
 import { getWorkingTime, listCells, listOpenCases, ServiceError } from "./service.js";
 import { SHADES, shadeLegend, stepOf, workload } from "./shading.js";
 import { known, LIGHTS, sign } from "./shapes.js";
@@ -22,6 +25,7 @@ import { ALARMS, Sounds } from "./sounds.js";
 import { bindSplitter } from "./splitter.js";
 import { INBOXES, Store } from "./store.js";
 import { clock, number, placeOf, t, timeLeft } from "./texts.js";
+import { readViews, viewEntries } from "./views.js";
 import { Who } from "./who.js";
 import { keepWorkingTime } from "./working_time.js";
 
@@ -48,6 +52,12 @@ bindBox(map, (bounds) => {
   bulk.mark(within.map((one) => one.case));
 });
 const sounds = new Sounds();
+/** What letting the pin go means: who answers there may be given the case. @type {(code: string) => void} */
+let takePlace = () => undefined;
+const pin = new Pin(map, (lon, lat) => {
+  void who.ask(lon, lat, "wgs84", { label: (name) => t("desk.place.take_cell", { name }), run: (code) => takePlace(code) });
+});
+const replay = new Replay(map);
 const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),
@@ -55,6 +65,11 @@ const panel = new Panel({
   open: (ref) => {
     if (store.get(ref)) select(ref, true);
   },
+  pin: (one, take) => {
+    takePlace = take;
+    pin.show(one);
+  },
+  unpin: () => pin.hide(),
 });
 
 function showWhole() {
@@ -123,11 +138,17 @@ function showInbox(inbox) {
   remember();
 }
 
+/** Whether somebody has chosen another part of the map than the whole. */
+let hasMoved = false;
+
 /** Every view has an address: reload, bookmark and the language link lead back to it. */
 function remember() {
   const url = new URL(location.href);
   const put = (/** @type {string} */ key, /** @type {string|null} */ value) => (value ? url.searchParams.set(key, value) : url.searchParams.delete(key));
   put("inbox", store.inbox === "all" ? null : store.inbox);
+  put("q", store.search || null);
+  const centre = map.getCenter();
+  put("at", hasMoved ? `${map.getZoom()}/${centre.lat.toFixed(5)}/${centre.lng.toFixed(5)}` : null);
   put("shade", shade === "none" ? null : shade);
   put("case", panel.isOpen ? store.selected : null);
   history.replaceState(null, "", url);
@@ -158,6 +179,7 @@ search.addEventListener("input", () => {
   store.search = search.value.trim();
   byId("list").scrollTop = 0;
   store.refresh();
+  remember();
 });
 function boundFilter() {
   const bounds = map.getBounds();
@@ -167,6 +189,10 @@ function boundFilter() {
 inView.addEventListener("change", boundFilter);
 map.on("moveend", () => {
   if (inView.checked) boundFilter();
+  if (document.documentElement.dataset.ready) {
+    hasMoved = true;
+    remember();
+  }
 });
 
 // --- filling and following -------------------------------------------------------------------------------------------
@@ -355,6 +381,7 @@ bindKeys({
   },
   back: () => {
     if (who.isOpen) who.close();
+    else if (replay.close()) byId("list").focus();
     else if (!panel.cancelDraft() && !bulk.clear()) back();
   },
   mark: (isRange) => {
@@ -367,6 +394,8 @@ bindKeys({
   inbox: (at) => showInbox(INBOXES[at] ?? "all"),
   search: () => search.focus(),
   palette: (typed) => palette.open(typed),
+  nearest: (at) => panel.takeNearest(at),
+  time: (step) => replay.step(step),
 });
 
 const palette = new Palette({
@@ -388,6 +417,8 @@ const palette = new Palette({
         cells.light(code);
       },
       own: () => [
+        { name: t("desk.notes.title"), run: () => void openNotes() },
+        { name: t("desk.replay.title"), keys: "[ ]", run: () => void replay.open() },
         ...SHADES.filter((one) => one !== shade).map((one) => ({ name: t(`desk.shade.${one}`), run: () => setShade(one) })),
         ...ALARMS.map((alarm) => ({ name: t(sounds.isOn(alarm) ? "desk.sounds.turn_off" : "desk.sounds.turn_on", { what: t(`desk.sounds.${alarm}`) }), run: () => sounds.toggle(alarm) })),
         { name: t("desk.in_view"), run: () => inView.click() },
@@ -396,8 +427,19 @@ const palette = new Palette({
         { name: t("console.theme"), run: () => document.querySelector("[data-toggle-theme]")?.dispatchEvent(new MouseEvent("click", { bubbles: true })) },
         { name: t("console.keys.title"), keys: "?", run: () => byId("help-open").click() },
       ],
+      views: () => viewEntries({ apply: applyView }),
     }, words),
 });
+void readViews();
+
+/** @param {URLSearchParams} query filters as the page's address has them */
+function applyView(query) {
+  search.value = store.search = query.get("q") ?? "";
+  shade = SHADES.find((one) => one === query.get("shade")) ?? "none";
+  const [zoom, lat, lon] = (query.get("at") ?? "").split("/").map(Number);
+  if (zoom && lat !== undefined && lon !== undefined && Number.isFinite(zoom + lat + lon)) map.setView(latLngOf([lon, lat]), zoom, { animate: false });
+  showInbox(INBOXES.find((inbox) => inbox === query.get("inbox")) ?? "all");
+}
 
 /** @param {import("./shading.js").Shade} chosen */
 function setShade(chosen) {
@@ -417,6 +459,7 @@ function act(moves) {
 
 const address = new URLSearchParams(location.search);
 shade = SHADES.find((one) => one === address.get("shade")) ?? "none";
+search.value = store.search = address.get("q") ?? "";
 store.inbox = INBOXES.find((inbox) => inbox === address.get("inbox")) ?? "all";
 showLine();
 byId("live").dataset.state = "connecting";
@@ -451,6 +494,7 @@ async function showCells() {
 
 void Promise.all([filled, showCells()]).then(() => {
   const wanted = address.get("case");
+  if (address.has("at")) applyView(address);
   if (wanted && store.get(wanted)) select(wanted, true);
   // Tests and the time to first use look for this mark.
   document.documentElement.dataset.ready = "true";

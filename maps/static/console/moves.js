@@ -6,7 +6,7 @@ import { distance, instantOf, moment, t, wallTime } from "./texts.js";
 /** @typedef {import("./types.js").Nearby} Nearby */
 /** @typedef {"reason"|"result"|"until"|"into"} Field */
 /** @typedef {{move: string, reason: string, result: string, until: string, into: string}} Draft */
-/** @typedef {{move: string, reason?: string, result?: string, until?: string, into?: string}} MoveBody */
+/** @typedef {{move: string, reason?: string, result?: string, until?: string, into?: string, cell?: string}} MoveBody */
 
 /** In the order of the work; the first that is allowed is the one to press. */
 export const FORWARD = ["dispatch", "re_dispatch", "acknowledge", "report_back", "check_pass", "close", "accept", "file"];

@@ -87,7 +87,7 @@ export class Palette {
     const counts = {};
     this.#entries = [...this.#pointEntries(typed), ...this.#on.entries(words), ...places].filter((entry) => {
       counts[entry.kind] = (counts[entry.kind] ?? 0) + 1;
-      return entry.kind === "move" || entry.kind === "desk" || (counts[entry.kind] ?? 0) <= MOST_OF_A_KIND;
+      return ["move", "desk", "view"].includes(entry.kind) || (counts[entry.kind] ?? 0) <= MOST_OF_A_KIND;
     });
     this.#render();
     this.#choose(0);

@@ -1,12 +1,15 @@
 // The case panel: everything about one case, and the moves that may be made now.
 
 import { announce, byId, make } from "./dom.js";
+import { differences } from "./differences.js";
 import { asksFor, beginDraft, bodyOf, moveButtons, moveForm } from "./moves.js";
+import { nearestChoices, PLACING_MOVES } from "./placing.js";
 import { nearbyParts } from "./repeats.js";
 import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
-import { candidateList, chainList, holderLine, nearestList } from "./who.js";
+import { Viewing } from "./viewing.js";
+import { candidateList, chainList, holderLine } from "./who.js";
 import { whyThisPerson, whyThisTime } from "./why.js";
 
 /** @typedef {import("./types.js").Case} Case */
@@ -29,11 +32,12 @@ export class Panel {
   #nearby = null;
   /** @type {import("./moves.js").Draft|null} */
   #draft = null;
-  /** @type {{text: string, kind: "fault"|"note"}|null} */
+  #viewing = new Viewing(() => this.#showOthers());
+  /** @type {{text: string, kind: "fault"|"note", lines?: string[]}|null} */
   #note = null;
   #busy = "";
 
-  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void, open: (ref: string) => void}} on */
+  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void, open: (ref: string) => void, pin: (one: Case, take: (code: string) => void) => void, unpin: () => void}} on */
   constructor(on) {
     this.#on = on;
   }
@@ -57,6 +61,8 @@ export class Panel {
 
   close() {
     this.#abort?.abort();
+    this.#viewing.show(null);
+    this.#on.unpin();
     this.#root.hidden = true;
     this.#detail = null;
     this.#draft = null;
@@ -74,9 +80,11 @@ export class Panel {
       this.#draft = null;
       this.#note = null;
       this.#root.scrollTop = 0;
+      this.#on.unpin();
     }
     this.#root.dataset.case = one.case;
     this.#root.hidden = false;
+    this.#viewing.show(one.case);
     this.#render(one);
     this.#loading = this.#load(one);
   }
@@ -201,7 +209,7 @@ export class Panel {
         const text = now && now.version > seen.version
           ? t("console.move.conflict", { version: now.version, move: name })
           : t("console.move.refused", { move: name, reason: fault.message });
-        this.#note = { kind: "fault", text };
+        this.#note = { kind: "fault", text, lines: now && now.version > seen.version ? differences(seen, now) : [] };
       } else {
         this.#note = { kind: "fault", text: t("console.move.refused", { move: name, reason: fault instanceof Error ? fault.message : "" }) };
       }
@@ -265,9 +273,16 @@ export class Panel {
   /** @param {Case|CaseDetail} one */
   #moves(one) {
     const box = make("div", "moves");
+    box.append(this.#others());
+    this.#viewing.draft(this.#draft !== null);
     if (this.#note) {
       const note = make("p", `note note-${this.#note.kind}`, this.#note.text);
       if (this.#note.kind === "fault") note.setAttribute("role", "alert");
+      if (this.#note.lines?.length) {
+        const changes = make("ul", "note-lines");
+        changes.append(...this.#note.lines.map((line) => make("li", "", line)));
+        note.append(changes);
+      }
       box.append(note);
     }
     if (!("moves" in one)) return box;
@@ -279,6 +294,40 @@ export class Panel {
     if (!one.moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
     box.append(moveButtons(one.moves, this.#busy, (move) => this.#choose(move)));
     return box;
+  }
+
+  /** Who else has it open. @returns {HTMLElement} */
+  #others() {
+    const box = make("div", "others");
+    box.setAttribute("role", "status");
+    for (const other of this.#viewing.others) {
+      const name = other.name || t("desk.viewing.somebody");
+      box.append(make("p", other.drafting ? "other other-drafting" : "other", t(other.drafting ? "desk.viewing.drafting" : "desk.viewing.looking", { name })));
+    }
+    return box;
+  }
+
+  /** Only this line changes: what somebody is writing stays untouched. */
+  #showOthers() {
+    this.#root.querySelector(".others")?.replaceWith(this.#others());
+  }
+
+  /**
+   * Let one of the cells near a case without a cell answer.
+   * @param {number} at
+   */
+  takeNearest(at) {
+    const one = this.#detail;
+    const cell = one && !one.chain.length ? one.nearest[at] : undefined;
+    if (cell) this.#send(cell.code);
+  }
+
+  /** @param {string} code the cell that shall answer */
+  #send(code) {
+    const move = PLACING_MOVES.find((name) => this.#detail?.moves.includes(name));
+    if (!move) return;
+    this.#on.unpin();
+    void this.#make({ move, cell: code });
   }
 
   /** @param {import("./moves.js").Draft} draft */
@@ -300,7 +349,14 @@ export class Panel {
     if (one.chain.length) section.append(chainList(one.chain));
     else {
       section.append(make("p", "", one.nearest.length ? t("console.locate.out") : placeOf(one)));
-      if (one.nearest.length) section.append(make("p", "quiet", t("console.locate.nearest")), nearestList(one.nearest));
+      const may = "moves" in one && PLACING_MOVES.some((move) => one.moves.includes(move));
+      if (one.nearest.length) section.append(make("p", "quiet", t("console.locate.nearest")), nearestChoices(one.nearest, may ? (code) => this.#send(code) : null));
+      if (may) {
+        const pin = make("button", "link", t("desk.place.drag"));
+        pin.type = "button";
+        pin.addEventListener("click", () => this.#on.pin(one, (code) => this.#send(code)));
+        section.append(pin);
+      }
     }
     if ("accuracy" in one && one.accuracy?.reason) section.append(...candidateList(one.accuracy));
     if (one.address) section.append(make("p", "panel-address typed", one.address));

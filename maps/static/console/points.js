@@ -19,7 +19,7 @@ const FAN = 11;
  */
 
 /** @returns {Record<Light|"rim", string>} the colours of the present theme */
-function readColours() {
+export function readColours() {
   const style = getComputedStyle(document.documentElement);
   const token = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   return {

@@ -141,6 +141,57 @@ export async function undoMoves(token) {
 }
 
 /**
+ * @param {string} ref
+ * @param {{desk: string, drafting?: boolean, leaving?: boolean}} body
+ * @returns {Promise<{others: import("./viewing.js").Other[]}>}
+ */
+export async function sayViewing(ref, body) {
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), keepalive: body.leaving === true };
+  return (await request(`/v1/cases/${encodeURIComponent(ref)}/viewing`, init)).json();
+}
+
+/** @returns {Promise<{views: {name: string, query: string}[]}>} */
+export async function listViews() {
+  return (await request("/v1/views")).json();
+}
+
+/**
+ * @param {string} name
+ * @param {string|null} query null forgets the view
+ */
+export async function keepView(name, query) {
+  const path = `/v1/views/${encodeURIComponent(name)}`;
+  if (query === null) await request(path, { method: "DELETE" });
+  else await request(path, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query }) });
+}
+
+/** @typedef {{at: string, author: string, text: string, counts: Record<string, number>}} ShiftNote */
+
+/** @returns {Promise<{notes: ShiftNote[]}>} newest first */
+export async function listNotes() {
+  return (await request("/v1/shift-notes")).json();
+}
+
+/**
+ * @param {string} text
+ * @returns {Promise<ShiftNote>}
+ */
+export async function writeNote(text) {
+  return (await request("/v1/shift-notes", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) })).json();
+}
+
+/** @typedef {{case: string, category: string, lon: number, lat: number, due_at: string|null, warn_at: string|null, steps: [string, string][]}} ReplayCase */
+
+/**
+ * @param {string} since
+ * @param {string} until
+ * @returns {Promise<{since: string, until: string, is_cut: boolean, cases: ReplayCase[]}>}
+ */
+export async function readReplay(since, until) {
+  return (await request(`/v1/replay?${new URLSearchParams({ from: since, to: until })}`)).json();
+}
+
+/**
  * @param {number} level
  * @returns {Promise<CellCollection>}
  */

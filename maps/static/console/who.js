@@ -128,8 +128,9 @@ export class Who {
    * @param {number} lon
    * @param {number} lat
    * @param {"wgs84"|"gcj02"|"bd09"} [coordSys] other than WGS84: the answer says where that is on our map
+   * @param {{label: (name: string) => string, run: (code: string) => void}|null} [act] what may be done with the cell that is found
    */
-  async ask(lon, lat, coordSys = "wgs84") {
+  async ask(lon, lat, coordSys = "wgs84", act = null) {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
@@ -154,6 +155,15 @@ export class Who {
       }
       answer.replaceChildren(...describe(found));
       const leaf = [...found.chain].sort((a, b) => b.level - a.level)[0];
+      if (act && leaf) {
+        const button = make("button", "button button-primary", act.label(leaf.name));
+        button.type = "button";
+        button.addEventListener("click", () => {
+          this.close();
+          act.run(leaf.code);
+        });
+        answer.append(button);
+      }
       this.#light(leaf?.code ?? null);
     } catch (fault) {
       if (abort.signal.aborted) return;

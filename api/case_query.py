@@ -45,30 +45,51 @@ class CaseQuery:
     def __init__(
         self,
         container: Wired,
-        status: Annotated[Code | None, Query(description="`open`, or a state such as `dispatched`")] = None,
+        status: Annotated[
+            Code | None, Query(description="`open`, or a state such as `dispatched`", examples=["open"])
+        ] = None,
         inbox: Annotated[Inbox | None, Query(description="One of the dispatcher's inboxes")] = None,
-        cell: Annotated[Code | None, Query(description="Code of a cell of any level; everything below it")] = None,
-        category: Annotated[Code | None, Query(description="Minor or major class")] = None,
+        cell: Annotated[
+            Code | None, Query(description="Code of a cell of any level; everything below it", examples=["410102001"])
+        ] = None,
+        category: Annotated[Code | None, Query(description="Minor or major class", examples=["P0102"])] = None,
         channel: Annotated[Code | None, Query(description="Channel the report came through")] = None,
         ledger: Annotated[Code | None, Query(description="Ledger tag")] = None,
         department: Annotated[Code | None, Query(description="Code of a department that has a part in it")] = None,
         since: Annotated[
-            SoundText | None, Query(alias="from", max_length=40, description="Reported from; a day or an instant")
+            SoundText | None,
+            Query(
+                alias="from",
+                max_length=40,
+                description="Reported from; a day or an instant",
+                examples=["2026-01-01", "2026-01-01T08:00:00+08:00"],
+            ),
         ] = None,
         until: Annotated[
-            SoundText | None, Query(alias="to", max_length=40, description="Reported until; a day is included")
+            SoundText | None,
+            Query(alias="to", max_length=40, description="Reported until; a day is included", examples=["2026-12-31"]),
         ] = None,
-        bbox: Annotated[SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84")] = None,
+        bbox: Annotated[
+            SoundText | None,
+            Query(max_length=120, description="west,south,east,north in WGS84", examples=["113.6,34.7,113.7,34.8"]),
+        ] = None,
         within: Annotated[
             SoundText | None,
-            Query(max_length=MOST_SHAPE, description="A polygon that covers the position, as WKT or GeoJSON, WGS84"),
+            Query(
+                max_length=MOST_SHAPE,
+                description="A polygon that covers the position, as WKT or GeoJSON, WGS84",
+                examples=["POLYGON((113.6 34.7,113.7 34.7,113.7 34.8,113.6 34.7))"],
+            ),
         ] = None,
-        light: Annotated[Light | None, Query(description="Colour of the deadline, as it is now")] = None,
+        light: Annotated[
+            Light | None, Query(description="Colour of the deadline, as it is now", examples=["red"])
+        ] = None,
         q: Annotated[
             SoundText | None,
             Query(
                 max_length=MOST_LETTERS,
                 description="Words in text, address, number or ticket; several separated by blanks must all be there",
+                examples=["井盖 锦绣小区"],
             ),
         ] = None,
     ) -> None:

@@ -29,13 +29,21 @@ class EventQuery:
     def __init__(
         self,
         since: Annotated[
-            SoundText | None, Query(alias="from", max_length=40, description="Happened from; a day or an instant")
+            SoundText | None,
+            Query(
+                alias="from",
+                max_length=40,
+                description="Happened from; a day or an instant",
+                examples=["2026-01-01T00:00:00+08:00"],
+            ),
         ] = None,
         until: Annotated[
             SoundText | None, Query(alias="to", max_length=40, description="Happened before; a day is included")
         ] = None,
-        cell: Annotated[Code | None, Query(description="Code of a cell; everything below it")] = None,
-        category: Annotated[Code | None, Query(description="Minor or major class")] = None,
+        cell: Annotated[
+            Code | None, Query(description="Code of a cell; everything below it", examples=["410102001001"])
+        ] = None,
+        category: Annotated[Code | None, Query(description="Minor or major class", examples=["P01"])] = None,
         case: Annotated[Code | None, Query(description="Number of a case")] = None,
     ) -> None:
         faults: list[Fault] = []

@@ -60,8 +60,12 @@ class RatesWords:
 
     def __init__(
         self,
-        first: Annotated[str | None, Query(alias="from", max_length=80, description="First day, local")] = None,
-        last: Annotated[str | None, Query(alias="to", max_length=80, description="Last day, included")] = None,
+        first: Annotated[
+            str | None, Query(alias="from", max_length=80, description="First day, local", examples=["2026-01-01"])
+        ] = None,
+        last: Annotated[
+            str | None, Query(alias="to", max_length=80, description="Last day, included", examples=["2026-12-31"])
+        ] = None,
         by: Word = None,
         rate: Words = None,
         category: Word = None,

@@ -10,8 +10,8 @@ import asyncio
 import csv
 import io
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any, Final, Generic, TypeVar
@@ -21,6 +21,7 @@ import orjson
 import xlsxwriter  # type: ignore[import-untyped]
 from fastapi import Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.formats import MEDIA_TYPES, Form, plain_cell
 from geo.errors import BadInputError, UnavailableError
@@ -92,7 +93,7 @@ async def one_export() -> AsyncIterator[None]:
 async def page_answer(form: Form, sheet: Sheet[T], things: Sequence[T], *, locale: Locale, **more: str) -> Response:
     """One page as CSV or XLSX."""
 
-    async def once() -> AsyncIterator[Sequence[T]]:
+    async def once() -> AsyncGenerator[Sequence[T], None]:
         yield things
 
     if form is Form.XLSX:
@@ -104,16 +105,29 @@ async def page_answer(form: Form, sheet: Sheet[T], things: Sequence[T], *, local
 
 
 async def file_answer(
-    form: Form, sheet: Sheet[T], batches: AsyncIterator[Sequence[T]], *, locale: Locale, **more: str
+    form: Form, sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None], *, locale: Locale, **more: str
 ) -> Response:
     """Everything as a file. The first batch is read before the answer begins: an error of it is still told in full."""
     headers = _headers(form, sheet, locale) | _named(more)
     if form is Form.XLSX:
         file = await _workbook(sheet, batches)
-        return StreamingResponse(_pieces(file), media_type=_content_type(form), headers=headers)
+        return _FileResponse(_pieces(file), media_type=_content_type(form), headers=headers)
     parts = (_features if form is Form.GEOJSON else _csv)(sheet, batches)
     first = await anext(parts)
-    return StreamingResponse(_after(first, parts), media_type=_content_type(form), headers=headers)
+    return _FileResponse(_after(first, parts), media_type=_content_type(form), headers=headers)
+
+
+class _FileResponse(StreamingResponse):
+    """Closes what it reads from also when its reader goes away: an export holds a connection and one of two places."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            close = getattr(self.body_iterator, "aclose", None)
+            if close is not None:
+                await close()
 
 
 def _content_type(form: Form) -> str:
@@ -134,18 +148,20 @@ def _named(more: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in more.items() if value}
 
 
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for part in rest:
-        yield part
+async def _after(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield first
+        async for part in rest:
+            yield part
 
 
-async def _csv(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> AsyncIterator[bytes]:
+async def _csv(sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None]) -> AsyncGenerator[bytes, None]:
     head = "\ufeff" + _lines([[plain_cell(one) for one in sheet.heads]])
-    async for batch in batches:
-        rows = await asyncio.to_thread(_rows, sheet, batch)
-        yield (head + rows).encode()
-        head = ""
+    async with aclosing(batches):
+        async for batch in batches:
+            rows = await asyncio.to_thread(_rows, sheet, batch)
+            yield (head + rows).encode()
+            head = ""
     if head:
         yield head.encode()
 
@@ -160,18 +176,19 @@ def _lines(rows: Sequence[Sequence[str | int | float]]) -> str:
     return text.getvalue()
 
 
-async def _features(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> AsyncIterator[bytes]:
+async def _features(sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None]) -> AsyncGenerator[bytes, None]:
     feature = sheet.feature
     assert feature is not None, sheet.name
     lead = b'{"type":"FeatureCollection","features":['
-    async for batch in batches:
-        if batch:
-            yield lead + b",\n".join([orjson.dumps(feature(thing)) for thing in batch])
-            lead = b",\n"
+    async with aclosing(batches):
+        async for batch in batches:
+            if batch:
+                yield lead + b",\n".join([orjson.dumps(feature(thing)) for thing in batch])
+                lead = b",\n"
     yield (lead if lead.startswith(b"{") else b"") + b"]}"
 
 
-async def _workbook(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> IO[bytes]:
+async def _workbook(sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None]) -> IO[bytes]:
     """Write a workbook into a file without a name; row by row, nothing of it stays in memory."""
     file = tempfile.TemporaryFile(prefix="gridward-")  # noqa: SIM115 - closed by whoever sends it
     try:
@@ -190,11 +207,12 @@ async def _workbook(sheet: Sheet[T], batches: AsyncIterator[Sequence[T]]) -> IO[
         for column, head in enumerate(sheet.heads):
             page.write_string(0, column, head, bold)
         line = 1
-        async for batch in batches:
-            if line + len(batch) > _MOST_XLSX_ROWS + 1:
-                raise BadInputError("export.too_many_rows", most=_MOST_XLSX_ROWS)
-            await asyncio.to_thread(_write, page, line, sheet, batch, moment)
-            line += len(batch)
+        async with aclosing(batches):
+            async for batch in batches:
+                if line + len(batch) > _MOST_XLSX_ROWS + 1:
+                    raise BadInputError("export.too_many_rows", most=_MOST_XLSX_ROWS)
+                await asyncio.to_thread(_write, page, line, sheet, batch, moment)
+                line += len(batch)
         await asyncio.to_thread(book.close)
     except BaseException:
         file.close()
@@ -216,7 +234,7 @@ def _write(page: Any, line: int, sheet: Sheet[T], batch: Sequence[T], moment: An
                 page.write_string(row, column, cell)
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     with file:
         while piece := await asyncio.to_thread(file.read, _CHUNK):
             yield piece

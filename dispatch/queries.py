@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -73,11 +74,12 @@ async def list_cases(unit: ReadUnit, asked: CaseFilter, *, limit: int = 100, cur
     return CasePage(cases=tuple(page), next=_write_position(page[-1]) if more else None, as_of=as_of)
 
 
-async def stream_cases(unit: ReadUnit, asked: CaseFilter, *, batch: int = 500) -> AsyncIterator[list[CaseView]]:
+async def stream_cases(unit: ReadUnit, asked: CaseFilter, *, batch: int = 500) -> AsyncGenerator[list[CaseView], None]:
     """All cases that match, newest first, in batches. Cost: memory for one batch, and a connection all the while."""
     as_of = await database_now(unit)
-    async for found in cases.stream_cases(unit, asked, as_of=as_of, batch=batch):
-        yield found
+    async with aclosing(cases.stream_cases(unit, asked, as_of=as_of, batch=batch)) as batches:
+        async for found in batches:
+            yield found
 
 
 async def get_case(unit: Unit, ref: str, *, channel: str | None = None) -> CaseDetail:

@@ -18,7 +18,7 @@ CREATE FUNCTION dispatch.cases_with_terms(wanted text[]) RETURNS SETOF uuid
 LANGUAGE sql STABLE ROWS 300 SECURITY DEFINER SET search_path = pg_catalog AS
 $$
   SELECT w.case_id FROM dispatch.case_words AS w WHERE w.terms @> wanted
-  UNION
+  UNION ALL
   SELECT e.case_id FROM dispatch.case_event AS e
    WHERE e.seq = 1 AND (e.txid, e.id) > ((SELECT r.txid FROM dispatch.words_read AS r),
                                          (SELECT r.event_id FROM dispatch.words_read AS r))

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Request
+from msgspec.structs import replace
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -19,6 +20,7 @@ from api.open311.services import CONDITION
 from dispatch.intake import Report
 from dispatch.photos import MOST_BYTES, MOST_PHOTOS, Photo
 from dispatch.reference import Category
+from dispatch.reporters import Reporter, faults_of
 from geo.coordinates import CoordSys
 from geo.errors import BadInputError, Fault, InvalidRequestError
 from geo.gazetteer.places import Place
@@ -170,7 +172,19 @@ def report_of(
         coord_sys=CoordSys.WGS84 if lon is not None else None,
         address=address,
         accuracy_m=accuracy_m,
+        reporter=reporter_of(form),
     )
+
+
+def reporter_of(form: Form) -> Reporter | None:
+    """Who reports, for the sealed store. What is no number or no mail address is left aside, not refused."""
+    given, family = form.one("first_name")[:40], form.one("last_name")[:40]
+    # 王 and 小明 are written together, family first; Smith and John are not.
+    name = f"{given} {family}".strip() if f"{given}{family}".isascii() else f"{family}{given}"
+    reporter = Reporter(name=name, phone=form.one("phone")[:40], email=form.one("email")[:254])
+    for fault in faults_of(reporter):
+        reporter = replace(reporter, **{fault.pointer.rpartition("/")[2]: ""})
+    return reporter if reporter.says_something else None
 
 
 def _condition(form: Form, category: Category, faults: list[Fault]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -100,7 +100,7 @@ async def read_events(
     return tagged_answer(request, body, locale=locale, Link=link)
 
 
-async def _one(events: Sequence[FeedEvent]) -> AsyncIterator[Sequence[FeedEvent]]:
+async def _one(events: Sequence[FeedEvent]) -> AsyncGenerator[Sequence[FeedEvent], None]:
     yield events
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -59,9 +60,13 @@ async def export_cases(
     sheet = case_sheet(locale, ZoneInfo(await zone_of(container)), for_programs=heads == "codes")
     asked = for_caller(query.asked, caller)
 
-    async def batches() -> AsyncIterator[Sequence[CaseView]]:
-        async with one_export(), read_unit(container.engine, viewer=caller.viewer) as unit:
-            async for batch in stream_cases(unit, asked, batch=_BATCH):
+    async def batches() -> AsyncGenerator[Sequence[CaseView], None]:
+        async with (
+            one_export(),
+            read_unit(container.engine, viewer=caller.viewer) as unit,
+            aclosing(stream_cases(unit, asked, batch=_BATCH)) as found,
+        ):
+            async for batch in found:
                 yield batch
                 await _still_allowed(request, container)
 
@@ -81,7 +86,7 @@ async def export_events(
     locale = locale_of(request)
     sheet = event_sheet(locale, ZoneInfo(await zone_of(container)), for_programs=heads == "codes")
 
-    async def batches() -> AsyncIterator[Sequence[FeedEvent]]:
+    async def batches() -> AsyncGenerator[Sequence[FeedEvent], None]:
         position = Cursor(0, 0)
         async with one_export():
             while True:

@@ -51,9 +51,9 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_mended)]
 async def read_location(
     request: Request,
     container: Wired,
-    lon: Degrees,
-    lat: Degrees,
-    coord_sys: CoordSys,
+    lon: Annotated[Degrees, Query(examples=[113.642])],
+    lat: Annotated[Degrees, Query(examples=[34.739])],
+    coord_sys: Annotated[CoordSys, Query(examples=["gcj02"])],
     _: Annotated[Caller, Depends(require(Scope.LOCATE))],
     at: Annotated[Instant | None, Query(description="Cell and person at that instant; with zone")] = None,
     accuracy_m: Annotated[

@@ -257,7 +257,8 @@ async def read_token(request: Request, container: Wired, token: Word, form: Form
 async def create_service_request(request: Request, container: Wired, form: FormatOf) -> Response:
     """Take a service request in: located and dispatched exactly like a report of a hotline.
 
-    Names, mail addresses, phone and device numbers of the reporter are accepted and not kept.
+    Name, mail address and phone of the reporter go to the sealed store, which no answer of this door reads; account and
+    device are not kept.
     """
     sent = await read_form(request)
     caller, channel = await reporter_of(request, container, sent.one("api_key"))

@@ -43,9 +43,16 @@ async def read_cells(
         str, Query(pattern="^(active|[1-9][0-9]{0,8})$", description="`active`, or the number of a published version")
     ] = "active",
     level: Annotated[int | None, Query(ge=1, le=9)] = None,
-    cell: Annotated[Code | None, Query(description="Code of a cell; itself and everything below it")] = None,
+    cell: Annotated[
+        Code | None, Query(description="Code of a cell; itself and everything below it", examples=["410102001"])
+    ] = None,
     bbox: Annotated[
-        SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84; what it touches")
+        SoundText | None,
+        Query(
+            max_length=120,
+            description="west,south,east,north in WGS84; what it touches",
+            examples=["113.6,34.7,113.7,34.8"],
+        ),
     ] = None,
     form: Annotated[
         Literal["geojson"] | None, Query(alias="format", description="Answer as a file to keep (RFC 7946)")

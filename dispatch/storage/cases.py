@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -104,11 +104,31 @@ _ACROSS = (
 
 
 # The index knows which cases hold all the pairs of characters; that they stand together, the text itself tells.
-_SAID = f"""
-c.id IN (SELECT dispatch.cases_with_terms(dispatch.word_terms(array_to_string(%(words)s::text[], ' '))))
-AND (SELECT bool_and(strpos(said.form, dispatch.word_form(w.word)) > 0)
-       FROM unnest(%(words)s::text[]) AS w (word), (SELECT dispatch.word_form({WORDS}) AS form) AS said)
+_SAID = f"""(
+  SELECT bool_and(strpos(said.form, dispatch.word_form(w.word)) > 0)
+    FROM unnest(%(words)s::text[]) AS w (word), (SELECT dispatch.word_form({WORDS}) AS form) AS said)
 """  # noqa: S608 - constants only
+_CANDIDATES = """
+SELECT array_agg(f.id) FROM (
+  SELECT dispatch.cases_with_terms(dispatch.word_terms(array_to_string(%s::text[], ' '))) AS id LIMIT %s) AS f
+"""
+#: Words of more cases than this are so common that walking the list in its order meets them soon; the index would
+#: bring them all before the first one is shown.
+_MOST_CANDIDATES = 5000
+
+
+async def _clauses(unit: Unit, asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
+    """The conditions of a question; for words, with the cases that come into question when they are few."""
+    clauses, values = _conditions(asked)
+    if asked.words:
+        driver = await unit.driver()
+        found = await driver.execute(_CANDIDATES, (list(asked.words), _MOST_CANDIDATES + 1))
+        row = await found.fetchone()
+        candidates = (row[0] if row is not None else None) or []
+        if len(candidates) <= _MOST_CANDIDATES:
+            clauses.append("c.id = ANY (%(candidates)s)")
+            values["candidates"] = candidates
+    return clauses, values
 
 
 def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
@@ -134,7 +154,7 @@ async def list_cases(
     unit: Unit, asked: CaseFilter, *, limit: int, after: tuple[datetime, UUID] | None, as_of: datetime
 ) -> list[CaseView]:
     """Cases newest first, at most ``limit``, after a position (reported_at, id) of the same order."""
-    clauses, values = _conditions(asked)
+    clauses, values = await _clauses(unit, asked)
     if after is not None:
         clauses.append("(c.reported_at, c.id) < (%(after_at)s, %(after_id)s)")
         values |= {"after_at": after[0], "after_id": after[1]}
@@ -154,9 +174,11 @@ async def list_by_deadline(
     return await _views(unit, query, {"jurisdiction": jurisdiction, "limit": limit}, as_of)
 
 
-async def stream_cases(unit: Unit, asked: CaseFilter, *, as_of: datetime, batch: int) -> AsyncIterator[list[CaseView]]:
+async def stream_cases(
+    unit: Unit, asked: CaseFilter, *, as_of: datetime, batch: int
+) -> AsyncGenerator[list[CaseView], None]:
     """All cases that match, newest first, by a cursor of the database: memory for one batch, however many there are."""
-    clauses, values = _conditions(asked)
+    clauses, values = await _clauses(unit, asked)
     where = " AND ".join(clauses) or "true"
     query = f"SELECT {_COLUMNS} {_SOURCES} WHERE {where} ORDER BY c.reported_at DESC, c.id DESC"
     driver = await unit.driver()
@@ -168,7 +190,7 @@ async def stream_cases(unit: Unit, asked: CaseFilter, *, as_of: datetime, batch:
 
 async def count_cases(unit: Unit, asked: CaseFilter, *, most: int) -> int | None:
     """How many cases match; None when there are more than ``most``, for counting millions helps nobody who pages."""
-    clauses, values = _conditions(asked)
+    clauses, values = await _clauses(unit, asked)
     where = " AND ".join(clauses) or "true"
     driver = await unit.driver()
     found = await driver.execute(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import json
 import tracemalloc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,10 +18,11 @@ import openpyxl
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import ClientDisconnect
 
 from api.case_sheet import case_sheet
 from api.formats import Form
-from api.sheets import file_answer
+from api.sheets import MOST_EXPORTS, file_answer, one_export
 from dispatch.case_views import CaseFilter, CaseView
 from dispatch.lights import light
 from dispatch.queries import list_cases, stream_cases
@@ -333,7 +336,7 @@ async def test_a_file_takes_the_memory_of_a_batch(client: Client, engine: AsyncE
         )
     sheet = case_sheet("en", ZoneInfo("Asia/Shanghai"), for_programs=False)
 
-    async def batches() -> AsyncIterator[Sequence[CaseView]]:
+    async def batches() -> AsyncGenerator[Sequence[CaseView], None]:
         async with read_unit(engine, viewer=EVERYBODY) as unit:
             async for batch in stream_cases(unit, CaseFilter(), batch=50):
                 yield batch
@@ -350,3 +353,35 @@ async def test_a_file_takes_the_memory_of_a_batch(client: Client, engine: AsyncE
             assert size > 1500 * 4000 * 3
         # All rows at once are 18 MB of text, besides everything else; what is held does not grow with their number.
         assert peak < 12_000_000, (form, peak)
+
+
+async def test_readers_that_go_away_give_their_place_back(client: Client, engine: AsyncEngine) -> None:
+    await send(client, {}, {}, {})
+    sheet = case_sheet("en", ZoneInfo("Asia/Shanghai"), for_programs=False)
+    closed = []
+
+    async def batches() -> AsyncGenerator[Sequence[CaseView], None]:
+        try:
+            async with (
+                one_export(),
+                read_unit(engine, viewer=EVERYBODY) as unit,
+                aclosing(stream_cases(unit, CaseFilter(), batch=1)) as found,
+            ):
+                async for batch in found:
+                    yield batch
+        finally:
+            closed.append(True)
+
+    async def gone() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def lost(message: Any) -> None:
+        if message.get("body"):
+            raise OSError("the reader has gone")
+
+    for number in range(1, 2 * MOST_EXPORTS + 1):
+        answer = await file_answer(Form.CSV, sheet, batches(), locale="en")
+        with contextlib.suppress(OSError, BaseExceptionGroup, ClientDisconnect):
+            await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, gone, lost)
+        assert len(closed) == number
+    assert (await client.get("/v1/cases.csv")).status_code == 200

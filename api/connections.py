@@ -8,6 +8,8 @@ all connections decides, so a request pays a few comparisons.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import time
 from typing import Any, Final
 
@@ -128,6 +130,10 @@ class GuardedProtocol(HttpToolsProtocol):
             if now - self.unfetched_since > UNFETCHED_S:
                 # Not closed but cut: closing would wait for the very bytes that nobody fetches.
                 log.info("connection_cut", why="unfetched")
+                # With a reset: else the system itself would keep what is unsent, and offer it for many minutes more.
+                raw = self.transport.get_extra_info("socket")
+                if raw is not None:
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.transport.abort()
             return
         self.unfetched_since = None

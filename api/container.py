@@ -73,7 +73,17 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
     # Reports are written with the service's rights, whose policies are the constant true: they cost nothing.
     service = create_engine(
         settings.database_url,
-        pool_size=max(2, settings.intake_writers),
+        pool_size=max(4, settings.pool_size // 2),
+        pool_timeout_s=settings.pool_timeout_s,
+        statement_timeout_s=settings.statement_timeout_s,
+        name="desk",
+    )
+    # Lines are kept open between statements. In the pool of the others they would be missing for good: every request
+    # with an Idempotency-Key, a photo or a rehearsal would wait for them and be told to come back.
+    most_lines = settings.intake_writers + 2
+    writing = create_engine(
+        settings.database_url,
+        pool_size=most_lines,
         pool_timeout_s=settings.pool_timeout_s,
         statement_timeout_s=settings.statement_timeout_s,
         name="intake",
@@ -88,7 +98,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
         async with read_unit(control, snapshot=True) as unit:
             return await load_reference(unit)
 
-    lines = StatementUnits(service)
+    lines = StatementUnits(writing, most=most_lines, patience_s=settings.pool_timeout_s)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
         # Phases and reporters are rows of their own, so they need a transaction; the rest is one guarded statement.
@@ -158,6 +168,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
     finally:
         await engine.dispose()
         await lines.aclose()
+        await writing.dispose()
         await service.dispose()
         await control.dispose()
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from fastapi import Request, Response
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from geo.errors import BadInputError, ConflictError
+from geo.errors import BadInputError, ConflictError, UnavailableError
 from geo.storage.uow import write_unit
 
 __all__ = ["MOST_LETTERS", "answer_once", "fingerprint_of", "key_of"]
@@ -40,6 +43,35 @@ UPDATE api.idempotency_key SET status = %(status)s, headers = %(headers)s, body 
  WHERE channel_code = %(channel)s AND key = %(key)s
 """
 _FORGET = "DELETE FROM api.idempotency_key WHERE channel_code = %(channel)s AND key = %(key)s AND status IS NULL"
+
+
+#: Keyed requests of a process at work at the same time. Who writes down an answer must not stand behind all who only
+#: begin: then a burst would leave claims whose answers are lost.
+_AT_ONCE: Final = 32
+_PATIENCE_S: Final = 5.0
+
+
+class _Door:
+    """What a process knows of keyed requests over one engine."""
+
+    def __init__(self) -> None:
+        self.running: dict[tuple[str, str], bytes] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn; ``storage.busy`` (503) before anything is begun."""
+        try:
+            await asyncio.wait_for(self._turns.acquire(), _PATIENCE_S)
+        except TimeoutError:
+            raise UnavailableError("storage.busy") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
+_doors: WeakKeyDictionary[AsyncEngine, _Door] = WeakKeyDictionary()
 
 
 def key_of(request: Request) -> str | None:
@@ -93,9 +125,22 @@ async def answer_once(
         ``idempotency.running`` (409).
     """
     values: dict[str, object] = {"channel": channel, "key": key, "fingerprint": fingerprint}
-    known = await _claim(engine, values)
-    if known is not None:
-        return known
+    door = _doors.setdefault(engine, _Door())
+    running = door.running.get((channel, key))
+    if running is not None:  # here, in this process: that needs no look at the database
+        raise _clash(running == fingerprint)
+    async with door.turn():
+        known = await _claim(engine, values)
+        if known is not None:
+            return known
+        door.running[channel, key] = fingerprint
+        try:
+            return await _answer(engine, values, make)
+        finally:
+            del door.running[channel, key]
+
+
+async def _answer(engine: AsyncEngine, values: dict[str, object], make: Callable[[], Awaitable[Response]]) -> Response:
     try:
         response = await make()
     except BaseException:
@@ -121,10 +166,14 @@ async def _claim(engine: AsyncEngine, values: dict[str, object]) -> Response | N
         raise ConflictError("idempotency.running")
     is_same, status, headers, body = row
     if not is_same:
-        raise BadInputError("idempotency.other_request")
+        raise _clash(is_same=False)
     if status is None:
         raise ConflictError("idempotency.running")
     return Response(zlib.decompress(body), status_code=status, headers={**headers, "Idempotency-Replayed": "true"})
+
+
+def _clash(is_same: bool) -> ConflictError | BadInputError:
+    return ConflictError("idempotency.running") if is_same else BadInputError("idempotency.other_request")
 
 
 async def _settle(engine: AsyncEngine, statement: str, values: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ viewer sees no case at all.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any, Final, NewType
 from psycopg import AsyncConnection as DriverConnection
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from geo.errors import UnavailableError
 
 #: Sees what the settings of its transaction allow; without any, nothing.
 AREA_ROLE: Final = "gridward_area"
@@ -141,23 +144,50 @@ class StatementUnits:
 
     Spares the round trips that begin and end a transaction, and the pool's work for each. Only for a write that is one
     statement and checks for itself whatever must hold; the engine's own rights, no caller's.
+
+    Parameters
+    ----------
+    engine
+        Of its own: what is kept here is missing in the engine's pool.
+    most
+        Connections at most; whoever comes when all are lent waits.
+    patience_s
+        How long; then ``storage.busy``.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, most: int, patience_s: float) -> None:
         self._engine = engine
         self._idle: list[WriteUnit] = []
+        self._free = asyncio.Semaphore(most)
+        self._patience_s = patience_s
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[WriteUnit]:
-        """Lend one; after an error it is thrown away, for nobody knows what state it is in."""
-        unit = self._idle.pop() if self._idle else await self._open()
+        """Lend one; after an error it is thrown away, for nobody knows what state it is in.
+
+        Raises
+        ------
+        UnavailableError
+            ``storage.busy``.
+        """
+        if self._free.locked():
+            try:
+                await asyncio.wait_for(self._free.acquire(), self._patience_s)
+            except TimeoutError:
+                raise UnavailableError("storage.busy") from None
+        else:
+            await self._free.acquire()
         try:
-            yield unit
-        except BaseException:
-            await unit.connection.invalidate()
-            await unit.connection.close()
-            raise
-        self._idle.append(unit)
+            unit = self._idle.pop() if self._idle else await self._open()
+            try:
+                yield unit
+            except BaseException:
+                await unit.connection.invalidate()
+                await unit.connection.close()
+                raise
+            self._idle.append(unit)
+        finally:
+            self._free.release()
 
     async def aclose(self) -> None:
         """Give them back to the engine."""

@@ -131,6 +131,20 @@ async def test_fifty_copies_of_forty_keys_make_forty_cases(client: Client, engin
     assert await count(engine) == 40
 
 
+async def test_after_a_burst_the_other_doors_still_have_connections(client: Client) -> None:
+    """The lines that the writer keeps open must not be missing to whoever else needs one."""
+    burst = [client.post("/v1/reports", json=report(ticket=f"L-{n}")) for n in range(60)]
+    batches = [
+        client.post("/v1/reports:batch", json={"reports": [report(ticket=f"B{n}-{k}") for k in range(600)]})
+        for n in range(5)
+    ]
+    answers = await asyncio.gather(*burst, *batches)
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    keyed = await client.post("/v1/reports", json=report(ticket="K-1"), headers={"Idempotency-Key": "after"})
+    tried = await client.post("/v1/reports", params={"dry_run": True}, json=report(ticket="K-2"))
+    assert (keyed.status_code, tried.status_code) == (201, 200)
+
+
 async def test_every_report_of_a_batch_has_its_own_result(client: Client, engine: AsyncEngine) -> None:
     await client.post("/v1/reports", json=report(ticket="known"))
     items = [

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from geo.errors import BadInputError, ConflictError, UnavailableError
+from geo.storage.engine import unavailable
 from geo.storage.uow import write_unit
 
 __all__ = ["MOST_LETTERS", "answer_once", "fingerprint_of", "key_of"]
@@ -49,6 +50,7 @@ _FORGET = "DELETE FROM api.idempotency_key WHERE channel_code = %(channel)s AND 
 #: begin: then a burst would leave claims whose answers are lost.
 _AT_ONCE: Final = 32
 _PATIENCE_S: Final = 5.0
+_TRIES: Final = 3
 
 
 class _Door:
@@ -177,6 +179,15 @@ def _clash(is_same: bool) -> ConflictError | BadInputError:
 
 
 async def _settle(engine: AsyncEngine, statement: str, values: dict[str, object]) -> None:
-    async with write_unit(engine) as unit:
-        driver = await unit.driver()
-        await driver.execute(statement.encode(), values)
+    """Write down what came of a request. A database that is busy for a moment must not lose an answer."""
+    for tries_left in range(_TRIES, -1, -1):
+        try:
+            async with write_unit(engine) as unit:
+                driver = await unit.driver()
+                await driver.execute(statement.encode(), values)
+        except Exception as error:
+            away = unavailable(error)
+            if away is None or not tries_left:
+                raise
+        else:
+            return

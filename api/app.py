@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import maps
 from api import errors
 from api.accounts.rates import RateHeaders
+from api.audit.exports import ExportRecords
 from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
 from api.plain_questions import PlainQuestions
@@ -21,6 +22,7 @@ from api.plain_reports import PlainReports
 from api.routes import (
     account_page,
     accounts,
+    audit,
     briefs,
     calendars,
     cases,
@@ -57,6 +59,7 @@ from api.routes import (
     rates_pages,
     repeats,
     report_batches,
+    reporters,
     reports,
     sandbox,
     signing_in,
@@ -177,10 +180,13 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
         keys,
         working_time,
         desk,
+        reporters,
+        audit,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=Path(maps.__file__).parent / "static"), name="static")
     errors.install(app)
+    app.add_middleware(ExportRecords)
     app.add_middleware(PlainQuestions)
     app.add_middleware(RateHeaders)
     app.add_middleware(SecurityHeaders)

@@ -11,6 +11,7 @@ from api.ladder_texts import empty_text
 from api.rendering import event_json, instant
 from dispatch.brief import Brief, FiredRung, Knower, Telling
 from dispatch.escalation import DEFAULT_LADDERS
+from dispatch.masking import mask_text
 from maps.i18n import Locale, catalogue, translate
 
 __all__ = ["brief_json", "brief_view"]
@@ -102,9 +103,9 @@ def brief_view(brief: Brief, locale: Locale) -> dict[str, Any]:
     facts = [
         (t("brief.fact.category"), f"{case.category_en if english else case.category_zh} ({case.category})"),
         (t("brief.fact.state"), t(f"state.{case.state.value}")),
-        (t("brief.fact.place"), " · ".join(part for part in (chain, case.address) if part) or "–"),
+        (t("brief.fact.place"), " · ".join(part for part in (chain, mask_text(case.address)) if part) or "–"),
         (t("brief.fact.channel"), f"{case.channel_en if english else case.channel_zh} {case.ticket}"),
-        (t("brief.fact.text"), case.text or "–"),
+        (t("brief.fact.text"), mask_text(case.text) or "–"),
         (t("brief.fact.reported"), when(case.reported_at)),
         (t("brief.fact.due"), when(case.due_at) + (f" ({t('brief.provisional')})" if case.due_provisional else "")),
         (t("brief.fact.handled"), when(case.handled_at)),

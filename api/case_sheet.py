@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from api.rendering import feature_json
 from api.sheets import Cell, Sheet
 from dispatch.case_views import CaseView
+from dispatch.masking import mask_text
 from maps.i18n import Locale, translate
 
 __all__ = ["case_sheet"]
@@ -54,8 +55,8 @@ def _line(case: CaseView, locale: Locale) -> list[Cell]:
         case.channel,
         (case.channel_en if english else case.channel_zh) or case.channel,
         case.ticket,
-        case.text,
-        case.address,
+        mask_text(case.text),
+        mask_text(case.address),
         str(last),
         names[-1] if names else "",
         " / ".join(names),

@@ -15,6 +15,7 @@ from api.accounts.doorkeeper import Doorkeeper
 from api.accounts.key_ring import KeyRing
 from api.accounts.oidc import SingleSignOn
 from api.accounts.watching import Watchtower
+from api.audit.watched import note_change
 from api.geocoding import open_geocoder
 from api.identity_key import IdentityVault
 from api.live import LivePlacer, open_live
@@ -199,6 +200,7 @@ async def get_write_unit(
     """The transaction of this request; commits when the handler has returned and *before* the response is sent."""
     async with write_unit(container.engine, viewer=await viewer_of(request)) as unit:
         yield unit
+        await note_change(request, unit, await container.doorkeeper.find(request))
 
 
 # scope="function" is what makes the commit happen before the response: with the default scope the caller would read

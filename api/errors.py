@@ -53,6 +53,7 @@ STATUS_OF_CODE = {
     "access.identity_failed": 401,
     "access.sign_in_wait": 429,
     "access.too_many": 429,
+    "reporter.too_many": 429,
     "accounts.password_wrong": 403,
     "dispatch.version_conflict": 412,
     "dispatch.version_required": 428,

@@ -10,6 +10,7 @@ from typing import Any, Final
 from api.answers import GEOJSON
 from api.rendering import instant, name_of
 from dispatch.case_views import CaseView
+from dispatch.masking import mask_text
 from geo.cells import LocatedHow
 from geo.tiles import LevelExtent, layer_of
 from maps.i18n import Locale, translate
@@ -145,8 +146,8 @@ def case_feature(case: CaseView, locale: Locale) -> dict[str, Any]:
             "category": case.category,
             "category_name": (case.category_en if locale == "en" else case.category_zh) or case.category_zh,
             "channel": case.channel,
-            "text": case.text,
-            "address": case.address,
+            "text": mask_text(case.text),
+            "address": mask_text(case.address),
             "reported_at": instant(case.reported_at),
             "dispatched_at": instant(case.dispatched_at),
             "handled_at": instant(case.handled_at),

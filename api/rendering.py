@@ -10,6 +10,7 @@ from typing import Any
 from api.ladder_texts import rung_text
 from dispatch.case_views import CaseView, EventView
 from dispatch.intake import Receipt
+from dispatch.masking import mask_text
 from dispatch.posts import Head, Rung, find_backup, parse_ladder
 from dispatch.routing import Route
 from dispatch.workflow import Move
@@ -152,7 +153,7 @@ def _department(route: Route, locale: Locale) -> dict[str, Any]:
 
 
 def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
-    """A case as lists, GeoJSON and the stream show it."""
+    """A case as lists, GeoJSON and the stream show it: numbers of telephones and identity cards in its words masked."""
     return {
         "case": case.ref,
         "version": case.version,
@@ -166,8 +167,8 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "channel": case.channel,
         "channel_name": (case.channel_en if locale == "en" else case.channel_zh) or case.channel,
         "ticket": case.ticket,
-        "text": case.text,
-        "address": case.address,
+        "text": mask_text(case.text),
+        "address": mask_text(case.address),
         "departments": list(case.departments),
         "ledgers": list(case.ledgers),
         "ledger_names": [name_of(ledger, locale) for ledger in case.ledger_names],
@@ -255,6 +256,9 @@ def detail_json(
     accuracy = events[0].payload.get("accuracy") if events else None
     return {
         **case_json(case, locale),
+        # The panel of whoever works on it shows what was said.
+        "text": case.text,
+        "address": case.address,
         "accuracy": accuracy_json(accuracy, locale) if accuracy else None,
         "backup": rung_json(backup, locale) if backup else None,
         "events": [event_json(event, locale) for event in events],

@@ -121,6 +121,25 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
     def _empty_is_undecided(cls, value: object) -> object:
         return None if value == "" else value
 
+    reveals_per_hour: int = Field(
+        30, ge=0, le=10_000, description="Reporters that one person or key may unmask within an hour"
+    )
+    identity_days: int = Field(
+        180, ge=0, description="Reporters are forgotten this many days after their case has ended; 0: never"
+    )
+    photo_days: int = Field(
+        0, ge=0, description="Photos are deleted this many days after their case has ended; 0: never"
+    )
+    answer_days: int = Field(
+        0,
+        ge=0,
+        description="Answers kept for `Idempotency-Key` are deleted after this many days; 0: kept for ever, as promised"
+        " to the channels",
+    )
+    delivery_log_days: int = Field(
+        183, ge=0, description="Attempts of webhooks, ended sessions are deleted after this many days; 0: never"
+    )
+
     @field_validator("identity_key")
     @classmethod
     def _is_key(cls, value: SecretStr) -> SecretStr:

@@ -2,7 +2,7 @@
 
 What the case knows of its reporter is `SealedReporter.contact_key`: equal for the same telephone number, useless
 without the key. Name and number themselves lie in the schema ``reporter``, encrypted with AES-256-GCM and bound to
-their case; the key lies outside the database (docs/privacy.md, decision 0030).
+their case; the key lies outside the database (docs/privacy.md, docs/privacy.md).
 """
 
 from __future__ import annotations

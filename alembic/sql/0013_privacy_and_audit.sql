@@ -1,4 +1,4 @@
--- Who reported, and who did what (decision 0030).
+-- Who reported, and who did what (docs/privacy.md).
 
 -- The store of reporters. The roles that callers and the worker act as have no rights here, not even to the schema: a
 -- query that joins it by mistake fails. gridward_reporter is taken on for exactly one purpose at a time.

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from api.accounts.roles import Role, Scope, may_make
 from api.accounts.sight import Grant, Sight
+from api.audit.trail import Actor
 from dispatch.belonging import Belonging
 from dispatch.workflow import Line, Move
 from geo.storage.uow import Viewer
@@ -49,6 +50,11 @@ class Caller:
     def sees_channel(self) -> str | None:
         """The channel whose cases this caller may see; None means all of those in sight."""
         return None if Scope.CASES_READ_ALL in self.scopes else self.channel
+
+    @property
+    def actor(self) -> Actor:
+        """How the audit trail names this caller: a person by the login, which tells more than an id."""
+        return Actor(kind=self.kind, id=self.login or self.id)
 
     @property
     def viewer(self) -> Viewer:

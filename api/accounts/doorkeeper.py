@@ -21,6 +21,7 @@ from api.accounts.rates import IN_SCOPE, ChannelRates
 from api.accounts.roles import Scope
 from api.accounts.sessions import HOST_COOKIE, PLAIN_COOKIE, TOKEN_PREFIX, SessionRing
 from api.accounts.sight import EVERYTHING
+from api.audit.trail import acts_as
 from api.settings import Settings
 from geo.errors import BadInputError, ForbiddenError, GridwardError
 from geo.storage.uow import read_unit
@@ -121,6 +122,8 @@ class Doorkeeper:
         if known is None:
             known = request.scope["gridward.caller"] = await self._identify(request)
         found: Caller | GridwardError = known
+        if isinstance(found, Caller):
+            acts_as(found.actor)
         return found
 
     async def find(self, request: HTTPConnection) -> Caller | None:

@@ -22,6 +22,7 @@ from api.accounts.callers import Caller
 from api.accounts.rates import parse_rate
 from api.accounts.roles import DEFAULT_SCOPES, Scope
 from api.accounts.tables import ApiKeyRow
+from api.audit.trail import Kind, record
 from dispatch.storage.tables import ChannelRow
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import Unit, WriteUnit
@@ -118,6 +119,15 @@ async def issue_key(unit: WriteUnit, new: NewKey, *, by: str) -> KeyText:
             created_by=by,
         )
     )
+    await record(
+        unit,
+        Kind.KEY_CREATED,
+        prefix,
+        channel=new.channel,
+        scopes=[scope.value for scope in new.scopes],
+        cells=list(new.cells),
+        departments=list(new.departments),
+    )
     return KeyText(f"gw_{prefix}_{secret}")
 
 
@@ -170,6 +180,7 @@ async def rotate_key(unit: WriteUnit, prefix: str, *, overlap_s: int, by: str) -
         departments=tuple(old["departments"]),
         rate=old["rate"],
     )
+    await record(unit, Kind.KEY_ROTATED, prefix, channel=old["channel"], overlap_s=overlap_s)
     return await issue_key(unit, new, by=by)
 
 
@@ -221,6 +232,7 @@ async def revoke_key(unit: WriteUnit, prefix: str) -> None:
     )
     if not done.rowcount:
         raise NotFoundError("access.key_not_found", key=prefix[:20])
+    await record(unit, Kind.KEY_REVOKED, prefix)
 
 
 def digest_of(secret: str) -> bytes:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from api.accounts.passwords import check_new_password, hash_password
 from api.accounts.roles import ROLES, Role, is_area_role
+from api.audit.trail import Kind, record
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import Unit, WriteUnit
 
@@ -118,6 +119,8 @@ async def add_person(
         if error.diag.constraint_name == "fk_person_jurisdiction_jurisdiction":
             raise BadInputError("accounts.no_jurisdiction", jurisdiction=jurisdiction) from error
         raise NotFoundError("accounts.person_unknown", person=str(person_id)) from error
+    if not is_demo:
+        await record(unit, Kind.ACCOUNT_CREATED, login)
     return account
 
 
@@ -181,7 +184,23 @@ async def add_grant(unit: WriteUnit, account: UUID, grant: NewGrant, *, jurisdic
         raise BadInputError("accounts.bad_period", pointer="/valid_until") from error
     assert row is not None
     number: int = row[0]
+    await record(
+        unit,
+        Kind.ROLE_GRANTED,
+        await _login_of(unit, account),
+        role=grant.role.value,
+        cell=grant.cell,
+        department=grant.department,
+        valid_from=grant.valid_from.isoformat() if grant.valid_from else None,
+        valid_until=grant.valid_until.isoformat() if grant.valid_until else None,
+    )
     return number
+
+
+async def _login_of(unit: Unit, account: UUID) -> str:
+    driver = await unit.driver()
+    row = await (await driver.execute("SELECT login FROM api.account WHERE id = %s", (account,))).fetchone()
+    return str(row[0]) if row is not None else str(account)
 
 
 async def end_grant(unit: WriteUnit, account: UUID, grant: int) -> None:
@@ -206,6 +225,7 @@ async def end_grant(unit: WriteUnit, account: UUID, grant: int) -> None:
         raise NotFoundError("accounts.grant_unknown", grant=grant)
     if row[0] == Role.ADMINISTRATOR:
         await keep_an_administrator(unit)
+    await record(unit, Kind.ROLE_ENDED, await _login_of(unit, account), role=row[0], grant=grant)
 
 
 async def keep_an_administrator(unit: WriteUnit) -> None:
@@ -248,6 +268,7 @@ async def set_password(unit: WriteUnit, account: UUID, login: str, password: str
     await driver.execute(
         "UPDATE api.session SET ended_at = now() WHERE account_id = %s AND ended_at IS NULL", (account,)
     )
+    await record(unit, Kind.CREDENTIAL_SET, login)
 
 
 async def set_disabled(unit: WriteUnit, account: UUID, *, disabled: bool) -> None:
@@ -267,6 +288,8 @@ async def set_disabled(unit: WriteUnit, account: UUID, *, disabled: bool) -> Non
             "UPDATE api.session SET ended_at = now() WHERE account_id = %s AND ended_at IS NULL", (account,)
         )
         await keep_an_administrator(unit)
+    kind = Kind.ACCOUNT_CLOSED if disabled else Kind.ACCOUNT_OPENED
+    await record(unit, kind, await _login_of(unit, account))
 
 
 async def list_people(unit: Unit) -> Sequence[dict[str, Any]]:

@@ -33,6 +33,8 @@ class Scope(StrEnum):
     POSTS_WRITE = "posts:write"
     FIELD_TOKENS = "field:tokens"
     WALL_READ = "wall:read"
+    REPORTERS_REVEAL = "reporters:reveal"
+    AUDIT_READ = "audit:read"
 
 
 DEFAULT_SCOPES: Final = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)
@@ -59,10 +61,18 @@ _LOOK: Final = frozenset({Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.LOCATE, 
 _WORK: Final = _LOOK | {Scope.CASES_MOVE}
 _SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.ADMINISTRATOR: _LOOK
-    | {Scope.GRID_WRITE, Scope.WEBHOOKS_MANAGE, Scope.PEOPLE_MANAGE, Scope.KEYS_MANAGE, Scope.POSTS_WRITE},
-    Role.SHIFT_LEADER: _WORK,
+    | {
+        Scope.GRID_WRITE,
+        Scope.WEBHOOKS_MANAGE,
+        Scope.PEOPLE_MANAGE,
+        Scope.KEYS_MANAGE,
+        Scope.POSTS_WRITE,
+        Scope.AUDIT_READ,
+    },
+    # Who speaks with reporters: those who take reports in and call back. Never whoever handles the case.
+    Role.SHIFT_LEADER: _WORK | {Scope.REPORTERS_REVEAL},
     Role.DISPATCHER: _WORK,
-    Role.ACCEPTOR: _WORK,
+    Role.ACCEPTOR: _WORK | {Scope.REPORTERS_REVEAL},
     Role.GRID_HEAD: _WORK,
     Role.GRID_WORKER: _WORK,
     Role.DEPARTMENT_HANDLER: _WORK,

@@ -15,6 +15,7 @@ from uuid import UUID
 import pyotp
 import segno
 
+from api.audit.trail import Kind, record
 from geo.errors import BadInputError, ConflictError
 from geo.storage.uow import Unit, WriteUnit
 
@@ -75,6 +76,7 @@ async def confirm_totp(unit: WriteUnit, account: UUID, code: str) -> list[str]:
             "INSERT INTO api.recovery_code (account_id, digest) VALUES (%s, %s)",
             [(account, _digest(one)) for one in codes],
         )
+    await record(unit, Kind.SECOND_FACTOR_SET, str(account))
     return codes
 
 
@@ -85,6 +87,7 @@ async def drop_totp(unit: WriteUnit, account: UUID) -> None:
     await driver.execute(
         "UPDATE api.account SET totp_secret = NULL, totp_confirmed_at = NULL, totp_step = 0 WHERE id = %s", (account,)
     )
+    await record(unit, Kind.SECOND_FACTOR_DROPPED, str(account))
 
 
 async def count_recovery_codes(unit: Unit, account: UUID) -> int:

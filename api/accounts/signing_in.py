@@ -14,6 +14,7 @@ from api.accounts.lockout import allow_attempt, forget_attempts
 from api.accounts.passwords import verify_password
 from api.accounts.second_factor import use_code
 from api.accounts.sessions import digest_of, start_session
+from api.audit.trail import Actor, Kind, record
 from geo.errors import BadInputError
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
@@ -21,7 +22,7 @@ __all__ = ["Browser", "SignInDesk", "SignedIn"]
 
 log = structlog.get_logger("gridward.access")
 _ACCOUNT: Final = (
-    "SELECT a.id, a.password_hash, a.totp_confirmed_at FROM api.account AS a"
+    "SELECT a.id, a.login, a.password_hash, a.totp_confirmed_at FROM api.account AS a"
     " JOIN dispatch.person AS p ON p.id = a.person_id WHERE a.disabled_at IS NULL AND p.is_active AND "
 )
 
@@ -66,6 +67,9 @@ class SignInDesk:
         is_right, fresh = await verify_password(password, account["password_hash"] if account else None)
         if account is None or not is_right:
             log.info("sign_in_failed", account=str(account["id"]) if account else None)
+            if account is not None:
+                # What was typed for an unknown login stays out: people type passwords into that field.
+                await self._failed(account["login"], "password", browser)
             raise BadInputError("access.sign_in_failed")
         async with write_unit(self.engine) as unit:
             await forget_attempts(unit, login, browser.address)
@@ -100,12 +104,14 @@ class SignInDesk:
             await allow_attempt(unit, f"code\0{half['login']}", browser.address)
         async with write_unit(self.engine) as unit:
             driver = await unit.driver()
-            if not await use_code(unit, half["account_id"], code):
-                log.info("code_wrong", account=str(half["account_id"]))
-                raise BadInputError("access.code_wrong")
-            await forget_attempts(unit, f"code\0{half['login']}", browser.address)
-            await driver.execute("UPDATE api.session SET ended_at = now() WHERE id = %s", (half["id"],))
-            return await self._start(unit, {"id": half["account_id"]}, half["method"], browser, is_full=True)
+            if await use_code(unit, half["account_id"], code):
+                await forget_attempts(unit, f"code\0{half['login']}", browser.address)
+                await driver.execute("UPDATE api.session SET ended_at = now() WHERE id = %s", (half["id"],))
+                account = {"id": half["account_id"], "login": half["login"]}
+                return await self._start(unit, account, half["method"], browser, is_full=True)
+        log.info("code_wrong", account=str(half["account_id"]))
+        await self._failed(half["login"], "code", browser)
+        raise BadInputError("access.code_wrong")
 
     async def as_demo(self, account: UUID, browser: Browser) -> SignedIn:
         """Take a role of the demo. Who may is decided at the door: somebody at this very machine.
@@ -137,11 +143,14 @@ class SignInDesk:
                 done = await driver.execute(
                     "UPDATE api.account SET oidc_issuer = %(issuer)s, oidc_subject = %(subject)s"
                     " WHERE login = %(login)s AND oidc_subject IS NULL AND disabled_at IS NULL AND NOT is_demo"
-                    " RETURNING id, NULL AS password_hash, totp_confirmed_at",
+                    " RETURNING id, login, totp_confirmed_at",
                     values,
                 )
                 row = await done.fetchone()
-                account = {"id": row[0], "totp_confirmed_at": row[2]} if row else None
+                account = {"id": row[0], "login": row[1], "totp_confirmed_at": row[2]} if row else None
+                if account is not None:
+                    who = Actor(kind="person", id=account["login"])
+                    await record(unit, Kind.ACCOUNT_LINKED, account["login"], actor=who, issuer=issuer)
             if account is None:
                 raise BadInputError("access.identity_unknown", login=values["login"] or "–")
             # The provider has asked for whatever it asks for; a second factor of ours comes on top if there is one.
@@ -154,6 +163,11 @@ class SignInDesk:
                 await cursor.execute((_ACCOUNT + condition).encode(), values)
                 return await cursor.fetchone()
 
+    async def _failed(self, login: str, what: str, browser: Browser) -> None:
+        async with write_unit(self.engine) as unit:
+            who = Actor(kind="address", id=browser.address)
+            await record(unit, Kind.SIGN_IN_FAILED, login, actor=who, what=what)
+
     async def _start(
         self, unit: WriteUnit, account: dict[str, Any], method: str, browser: Browser, *, is_full: bool = False
     ) -> SignedIn:
@@ -161,5 +175,8 @@ class SignInDesk:
         token = await start_session(
             unit, account["id"], method=method, is_full=not owes, browser=browser.name, hours=self.session_hours
         )
+        if not owes:
+            who = Actor(kind="person", id=account["login"])
+            await record(unit, Kind.SIGNED_IN, account["login"], actor=who, method=method, address=browser.address)
         log.info("signed_in" if not owes else "code_asked", account=str(account["id"]), method=method)
         return SignedIn(token=token, owes_code=owes)

@@ -1,1 +1,1 @@
-"""The audit trail: who did what, in a chain that shows where it was touched (decision 0030)."""
+"""The audit trail: who did what, in a chain that shows where it was touched (docs/privacy.md)."""

@@ -4,10 +4,37 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any, Final
 
 import structlog
 
 from api.settings import Settings
+from dispatch.masking import mask_text
+
+#: Never written, whoever puts them into a line.
+_UNSAID: Final = frozenset(
+    {"name", "phone", "email", "reporter", "password", "authorization", "token", "secret", "cookie"}
+)
+
+
+def mask_personal(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Mask numbers and addresses in every field, and leave fields out that hold nothing else.
+
+    The last step before a line is rendered, so that it also sees what libraries and tracebacks say.
+    """
+    return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if key.lower() in _UNSAID:
+        return "***"
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, dict):
+        return {inner: _masked(str(inner), one) for inner, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", one) for one in value]
+    return value
 
 
 def configure_logs(settings: Settings) -> None:
@@ -26,11 +53,16 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
-    finishing: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if as_json:
-        finishing.append(structlog.processors.format_exc_info)
+    # Tracebacks become text before they are masked: what they quote may be anybody's.
+    finishing: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        mask_personal,
+    ]
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*finishing, renderer])

@@ -67,8 +67,10 @@ async def _ages(url: str) -> dict[str, float]:
 
 
 async def _work(url: str, settings: Settings) -> None:
+    from api.audit.trail import Actor, acts_as
     from api.grid_duties import grid_duties
     from api.notifying.wiring import notifiers_of
+    from api.retention import RetentionDuty
     from api.sandbox.duty import SandboxDuty
     from api.webhooks.duty import webhook_lanes
     from dispatch.clock_duty import ClockDuty
@@ -77,7 +79,14 @@ async def _work(url: str, settings: Settings) -> None:
 
     engine = create_engine(url, pool_size=settings.pool_size, statement_timeout_s=60.0, name="worker")
     sandbox = SandboxDuty(settings, url)
-    further = (*webhook_lanes(engine, settings), *grid_duties(engine, settings), ClockDuty(engine=engine), sandbox)
+    acts_as(Actor(kind="system", id="worker"))
+    further = (
+        *webhook_lanes(engine, settings),
+        *grid_duties(engine, settings),
+        ClockDuty(engine=engine),
+        RetentionDuty(engine=engine, settings=settings),
+        sandbox,
+    )
     duties = Worker(engine, settings, notifiers=notifiers_of(settings), further=further)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

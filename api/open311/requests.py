@@ -13,6 +13,7 @@ from api.open311.door import Detail, Reader
 from api.open311.forms import split_media
 from api.open311.services import CONDITION, condition_name
 from api.rendering import instant
+from dispatch.masking import mask_text
 from dispatch.public_requests import (
     RequestNote,
     RequestQuery,
@@ -80,14 +81,14 @@ async def read_requests(
 def _request(
     view: RequestView, words: RequestWords | None, public: Detail, locale: Locale, base: str
 ) -> dict[str, Any]:
-    text, media = split_media(words.text) if words is not None else ("", None)
+    text, media = split_media(mask_text(words.text)) if words is not None else ("", None)
     if words is not None and words.photos:
         media = _media_url(words.photos[0], base)
     lon, lat = _place(view, words, public)
     agency = _chosen(view.agency_zh, view.agency_en, locale)
     if words is not None and not agency:
         agency = _chosen(words.post_zh, words.post_en, locale)
-    address = words.address if words is not None else ""
+    address = mask_text(words.address) if words is not None else ""
     if not address and public is not Detail.STATUS:
         address = _chosen(view.area_zh, view.area_en, locale)
     notes = [translate(locale, f"open311.status.{view.state.value}"), *([words.said] if words and words.said else [])]

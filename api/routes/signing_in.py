@@ -15,6 +15,7 @@ from api.accounts.pages import home_of, safe_next
 from api.accounts.people import list_demo_roles
 from api.accounts.sessions import end_sessions
 from api.accounts.signing_in import Browser, SignedIn, SignInDesk
+from api.audit.trail import Kind, record
 from api.container import Container, Wired
 from api.errors import message_of, status_of
 from api.language import COOKIE, locale_of
@@ -113,7 +114,10 @@ async def sign_out(request: Request, container: Wired) -> Response:
     token = container.doorkeeper.token_of(request)
     if token:
         async with write_unit(container.control) as unit:
+            caller = await container.doorkeeper.find(request)
             await end_sessions(unit, token=token)
+            if caller is not None and caller.login:
+                await record(unit, Kind.SIGNED_OUT, caller.login, actor=caller.actor)
         container.doorkeeper.sessions.forget(token)
     response = go(request, "/sign-in")
     named = cookie_of(request, container.settings)

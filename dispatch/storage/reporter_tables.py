@@ -1,4 +1,4 @@
-"""Table of reporters, in a schema that nothing else reads (PostgreSQL schema ``reporter``, decision 0030)."""
+"""Table of reporters, in a schema that nothing else reads (PostgreSQL schema ``reporter``, docs/privacy.md)."""
 
 from __future__ import annotations
 

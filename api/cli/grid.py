@@ -21,6 +21,7 @@ from geo.storage.coverage_cells import read_coverage_cells
 from geo.storage.draft_undo import Undone, undo_last
 from geo.storage.drafts import count_cells, discard_draft, lock_draft
 from geo.storage.grid_versions import GridVersion, get_version, list_versions, withdraw
+from geo.storage.taking_effect import await_effect
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
 app = typer.Typer(no_args_is_help=True)
@@ -119,19 +120,25 @@ def activate(
     code, settings = _code(jurisdiction), Settings()
     pairs = [one.partition("=") for one in accept or ()]
 
-    async def write(unit: WriteUnit) -> GridVersion:
-        return await activate_checked(
-            unit,
-            code,
-            number,
-            at=_instant(since),
-            accepted={kind.strip(): reason.strip() for kind, _, reason in pairs},
-            actor="command",
-            tolerance_m2=settings.coverage_tolerance_m2,
-            sliver_width_m=settings.coverage_sliver_width_m,
-        )
+    async def run() -> GridVersion:
+        async with engine_for_command() as engine:
+            async with write_unit(engine) as unit:
+                version = await activate_checked(
+                    unit,
+                    code,
+                    number,
+                    at=_instant(since),
+                    accepted={kind.strip(): reason.strip() for kind, _, reason in pairs},
+                    actor="command",
+                    tolerance_m2=settings.coverage_tolerance_m2,
+                    sliver_width_m=settings.coverage_sliver_width_m,
+                )
+            if since is None:
+                await await_effect(engine, version.valid_from)
+            async with read_unit(engine) as unit:
+                return await get_version(unit, code, number)
 
-    version = _writing(write)
+    version = asyncio.run(run())
     say(t("grid.activated", number=number, status=t(f"grid.status.{version.status}"), since=version.valid_from))
 
 

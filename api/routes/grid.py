@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
-from api.container import Container, Reading, Wired, Writing
+from api.container import Container, Reading, Wired, Writing, viewer_of
 from api.grid_rendering import change_json, effect_json, version_json
 from api.grid_schemas import ActivateIn, DraftIn, OperationIn
 from api.language import locale_of
@@ -27,7 +27,8 @@ from geo.storage.cells import cells_as_geojson
 from geo.storage.comparing import compare_versions
 from geo.storage.draft_undo import count_undoable, undo_last
 from geo.storage.grid_versions import GridVersion, create_draft, find_active, get_version, list_versions, withdraw
-from geo.storage.uow import ReadUnit, WriteUnit
+from geo.storage.taking_effect import await_effect
+from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
 router = APIRouter(tags=["grid"])
 
@@ -270,28 +271,36 @@ async def read_version_effect(
 async def create_activation(
     request: Request,
     number: Number,
-    unit: Writing,
     container: Wired,
     caller: Writer,
     body: ActivateIn | None = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Make a draft valid from an instant on; a later instant schedules it. Errors of its coverage refuse it."""
+    """Make a draft valid from an instant on; a later instant schedules it. Errors of its coverage refuse it.
+
+    Without an instant it begins two seconds ahead, so that no process answers from the version before when it has
+    begun; the answer comes when it has.
+    """
     wanted = body or ActivateIn.model_validate({})
     settings = container.settings
-    await activate_checked(
-        unit,
-        settings.jurisdiction,
-        number,
-        at=wanted.instant,
-        accepted=wanted.accept,
-        reason=wanted.reason,
-        actor=f"{caller.kind}:{caller.id}",
-        seen=_seen(if_match),
-        tolerance_m2=settings.coverage_tolerance_m2,
-        sliver_width_m=settings.coverage_sliver_width_m,
-    )
-    return await _version(request, unit, container, number)
+    # A unit of its own: what is waited for begins with the commit.
+    async with write_unit(container.engine, viewer=await viewer_of(request)) as unit:
+        version = await activate_checked(
+            unit,
+            settings.jurisdiction,
+            number,
+            at=wanted.instant,
+            accepted=wanted.accept,
+            reason=wanted.reason,
+            actor=f"{caller.kind}:{caller.id}",
+            seen=_seen(if_match),
+            tolerance_m2=settings.coverage_tolerance_m2,
+            sliver_width_m=settings.coverage_sliver_width_m,
+        )
+    if wanted.instant is None:
+        await await_effect(container.engine, version.valid_from)
+    async with read_unit(container.engine) as reading:
+        return await _version(request, reading, container, number)
 
 
 @router.post(

@@ -27,7 +27,9 @@ from geo.storage.grid_versions import (
     create_draft,
     ensure_jurisdiction,
     find_active,
+    get_version,
 )
+from geo.storage.taking_effect import await_effect
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
 Progress = Callable[[str, int, int], None]
@@ -128,6 +130,10 @@ async def import_cells(
     if target.activate:
         async with write_unit(engine) as unit:
             version = await activate(unit, version.id, at=target.activate_at)
+        if target.activate_at is None:
+            await await_effect(engine, version.valid_from)
+        async with read_unit(engine) as reading:
+            version = await get_version(reading, target.jurisdiction, version.number)
     return CellImport(plan=plan, version=version)
 
 

@@ -27,6 +27,8 @@ AHEAD = timedelta(minutes=10)
 """A scheduled version is loaded this long before its instant, so that the swap itself takes no time."""
 
 
+PATIENCE_S = 0.8
+"""Without news for this long a process no longer answers: half of `geo.storage.taking_effect.HEADWAY`."""
 _CLOCK_JITTER_S = 0.05
 _NOTHING = timedelta(0)
 
@@ -80,7 +82,7 @@ class LiveIndex:
         Without news for this long it no longer answers: somebody may have activated a version meanwhile.
     """
 
-    def __init__(self, load: Callable[[LiveVersion, Event], LiveGrid], *, patience_s: float = 1.0) -> None:
+    def __init__(self, load: Callable[[LiveVersion, Event], LiveGrid], *, patience_s: float = PATIENCE_S) -> None:
         self._load = load
         self._patience_s = patience_s
         self._stopping = Event()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from geo.cells import GridVersionId, VersionStatus
 from geo.errors import ConflictError, NotFoundError
+from geo.storage.taking_effect import find_beginning, may_be_withdrawn
 from geo.storage.uow import ReadUnit, WriteUnit
 
 _COPY = (
@@ -171,7 +172,9 @@ async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | No
     Parameters
     ----------
     at
-        From when; the database's present instant if left out. Whether a past instant may be named is the caller's rule.
+        From when; as soon as possible if left out, which is `taking_effect.HEADWAY` from now when another version is
+        valid until then. An instant sooner than that is moved there. Whether a past one may be named is the
+        caller's rule.
 
     Raises
     ------
@@ -179,14 +182,7 @@ async def activate(unit: WriteUnit, version: GridVersionId, *, at: datetime | No
         ``geo.version_not_draft``; ``geo.version_overlaps`` when another version begins at that very instant.
     """
     jurisdiction, number = await _lock_version(unit, version)
-    # A second activation waits for the lock, and its transaction may have begun before the first one's instant.
-    since = at or await unit.connection.scalar(
-        text(
-            "SELECT greatest(now(), max(valid_from) + interval '1 microsecond') FROM geo.grid_version"
-            " WHERE jurisdiction = :jurisdiction AND status = 'published' AND valid_from <= clock_timestamp()"
-        ),
-        {"jurisdiction": jurisdiction},
-    )
+    since = await find_beginning(unit, jurisdiction, at)
     try:
         displaced = await unit.connection.execute(
             text(
@@ -228,12 +224,14 @@ async def withdraw(unit: WriteUnit, jurisdiction: str, number: int) -> GridVersi
     Raises
     ------
     ConflictError
-        ``geo.version_not_scheduled``.
+        ``geo.version_not_scheduled``; ``geo.version_begins`` when that is less than `taking_effect.HEADWAY` ahead.
     """
     await _lock_jurisdiction(unit, jurisdiction)
     version = await get_version(unit, jurisdiction, number)
     if version.status is not VersionStatus.SCHEDULED:
         raise ConflictError("geo.version_not_scheduled", number=number)
+    if not await may_be_withdrawn(unit, version.valid_from):
+        raise ConflictError("geo.version_begins", number=number)
     row = await unit.connection.execute(
         text(
             "UPDATE geo.grid_version SET status = 'draft', valid_from = NULL, valid_until = NULL,"  # noqa: S608

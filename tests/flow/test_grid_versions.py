@@ -15,9 +15,11 @@ from dispatch.handover import hand_over
 from dispatch.queries import responsible_at
 from dispatch.worker import LogNotifier, relay
 from geo.locating import locate
+from geo.lookup.holder import PATIENCE_S
 from geo.storage.drafts import copy_version
 from geo.storage.engine import dsn
 from geo.storage.grid_versions import activate, create_draft, find_active, get_version
+from geo.storage.taking_effect import HEADWAY
 from geo.storage.uow import read_unit, write_unit
 from tests.builders import EAST, INSIDE, JURISDICTION, WEST, person_id, report
 
@@ -279,7 +281,7 @@ async def test_a_scheduled_version_takes_effect_by_itself(client: Client, engine
     number = await draft(client)
     await operate(client, number, SPLIT)
     await appoint(engine, f"{WEST}012", "new-head")
-    at = datetime.now(UTC) + timedelta(seconds=1.5)
+    at = datetime.now(UTC) + timedelta(seconds=4)
     scheduled = await client.post(f"/v1/grid/versions/{number}/activate", json={"from": at.isoformat()})
     assert (scheduled.status_code, scheduled.json()["status"]) == (200, "scheduled"), scheduled.text
     await work(engine)
@@ -300,6 +302,19 @@ async def test_a_scheduled_version_takes_effect_by_itself(client: Client, engine
         before = await locate(unit, JURISDICTION, *INSIDE, at=at - timedelta(milliseconds=1))
         then = await locate(unit, JURISDICTION, *INSIDE, at=at)
     assert (before.path[-1], then.path[-1]) == (W1, f"{WEST}012")
+
+
+async def test_a_version_about_to_begin_is_not_withdrawn_and_a_near_instant_is_moved(client: Client) -> None:
+    """Processes that have heard of it would answer by it: what follows another begins `HEADWAY` ahead or later."""
+    number = await draft(client)
+    asked = datetime.now(UTC) + timedelta(seconds=0.4)
+    made = (await client.post(f"/v1/grid/versions/{number}/activate", json={"from": asked.isoformat()})).json()
+    assert made["status"] == "scheduled"
+    assert asked + timedelta(seconds=0.5) < datetime.fromisoformat(made["valid_from"]) < asked + timedelta(seconds=30)
+    late = await client.post(f"/v1/grid/versions/{number}/withdraw")
+    assert late.status_code == 409
+    assert late.json()["code"] in ("geo.version_begins", "geo.version_not_scheduled")
+    assert timedelta(seconds=2 * PATIENCE_S) <= HEADWAY
 
 
 async def test_a_scheduled_version_may_be_withdrawn(client: Client, engine: AsyncEngine) -> None:

@@ -30,6 +30,7 @@ from geo.errors import BadInputError, GridwardError
 from geo.locating import locate as locate_in_sql
 from geo.storage.engine import create_engine
 from geo.storage.grid_versions import activate, copy_cells, create_draft
+from geo.storage.taking_effect import await_effect
 from geo.storage.uow import read_unit, write_unit
 from tests.builders import (
     CORNER,
@@ -268,12 +269,13 @@ def test_at_an_instant_the_version_and_the_persons_of_then_answer(run: Run, tmp_
             draft = await create_draft(unit, JURISDICTION, name="", code_system="cn15", source="")
             records = cell_records(REDRAWN)
             await copy_cells(unit, draft.id, records, count=len(records))
-            await activate(unit, draft.id)
+            version = await activate(unit, draft.id)
             driver = await unit.driver()
             await driver.execute(
                 "INSERT INTO dispatch.leave (person_id, starts_at, ends_at) VALUES (%s, %s, %s)",
                 (person_id(f"A-{WEST}001"), before - timedelta(days=9), before - timedelta(days=8)),
             )
+        await await_effect(engine, version.valid_from)
         await engine.dispose()
 
     file = tmp_path / "p.csv"

@@ -28,6 +28,7 @@ from api.accounts.keys import Scope
 from api.app import create_app
 from api.settings import Settings
 from geo.storage.grid_versions import activate, copy_cells, create_draft
+from geo.storage.taking_effect import await_effect
 from geo.storage.uow import write_unit
 from tests.builders import CELLS, EAST, INSIDE, JURISDICTION, L1, OUTSIDE, WEST, District, cell_records, report
 
@@ -203,8 +204,9 @@ async def test_time_chooses_the_version(client: Client, engine: AsyncEngine) -> 
         draft = await create_draft(unit, JURISDICTION, name="second", code_system="cn15", source="test")
         rows = cell_records({code: box for code, box in CELLS.items() if code != f"{EAST}002"})
         await copy_cells(unit, draft.id, rows, count=len(rows))
-        await activate(unit, draft.id)
+        version = await activate(unit, draft.id)
         await create_draft(unit, JURISDICTION, name="third", code_system="cn15", source="test")
+    await await_effect(engine, version.valid_from)
     now = [code for code in QUARTERS if code != f"{EAST}002"]
     before = [f"{code}@1" for code in QUARTERS]
 

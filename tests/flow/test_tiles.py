@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.accounts.keys import Scope
 from api.kept_tiles import KeptTiles
 from geo.storage.grid_versions import activate, copy_cells, create_draft, get_version, withdraw
+from geo.storage.taking_effect import await_effect
 from geo.storage.tile_duty import TileDuty
 from geo.storage.uow import read_unit, write_unit
 from geo.tiles import TileAddress
@@ -39,7 +40,8 @@ async def redraw(engine: AsyncEngine) -> None:
         draft = await create_draft(unit, JURISDICTION, name="second", code_system="cn15", source="test")
         rows = cell_records({code: box for code, box in CELLS.items() if not (code.startswith(EAST) and code != EAST)})
         await copy_cells(unit, draft.id, rows, count=len(rows))
-        await activate(unit, draft.id)
+        version = await activate(unit, draft.id)
+    await await_effect(engine, version.valid_from)
 
 
 async def test_a_tile_and_its_entity_tag(client: Client) -> None:

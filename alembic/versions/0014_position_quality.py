@@ -50,6 +50,7 @@ AS $$
    LIMIT wanted
 $$;
 """
+_LINEAGE_KINDS = "kind IN ('add', 'edit', 'merge', 'move_boundary', 'reassign', %s'retire', 'split')"
 _SQL = Path(__file__).parents[1] / "sql"
 
 
@@ -72,6 +73,7 @@ def upgrade() -> None:
     )
     for name in ("0014_valid_version.sql", "0014_nearest_cells.sql"):
         op.execute((_SQL / name).read_text(encoding="utf-8"))
+    _allow_lineage("'repair', ")
     _create_channel_datum()
     op.create_table(
         "cell_undo",
@@ -86,6 +88,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version_id", "seq", "cell_id", name=op.f("pk_cell_undo")),
         schema="geo",
     )
+
+
+def _allow_lineage(more: str) -> None:
+    op.drop_constraint(op.f("ck_cell_lineage_kind"), "cell_lineage", schema="geo")
+    op.create_check_constraint(op.f("ck_cell_lineage_kind"), "cell_lineage", _LINEAGE_KINDS % more, schema="geo")
 
 
 def _create_channel_datum() -> None:
@@ -116,6 +123,8 @@ def _create_channel_datum() -> None:
 def downgrade() -> None:
     """Drop both; the first event of a case keeps what was said."""
     op.drop_table("cell_undo", schema="geo")
+    op.execute("DELETE FROM geo.cell_lineage WHERE kind = 'repair'")
+    _allow_lineage("")
     op.drop_table("channel_datum", schema="dispatch")
     op.execute(_FORMER_NEAREST_CELLS)
     op.execute(_FORMER_VALID_VERSION)

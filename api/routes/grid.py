@@ -98,7 +98,7 @@ async def delete_version(
     number: Number, unit: Writing, container: Wired, caller: Writer, if_match: IfMatch = None
 ) -> Response:
     """Discard a draft. What has been published stays."""
-    await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=_seen(if_match))
+    await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=seen_revision(if_match))
     await drafts.discard_draft(unit, container.settings.jurisdiction, number)
     return Response(status_code=204)
 
@@ -199,7 +199,7 @@ async def create_operation(
 ) -> Response:
     """Redraw a draft by one operation, in one transaction, keeping every level an exact tiling."""
     operation = body.value()
-    version = await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=_seen(if_match))
+    version = await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=seen_revision(if_match))
     patch = await drafts.load_patch(unit, version.id, operation)
     lineage = apply(patch, operation, area_m2)
     check_new_codes(patch, version.code_system)
@@ -227,7 +227,7 @@ async def create_undo(
     if_match: IfMatch = None,
 ) -> Response:
     """Take back the last change of a draft; again takes back the one before. The revision grows all the same."""
-    version = await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=_seen(if_match))
+    version = await drafts.lock_draft(unit, container.settings.jurisdiction, number, seen=seen_revision(if_match))
     undone = await undo_last(unit, version)
     body = {
         "undone": {"revision": undone.seq, "operation": undone.kind},
@@ -293,7 +293,7 @@ async def create_activation(
             accepted=wanted.accept,
             reason=wanted.reason,
             actor=f"{caller.kind}:{caller.id}",
-            seen=_seen(if_match),
+            seen=seen_revision(if_match),
             tolerance_m2=settings.coverage_tolerance_m2,
             sliver_width_m=settings.coverage_sliver_width_m,
         )
@@ -327,7 +327,8 @@ async def _version(
     return json_answer(body, locale=locale_of(request), status=status, ETag=quoted(version.revision))
 
 
-def _seen(if_match: str | None) -> int | None:
+def seen_revision(if_match: str | None) -> int | None:
+    """Read If-Match as a draft's revision; None accepts any."""
     if if_match is None or if_match == "*":
         return None
     found = _REVISION.fullmatch(if_match)

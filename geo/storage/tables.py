@@ -131,7 +131,7 @@ class CellLineageRow(Base):
     __table_args__ = (
         CheckConstraint("share > 0 AND share <= 1", name="share"),
         CheckConstraint(
-            "kind IN ('add', 'edit', 'merge', 'move_boundary', 'reassign', 'retire', 'split')", name="kind"
+            "kind IN ('add', 'edit', 'merge', 'move_boundary', 'reassign', 'repair', 'retire', 'split')", name="kind"
         ),
         {"schema": SCHEMA},
     )

@@ -4,8 +4,9 @@ import { latLngOf } from "../console/cells.js";
 import { announce, make } from "../console/dom.js";
 import { number, t } from "../console/texts.js";
 import { swatch } from "./overlay.js";
+import { RepairsView } from "./repairs.js";
 import { getCoverage } from "./service.js";
-import { area } from "./words.js";
+import { area, config } from "./words.js";
 
 /** @typedef {import("./types.js").Coverage} Coverage */
 /** @typedef {import("./types.js").Finding} Finding */
@@ -26,10 +27,12 @@ export class CoverageView {
   #desk;
   /** @type {HTMLElement|null} */
   #list = null;
+  #repairs;
 
   /** @param {Desk} desk */
   constructor(desk) {
     this.#desk = desk;
+    this.#repairs = new RepairsView(desk);
   }
 
   /**
@@ -67,11 +70,13 @@ export class CoverageView {
     const list = make("ol", "findings");
     list.append(...report.features.map((feature) => this.#row(feature.properties)));
     this.#list = list;
-    pane.replaceChildren(head, legend, list);
+    const offers = version.status === "draft" && config.may_write && found ? [this.#repairs.make(version, signal)] : [];
+    pane.replaceChildren(head, legend, ...offers, list);
     if (report.matched > found) pane.append(make("p", "quiet pane-foot", t("grid_page.coverage.more", { shown: number(found), count: number(report.matched) })));
   }
 
   leave() {
+    this.#repairs.leave();
     this.#desk.overlay.clear("findings");
     this.#desk.legend([]);
   }

@@ -11,6 +11,7 @@ import { context } from "../console/texts.js";
 /** @typedef {import("./types.js").Difference} Difference */
 /** @typedef {import("./types.js").Effect} Effect */
 /** @typedef {import("./types.js").Preview} Preview */
+/** @typedef {import("./types.js").Repairs} Repairs */
 
 /** @type {import("./types.js").DifferenceKind[]} */
 const KINDS = ["added", "removed", "redrawn", "renamed", "reparented"];
@@ -157,4 +158,22 @@ export async function getEffect(version, signal) {
  */
 export async function activateVersion(version, at, reason) {
   return (await send(`${pathOf(version.number)}/activate`, "POST", { ...(at ? { at } : {}), ...(reason ? { reason } : {}) }, seen(version))).json();
+}
+
+/**
+ * @param {Version} version
+ * @param {AbortSignal} signal
+ * @returns {Promise<Repairs>} what could be repaired; nothing is changed
+ */
+export async function getRepairs(version, signal) {
+  return (await request(`${pathOf(version.number)}/repairs`, { headers: GEOJSON, signal })).json();
+}
+
+/**
+ * @param {Version} version
+ * @param {string[]} repairs ids as they were listed
+ * @returns {Promise<{applied: unknown[], after: {findings: number}, revision: number}>}
+ */
+export async function applyRepairs(version, repairs) {
+  return (await send(`${pathOf(version.number)}/repairs`, "POST", { repairs }, seen(version))).json();
 }

@@ -64,6 +64,21 @@
 
 /** @typedef {GeoJSON.FeatureCollection<GeoJSON.Geometry, Finding> & {coverage: CoverageFigures, matched: number}} Coverage */
 
+/**
+ * @typedef {object} Repair
+ * @property {number} number
+ * @property {string} id stands for the very change that is shown
+ * @property {"snap"|"assign_sliver"} kind
+ * @property {number} moved_m2
+ * @property {{code: string, level: number, gained_m2: number, lost_m2: number}[]} cells
+ * @property {LonLat} position
+ * @property {[number, number, number, number]} bbox
+ * @property {string} sentence
+ * @property {GeoJSON.Geometry} geometry
+ */
+
+/** @typedef {GeoJSON.FeatureCollection<GeoJSON.Geometry, Omit<Repair, "geometry">> & {matched: number}} Repairs */
+
 /** @typedef {"added"|"removed"|"redrawn"|"renamed"|"reparented"} DifferenceKind */
 
 /**

@@ -179,19 +179,17 @@ def test_repairs_are_shown_before_they_are_made(site: Site, database: str, open_
     sql(database, "UPDATE geo.grid_version SET revision = 1 WHERE number = 2")
     page.goto(site.url + "/grid/versions/2?tab=coverage")
     ready(page)
-    drawn = sql(
-        database, f"SELECT code, boundary::text FROM geo.cell AS c, geo.grid_version AS v {OF_DRAFT} ORDER BY 1"
-    )
+    shapes = f"SELECT code, boundary::text FROM geo.cell AS c, geo.grid_version AS v {OF_DRAFT} ORDER BY 1"
+    drawn = sql(database, shapes)
     page.get_by_role("button", name="查看可修复项").click()
     rows = page.locator(".repair")
-    expect(rows.first).to_contain_text(FIRST)
     expect(rows.first).to_contain_text("平方米")
     expect(page.locator(".repairs")).to_contain_text("项可修复")
+    expect(page.locator(".repairs")).to_contain_text(FIRST)
     assert page.locator("path.look-added").count() >= 1, "the land that changes hands is on the map"
     rows.first.get_by_role("button", name="在地图上看").click()
     keep(page, "grid-repairs-zh")
-    same = sql(database, f"SELECT code, boundary::text FROM geo.cell AS c, geo.grid_version AS v {OF_DRAFT} ORDER BY 1")
-    assert same == drawn, "looking changes nothing"
+    assert sql(database, shapes) == drawn, "looking changes nothing"
     for box in page.locator(".repair input").all():
         box.uncheck()
     expect(page.locator("[data-apply-repairs]")).to_be_disabled()
@@ -203,8 +201,7 @@ def test_repairs_are_shown_before_they_are_made(site: Site, database: str, open_
     expect(pane).to_contain_text("修复")
     page.locator("[data-undo]").click()
     expect(page.locator("#pane")).to_contain_text("已改动 0 次")
-    back = sql(database, f"SELECT code, boundary::text FROM geo.cell AS c, geo.grid_version AS v {OF_DRAFT} ORDER BY 1")
-    assert back == drawn
+    assert sql(database, shapes) == drawn
 
 
 def test_a_split_is_previewed_applied_compared_and_activated(

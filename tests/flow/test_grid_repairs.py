@@ -42,11 +42,11 @@ async def shapes(engine: AsyncEngine) -> dict[str, str]:
     async with engine.connect() as connection:
         rows = await connection.execute(
             text(
-                "SELECT c.code, ST_AsEWKB(c.boundary)::text || c.area_m2 || ST_AsText(c.label_point) FROM geo.cell AS c"
-                " JOIN geo.grid_version AS v ON v.id = c.version_id WHERE v.name = 'slipped'"
+                "SELECT c.code, ST_AsEWKB(c.boundary)::text || c.area_m2 || ST_AsText(c.label_point) AS shape"
+                " FROM geo.cell AS c JOIN geo.grid_version AS v ON v.id = c.version_id WHERE v.name = 'slipped'"
             )
         )
-        return {code: shape for code, shape in rows}
+        return {row.code: row.shape for row in rows}
 
 
 def cells_of(repair: dict[str, Any]) -> set[str]:

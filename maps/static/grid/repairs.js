@@ -118,7 +118,7 @@ export class RepairsView {
     const cells = make("ul", "repair-cells");
     for (const cell of repair.cells) {
       const line = make("li");
-      line.append(make("span", "quiet", `${levelName(cell.level)} `), make("bdi", "", cell.code), make("span", "", ` +${area(cell.gained_m2)} −${area(cell.lost_m2)}`));
+      line.append(make("span", "quiet", `${levelName(cell.level)} `), make("bdi", "", cell.code), make("span", "", `${cell.gained_m2 ? ` +${area(cell.gained_m2)}` : ""}${cell.lost_m2 ? ` −${area(cell.lost_m2)}` : ""}`));
       cells.append(line);
     }
     item.append(box, make("bdi", "finding-text", repair.sentence), cells, where);

@@ -115,6 +115,13 @@ CORRUPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda member: member["properties"].update(parent=GRID["features"][0]["properties"]["code"]),
         "import.parent_level",
     ),
+    "hole outside": (
+        lambda member: member["geometry"]["coordinates"].append(
+            [[113.0, 30.0], [113.0, 30.001], [113.001, 30.001], [113.0, 30.0]]
+        ),
+        "import.hole_outside",
+    ),
+    "empty": (lambda member: member["geometry"].update(coordinates=[]), "import.empty_geometry"),
     "no feature": (lambda member: member.update(type="feature"), "import.not_a_feature"),
 }
 TREE_FAULTS = {"import.orphan", "import.parent_level"}

@@ -173,7 +173,7 @@ def shape_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
         context = item.get("ctx") or {}
         params = {
             "field": ".".join(where) or "–",
-            "expected": str(context.get("expected", "")),
+            "expected": str(context.get("expected", "")).replace(" or ", ", "),
             "most": context.get("max_length", context.get("le", "")),
             "least": context.get("min_length", context.get("ge", "")),
             "position": item["loc"][-1] if item["type"] == "json_invalid" else "",

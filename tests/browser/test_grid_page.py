@@ -165,45 +165,6 @@ def test_coverage_is_listed_worst_first_and_drawn(site: Site, database: str, ope
     assert kept == [("gap", "汛期临时划分，下月改正"), ("overlap", "汛期临时划分，下月改正")]
 
 
-def test_repairs_are_shown_before_they_are_made(site: Site, database: str, open_page: Any, keep: Any) -> None:
-    page = draft(ready(open_page("/grid")))
-    # Some 18 cm of nobody's land along the eastern side of one cell, and of the cell north of it.
-    for code in (FIRST, "410102001001003"):
-        sql(
-            database,
-            "UPDATE geo.cell AS c SET boundary = ST_Multi(ST_SnapToGrid(ST_MakeEnvelope(ST_XMin(c.boundary),"
-            " ST_YMin(c.boundary), ST_XMax(c.boundary) - 2e-6, ST_YMax(c.boundary), 4326), 1e-7))"
-            f" FROM geo.grid_version AS v {OF_DRAFT} AND code = %s",
-            code,
-        )
-    sql(database, "UPDATE geo.grid_version SET revision = 1 WHERE number = 2")
-    page.goto(site.url + "/grid/versions/2?tab=coverage")
-    ready(page)
-    shapes = f"SELECT code, boundary::text FROM geo.cell AS c, geo.grid_version AS v {OF_DRAFT} ORDER BY 1"
-    drawn = sql(database, shapes)
-    page.get_by_role("button", name="查看可修复项").click()
-    rows = page.locator(".repair")
-    expect(rows.first).to_contain_text("平方米")
-    expect(page.locator(".repairs")).to_contain_text("项可修复")
-    expect(page.locator(".repairs")).to_contain_text(FIRST)
-    assert page.locator("path.look-added").count() >= 1, "the land that changes hands is on the map"
-    rows.first.get_by_role("button", name="在地图上看").click()
-    keep(page, "grid-repairs-zh")
-    assert sql(database, shapes) == drawn, "looking changes nothing"
-    for box in page.locator(".repair input").all():
-        box.uncheck()
-    expect(page.locator("[data-apply-repairs]")).to_be_disabled()
-    for box in page.locator(".repair input").all():
-        box.check()
-    page.locator("[data-apply-repairs]").click()
-    expect(page.locator("#pane")).to_contain_text("没有问题 ✓")
-    pane = tab(page, "重划")
-    expect(pane).to_contain_text("修复")
-    page.locator("[data-undo]").click()
-    expect(page.locator("#pane")).to_contain_text("已改动 0 次")
-    assert sql(database, shapes) == drawn
-
-
 def test_a_split_is_previewed_applied_compared_and_activated(
     site: Site, database: str, open_page: Any, keep: Any
 ) -> None:

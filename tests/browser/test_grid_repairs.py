@@ -48,7 +48,7 @@ def test_repairs_are_shown_before_they_are_made(site: Site, database: str, open_
         box.check()
     page.locator("[data-apply-repairs]").click()
     expect(page.locator("#pane")).to_contain_text(re.compile("没有问题 ✓|发现 0 处问题"))
-    pane = tab(page, "重划")
+    pane = tab(page, "调整")
     expect(pane).to_contain_text("修复")
     page.locator("[data-undo]").click()
     expect(page.locator("#pane")).to_contain_text("已改动 0 次")

@@ -53,3 +53,15 @@ def test_repairs_are_shown_before_they_are_made(site: Site, database: str, open_
     page.locator("[data-undo]").click()
     expect(page.locator("#pane")).to_contain_text("已改动 0 次")
     assert sql(database, shapes) == drawn
+
+
+def test_on_a_phone_everything_is_reached_by_scrolling_down_only(site: Site, open_page: Any, keep: Any) -> None:
+    page = open_page("/grid")
+    page.set_viewport_size({"width": 390, "height": 844})
+    ready(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    tops = [page.locator(part).bounding_box()["y"] for part in ("#versions", "#map", "#work")]
+    assert tops == sorted(tops), "in the order they are read"
+    page.locator("#work").get_by_role("tab", name="覆盖检查").click()
+    expect(page.locator("#pane")).to_contain_text("没有问题")
+    keep(page, "grid-phone-zh")

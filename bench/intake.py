@@ -226,7 +226,7 @@ def _serving(module: str, url: str) -> Iterator[int]:
 
 
 def _await_port(server: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).read()

@@ -30,7 +30,7 @@ from geo.coordinates import CoordSys
 from geo.errors import GridwardError
 from maps.i18n import Locale, negotiate
 
-__all__ = ["PlainReports"]
+__all__ = ["PlainReports", "plain_report"]
 
 _PATH: Final = "/v1/reports"
 #: What a plain request has besides these headers changes what it means.
@@ -100,20 +100,7 @@ class PlainReports:
         if not isinstance(caller, Caller) or caller.channel is None or KeyScope.REPORTS_CREATE not in caller.scopes:
             return None
         locale = _locale(request.headers.get("accept-language"))
-        report = Report(
-            channel=caller.channel,
-            ticket=plain.ticket,
-            text=plain.text,
-            category=plain.category,
-            condition=plain.condition,
-            x=plain.lon,
-            y=plain.lat,
-            coord_sys=plain.coord_sys,
-            address=plain.address,
-            ledgers=tuple(plain.ledgers),
-            is_self_handled=plain.self_handled,
-            accuracy_m=plain.accuracy_m,
-        )
+        report = _report(plain, caller.channel)
         try:
             receipt = await container.desk.take(report)
         except GridwardError as error:
@@ -148,17 +135,47 @@ def _is_plain(scope: Scope, most_bytes: int) -> bool:
     return True
 
 
+def plain_report(item: Any, channel: str) -> Report | None:
+    """A report of a batch, if it is plain; the long way says what is wrong with the others."""
+    try:
+        plain = msgspec.convert(item, _Plain)
+        return _report(plain, channel) if _is_sound(plain) else None
+    except ValueError:
+        return None
+
+
 def _read(body: bytes) -> _Plain | None:
     try:
         plain = _DECODER.decode(body)
-        for text in (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers):
-            # PostgreSQL text holds neither NUL nor half a surrogate pair.
-            if "\x00" in text:
-                return None
-            text.encode()
+        return plain if _is_sound(plain) else None
     except ValueError:  # of shape, or of encoding
         return None
-    return plain
+
+
+def _is_sound(plain: _Plain) -> bool:
+    """Whether PostgreSQL can hold its texts: neither NUL nor half a surrogate pair (ValueError)."""
+    for text in (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers):
+        if "\x00" in text:
+            return False
+        text.encode()
+    return True
+
+
+def _report(plain: _Plain, channel: str) -> Report:
+    return Report(
+        channel=channel,
+        ticket=plain.ticket,
+        text=plain.text,
+        category=plain.category,
+        condition=plain.condition,
+        x=plain.lon,
+        y=plain.lat,
+        coord_sys=plain.coord_sys,
+        address=plain.address,
+        ledgers=tuple(plain.ledgers),
+        is_self_handled=plain.self_handled,
+        accuracy_m=plain.accuracy_m,
+    )
 
 
 def _answer(shown: dict[str, Any], receipt: Receipt, locale: Locale) -> tuple[Message, Message]:

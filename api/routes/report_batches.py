@@ -19,6 +19,7 @@ from api.errors import error_response, shape_faults
 from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_schemas import BatchIn, BatchOut
+from api.plain_reports import plain_report
 from api.rendering import receipt_json
 from api.report_bodies import inlined, report_of
 from api.routes.reports import IDEMPOTENCY, channel_of
@@ -124,6 +125,9 @@ async def _write(container: Container, reports: list[Report]) -> Sequence[Receip
 
 
 def _read(item: Any, channel: str) -> Report | GridwardError:
+    plain = plain_report(item, channel)
+    if plain is not None:
+        return plain
     try:
         # As JSON again: strictness differs between JSON and Python values, and a report must mean the same everywhere.
         return report_of(ReportIn.model_validate_json(orjson.dumps(item)), channel)

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from api.account_pages import page_instead
 from api.language import locale_of
@@ -206,6 +207,11 @@ def install(app: FastAPI) -> None:
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
         return response
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+        # Nobody is there to read it; and whoever hangs up on purpose must not be able to fill the log.
+        return Response(status_code=400)
 
     async def _rest(request: Request, error: Exception) -> Response:
         locale = locale_of(request)

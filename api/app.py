@@ -67,6 +67,7 @@ from api.routes import (
     single_sign_on,
     stream,
     tiles,
+    wall,
     webhooks,
     working_time,
 )
@@ -139,6 +140,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
         report_batches,
         photos,
         field,
+        wall,
         cases,
         joint,
         calendars,

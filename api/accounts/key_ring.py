@@ -43,7 +43,8 @@ def _caller(row: Any) -> Caller:
         channel=row.channel_code,
         scopes=scopes,
         sight=limited(
-            channel=None if Scope.CASES_READ_ALL in scopes else row.channel_code,
+            # A wall's key sees counts of everything in its area, and no other door opens to it.
+            channel=None if Scope.CASES_READ_ALL in scopes or scopes == {Scope.WALL_READ} else row.channel_code,
             cells=row.cells,
             departments=row.departments,
         ),

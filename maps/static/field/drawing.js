@@ -69,7 +69,7 @@ export function drawMap({ cells, cases, focus, selected = null, label, hasTools 
 
   for (const cell of [...cells].sort((a, b) => b.level - a.level)) {
     const path = cell.shape.flat().map((ring) => `M${ring.map(([lon = 0, lat = 0]) => `${x(lon).toFixed(1)} ${y(lat).toFixed(1)}`).join("L")}Z`).join("");
-    const shape = draw("path", { d: path, class: `edge edge-${Math.min(cell.level, 3)}${cell.code === selected ? " is-selected" : ""}`, "fill-rule": "evenodd" });
+    const shape = draw("path", { d: path, class: `edge edge-${Math.min(cell.level, 3)}${cell.code === selected ? " is-selected" : cell.is_own ? " is-own" : ""}`, "fill-rule": "evenodd" });
     const title = draw("title", {});
     title.textContent = cell.name;
     shape.append(title);

@@ -33,7 +33,7 @@ export function clockOf(one) {
   const line = make("p", "clock");
   const light = known(one.light);
   const like = /** @type {any} */ (one);
-  line.append(sign(light), make("strong", `light-${light}`, timeLeft(like, now)), make("span", "quiet", dueText(like, now)));
+  line.append(sign(light), make("strong", `light-${light}`, timeLeft(like, now)), make("span", "quiet", one.status === "suspended" ? (one.suspended_until ? t("field.case.until", { when: when(one.suspended_until) }) : "") : dueText(like, now)));
   return line;
 }
 

@@ -82,6 +82,8 @@ async def read_day(unit: ReadUnit, container: Container, caller: Caller, locale:
 async def _case(unit: ReadUnit, container: Container, caller: Caller, case: CaseView, locale: Locale) -> dict[str, Any]:
     full = case_json(case, locale)
     head = case.head()
+    # Their own smallest cell is somebody's own work, whoever of that cell is named; larger ones are for an overview.
+    cells = {grant.area.cell for grant in caller.grants if grant.area.cell}
     mine = {grant.area.department for grant in caller.grants if grant.area.department}
     shown = {name: full[name] for name in _SHOWN}
     chain = full["chain"]
@@ -89,7 +91,9 @@ async def _case(unit: ReadUnit, container: Container, caller: Caller, case: Case
         "cell": chain[-1]["code"] if chain else None,
         "place": [cell["name"] for cell in reversed(chain[-2:])],
         "head": head.rung.person_name if head else None,
-        "is_mine": (head is not None and str(head.rung.person_id) == caller.id) or bool(mine & set(case.departments)),
+        "is_mine": (head is not None and str(head.rung.person_id) == caller.id)
+        or bool(mine & set(case.departments))
+        or (bool(chain) and chain[-1]["code"] in cells),
         "moves": [move.value for move in await moves_for(unit, container, caller, case)],
         "legs": await _legs(unit, caller, case, locale) if case.open_legs else [],
         "gcj02": None,

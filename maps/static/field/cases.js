@@ -12,7 +12,8 @@ import { toast } from "./toast.js";
 /** @typedef {import("./types.js").FieldCase} FieldCase */
 /** @typedef {import("./types.js").Leg} Leg */
 
-let shows = "mine";
+/** @type {"mine"|"area"|null} chosen by hand; else mine, unless there is nothing of it */
+let chosenKind = /** @type {"mine"|"area"|null} */ (null);
 
 /** @param {FieldCase} one */
 function isTodo(one) {
@@ -28,13 +29,14 @@ export function casesScreen() {
     return screen;
   }
   const mine = day.cases.filter(isTodo);
+  const shows = chosenKind ?? (mine.length || !day.cases.length ? "mine" : "area");
   const chosen = shows === "mine" ? mine : day.cases;
   const kinds = make("div", "kinds");
   kinds.setAttribute("role", "group");
   kinds.setAttribute("aria-label", t("field.tab.cases"));
   for (const [kind, count] of /** @type {[string, number][]} */ ([["mine", mine.length], ["area", day.cases.length]])) {
     const choice = button("kind", `${t(`field.cases.${kind}`)} ${count}`, () => {
-      shows = kind;
+      chosenKind = /** @type {"mine"|"area"} */ (kind);
       screen.replaceWith(casesScreen());
     });
     choice.setAttribute("aria-pressed", String(kind === shows));

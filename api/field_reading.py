@@ -43,7 +43,7 @@ FIELD_MOVES: Final = (
 _SHOWN: Final = (
     *("case", "version", "status", "light", "category", "text", "address", "due_at", "due_provisional", "reported_at"),
     *("acknowledged_at", "handled_at", "suspended_until", "location", "accuracy_m", "confirm_on_site", "out_of_grid"),
-    *("asked", "supervised_until", "returns"),
+    *("asked", "supervised_until", "returns", "limit"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,24 @@ from maps.own_files import STATIC
 
 __all__ = ["FILES", "field_context", "field_policy", "worker_script"]
 
+_IMPORT: Final = re.compile(r"""^\s*(?:import|export)\s[^"';]*?from\s+"(\.{1,2}/[^"]+)";""", re.MULTILINE)
+
+
+def _modules(*first: str) -> list[str]:
+    """The modules that some modules import, and those, and so on: a missing one would break the page offline only."""
+    found: list[str] = []
+    waiting = list(first)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.append(name)
+        file = STATIC / name
+        imported = _IMPORT.findall(file.read_text(encoding="utf-8"))
+        waiting += [(file.parent / one).resolve().relative_to(STATIC).as_posix() for one in imported]
+    return sorted(found)
+
+
 #: Everything that the page needs without a network; the first load is these files and nothing else.
 FILES: Final = (
     "theme.js",
@@ -20,10 +39,7 @@ FILES: Final = (
     "tokens.css",
     "field/field.css",
     "field/parts.css",
-    "console/texts.js",
-    "console/shapes.js",
-    "console/dom.js",
-    *(f"field/{path.name}" for path in sorted((STATIC / "field").glob("*.js"))),
+    *_modules("field/main.js", "field/worker.js"),
 )
 _PREFIXES: Final = (
     "field.",
@@ -34,6 +50,7 @@ _PREFIXES: Final = (
     "role.",
     "coord_sys.",
     "console.time.",
+    "desk.time.",
     "console.day.",
     "console.due.",
     "console.place.",

@@ -1,4 +1,4 @@
-"""200 acts of the field without a network, a server killed in the middle, a sign-in that ends: none lost, none doubled."""
+"""200 acts without a network, a server killed in the middle, a sign-in that ends: none lost, none doubled."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _DO = """async ([cases, records]) => {
   for (const [n, one] of mine.entries()) {
     await enqueue({ kind: "move", case: one.case, move: "acknowledge" }, { title: "签收", one });
     const photos = n % 5 ? [] : [await photo(n)];
-    await enqueue({ kind: "move", case: one.case, move: "report_back", result: `第 ${n} 件` }, { title: "报结", one, photos });
+    const deed = { kind: "move", case: one.case, move: "report_back", result: `第 ${n} 件` };
+    await enqueue(deed, { title: "报结", one, photos });
   }
   for (let n = 0; n < records; n += 1) {
     const position = { lon: PLACE_LON, lat: PLACE_LAT, coord_sys: "wgs84" };

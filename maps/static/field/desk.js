@@ -1,6 +1,7 @@
 // What the page knows: the day, the acts on their way, whether there is a network and who is signed in.
 
 import { context, t } from "../console/texts.js";
+import { keepWorkingTime } from "../console/working_time.js";
 import { addEntry, dropEntry, keep, kept, listEntries, saveEntry } from "./store.js";
 import { deliver, headersOf } from "./sync.js";
 
@@ -84,6 +85,8 @@ export async function begin() {
   try {
     desk.day = (await kept("day")) ?? null;
     desk.cells = (await kept("cells")) ?? null;
+    const hours = /** @type {Parameters<typeof keepWorkingTime>[0]|undefined} */ (await kept("working_time"));
+    if (hours) keepWorkingTime(hours);
     desk.entries = await listEntries();
   } catch {
     desk.net = "no_store";
@@ -270,6 +273,20 @@ async function free(gone, seen, successor) {
   desk.entries = await listEntries();
   changed();
   void send();
+}
+
+/** When the office works, so that what is left is said in the time that counts; read once, kept for days without. */
+export async function loadWorkingTime() {
+  try {
+    const answer = await ask("/v1/working-time");
+    if (!answer.ok) return;
+    const hours = await answer.json();
+    keepWorkingTime(hours);
+    await keep("working_time", hours);
+    changed();
+  } catch {
+    // Until then limits are counted in ordinary hours.
+  }
 }
 
 /** @returns {Promise<Cell[]|null>} outlines, from the service or from the phone */

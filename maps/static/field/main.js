@@ -2,8 +2,9 @@
 
 import { byId, make, setText } from "../console/dom.js";
 import { clock, context, t } from "../console/texts.js";
+import { dayMs } from "../console/working_time.js";
 import { caseScreen, casesScreen } from "./cases.js";
-import { begin, desk, loadCells, parents, refresh, send, useToken, watch } from "./desk.js";
+import { begin, desk, loadCells, loadWorkingTime, parents, refresh, send, useToken, watch } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
 import { outboxScreen } from "./outbox.js";
 import { recordScreen } from "./record.js";
@@ -61,7 +62,7 @@ function fingerprint(name) {
   const entries = desk.entries.map((entry) => `${entry.id}${entry.state}`).join();
   if (name === "outbox") return `${entries}${desk.day?.person.id}`;
   const cases = desk.day?.cases.map((one) => `${one.case}${one.version}${one.light}${one.moves.length}`).join();
-  return `${cases}|${entries}|${desk.cells?.length}|${name === "case" ? desk.net : ""}|${Math.floor(Date.now() / 60_000)}`;
+  return `${cases}|${entries}|${desk.cells?.length}|${dayMs}|${name === "case" ? desk.net : ""}|${Math.floor(Date.now() / 60_000)}`;
 }
 
 /**
@@ -137,7 +138,7 @@ watch(() => {
   // The outlines come after everything else: the first screen does not need them, a day without a network does.
   if (desk.net === "live" && !areCellsAsked) {
     areCellsAsked = true;
-    void loadCells().then(() => show());
+    void loadWorkingTime().then(loadCells).then(() => show());
   }
 });
 show(true);

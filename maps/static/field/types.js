@@ -7,7 +7,7 @@
  *   case: string, version: number, status: string, light: string, category: {code: string, name: string}, text: string,
  *   address: string, due_at: string|null, due_provisional: boolean, acknowledged_at: string|null, handled_at: string|null,
  *   reported_at: string, suspended_until: string|null, location: Point|null, accuracy_m: number|null,
- *   confirm_on_site: boolean, out_of_grid: boolean, asked: string|null, supervised_until: string|null, returns: number,
+ *   confirm_on_site: boolean, out_of_grid: boolean, asked: string|null, supervised_until: string|null, returns: number, limit: {value: string, unit: string}|null,
  *   cell: string|null, place: string[], head: string|null, is_mine: boolean, moves: string[], legs: Leg[],
  *   gcj02: Point|null,
  * }} FieldCase

@@ -116,7 +116,7 @@ async def add_person(
             raise ConflictError("accounts.person_has_account", person=str(person_id)) from error
         raise ConflictError("accounts.login_taken", pointer="/login", login=login) from error
     except psycopg.errors.ForeignKeyViolation as error:
-        if error.diag.constraint_name == "fk_person_jurisdiction_jurisdiction":
+        if error.diag.constraint_name == "fk_person_jurisdiction":
             raise BadInputError("accounts.no_jurisdiction", jurisdiction=jurisdiction) from error
         raise NotFoundError("accounts.person_unknown", person=str(person_id)) from error
     if not is_demo:

@@ -17,7 +17,6 @@ from starlette.concurrency import run_in_threadpool
 import maps
 from api.drawings import Drawing, find_drawing
 from api.drawn_cells import read_shapes
-from api.planner_parts import grid_name
 from api.printing import html_to_pdf
 from api.templating import text_of
 from dispatch.evaluation import Dimension, Rate
@@ -32,7 +31,7 @@ from maps.facts.asking import Asked, Boundaries, Grid, day_of
 from maps.facts.keeping import FactKeeper
 from maps.facts.store import FactStore
 from maps.hotspots.sites import find_repeat_sites
-from maps.i18n import Locale, translate
+from maps.i18n import Locale
 from maps.rates.bulletin import (
     SHOWN_RATES,
     Bulletin,
@@ -79,8 +78,10 @@ async def read_bulletin(
     """
     found = source.reference.jurisdictions.get(source.jurisdiction)
     zone = found.time_zone if found else "Asia/Shanghai"
-    chosen = month_filter(source.jurisdiction, zone, month)
     now = await database_now(unit)
+    drawing = await find_drawing(unit, source.jurisdiction, Boundaries.NOW, last_day=month, zone=zone, now=now)
+    version = drawing.version.id if drawing else None
+    chosen = month_filter(source.jurisdiction, zone, month, version)
     if now < chosen.period_from:
         raise ConflictError("bulletin.not_begun", month=month.strftime("%Y-%m"))
     following = (month + timedelta(days=32)).replace(day=1)
@@ -102,9 +103,6 @@ async def read_bulletin(
             table = await count_rates(unit, month_filter(source.jurisdiction, zone, of), Dimension.TOTAL, SHOWN_RATES)
         return {rate: figure_of(table.total.counts[rate]) for rate in SHOWN_RATES}
 
-    drawing = await find_drawing(
-        unit, source.jurisdiction, Boundaries.NOW, last_day=following - timedelta(days=1), zone=zone, now=now
-    )
     rising, sites = await _places(unit, source, locale, drawing, (month, following), now)
     data = BulletinData(
         month=month,
@@ -114,22 +112,15 @@ async def read_bulletin(
         frozen_at=frozen[month] if is_frozen else None,
         rising=rising,
         sites=sites,
-        departments=await view(Dimension.DEPARTMENT, Rate.OVERDUE, Rate.ON_TIME_HANDLING),
-        communities=await view(Dimension.LEVEL_2, Rate.OVERDUE, Rate.ON_TIME_HANDLING),
+        departments=await view(Dimension.DEPARTMENT, Rate.OVERDUE, Rate.HANDLING, Rate.ON_TIME_HANDLING),
+        communities=await view(Dimension.LEVEL_2, Rate.OVERDUE, Rate.HANDLING, Rate.ON_TIME_HANDLING),
         levels=await view(Dimension.LEVEL_1, Rate.CLOSED_AT_LEVEL),
-        drawing=_named(locale, drawing),
+        drawing="–" if drawing is None else drawing.name(locale),
         is_over=now >= chosen.period_until,
         as_of=now,
         zone=zone,
     )
     return make_bulletin(locale, data), data
-
-
-def _named(locale: Locale, drawing: Drawing | None) -> str:
-    if drawing is None:
-        return "–"
-    way = translate(locale, f"hotspots.boundaries.{drawing.boundaries.value}")
-    return f"{grid_name(locale, drawing.version)} · {way}"
 
 
 async def _places(

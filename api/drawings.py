@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from api.planner_parts import grid_name
 from geo.errors import Fault
 from geo.storage.grid_versions import GridVersion, find_active, list_versions
 from geo.storage.uow import ReadUnit
@@ -30,6 +31,12 @@ class Drawing:
     def is_recut(self) -> bool:
         """Whether cases of other versions are put in by their position."""
         return self.boundaries is Boundaries.NOW
+
+    def name(self, locale: Locale) -> str:
+        """Name the version and the way in one line."""
+        return (
+            f"{grid_name(locale, self.version)} · {translate(locale, f'hotspots.boundaries.{self.boundaries.value}')}"
+        )
 
     def as_json(self, locale: Locale) -> dict[str, Any]:
         """Name it, so that no two pictures of different boundaries are taken for one."""

@@ -21,7 +21,7 @@ def rates_file(form: Form, locale: Locale, read: RatesRead, as_of: datetime, vie
     """The table as CSV or XLSX."""
     name = f"gridward-rates-{read.asked.period.from_on}-{read.asked.period.to_on}.{form.value}"
     if form is Form.XLSX:
-        body = table_xlsx(locale, view, period=read.asked.period, as_of=as_of, zone=read.zone)
+        body = table_xlsx(locale, view, period=read.asked.period, as_of=as_of, zone=read.zone, grid=read.grid(locale))
         kind = MEDIA_TYPES[form]
     else:
         text = io.StringIO()

@@ -9,12 +9,13 @@ from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from dispatch.evaluation import HEADLINE, Dimension, Rate
+from dispatch.evaluation import HEADLINE, Cells, Dimension, Rate
 from dispatch.rate_names import read_names
 from dispatch.rates import RateFilter
 from dispatch.reference import Reference
 from geo.errors import Fault, InvalidRequestError
 from geo.storage.uow import Unit
+from maps.facts.asking import Boundaries
 from maps.findings import Period
 
 __all__ = ["RatesAsked", "family_of", "one_of", "parse_period", "parse_rates", "to_filter"]
@@ -38,6 +39,7 @@ class RatesAsked:
     ledger: str = ""
     department: str = ""
     cell: str = ""
+    boundaries: Boundaries = Boundaries.NOW
 
     def query(self, **changes: object) -> str:
         """Return the query string of this view, with some parts changed."""
@@ -51,6 +53,7 @@ class RatesAsked:
             "ledger": self.ledger,
             "department": self.department,
             "cell": self.cell,
+            "boundaries": "" if self.boundaries is Boundaries.NOW else self.boundaries.value,
             **changes,
         }
         return urlencode({key: value for key, value in parts.items() if value not in ("", None, [])}, doseq=True)
@@ -99,10 +102,13 @@ async def parse_rates(
         word = words.get(name)
         if word and ("\x00" in word or not await read_names(unit, jurisdiction, dimension, [word])):
             faults.append(Fault(code=f"maps.unknown_{name}", pointer=f"/{name}", params={name: word[:_LONGEST]}))
+    boundaries = Boundaries(one_of("boundaries", words, Boundaries, Boundaries.NOW.value, faults))
     if faults:
         raise InvalidRequestError(faults)
     named = {name: words.get(name) or "" for name in ("category", "channel", "ledger", "department", "cell")}
-    return RatesAsked(period=period, dimension=Dimension(by), rates=tuple(dict.fromkeys(chosen)), **named)
+    return RatesAsked(
+        period=period, dimension=Dimension(by), rates=tuple(dict.fromkeys(chosen)), boundaries=boundaries, **named
+    )
 
 
 def parse_period(first: str | None, last: str | None, today: date, faults: list[Fault]) -> Period:
@@ -131,8 +137,9 @@ def _day(text: str | None, pointer: str, faults: list[Fault]) -> date | None:
     return day
 
 
-def to_filter(asked: RatesAsked, reference: Reference, jurisdiction: str, zone: str) -> RateFilter:
+def to_filter(asked: RatesAsked, reference: Reference, jurisdiction: str, zone: str, drawing: int | None) -> RateFilter:
     """Turn days into instants and a major class into its minor ones. Boundary: the last day is included."""
+    is_recut = asked.boundaries is Boundaries.NOW
     local = ZoneInfo(zone)
     until = asked.period.to_on + timedelta(days=1)
     return RateFilter(
@@ -144,6 +151,8 @@ def to_filter(asked: RatesAsked, reference: Reference, jurisdiction: str, zone: 
         ledgers=(asked.ledger,) if asked.ledger else None,
         departments=(asked.department,) if asked.department else None,
         area=(asked.cell,) if asked.cell else None,
+        cells=Cells.AS_PUT if drawing is None else Cells.RECUT if is_recut else Cells.OWN_DAY,
+        drawing=drawing,
     )
 
 

@@ -13,6 +13,7 @@ from api.access import require
 from api.accounts.callers import Caller
 from api.accounts.roles import Scope
 from api.container import Container
+from api.drawings import Drawing, find_drawing
 from api.planning import sees_everything
 from api.rates_query import RatesAsked, parse_rates, to_filter
 from dispatch.evaluation import Dimension, Part
@@ -73,10 +74,11 @@ class RatesWords:
         ledger: Word = None,
         department: Word = None,
         cell: Word = None,
+        boundaries: Annotated[str | None, Query(max_length=80, description="now or day")] = None,
     ) -> None:
         self.rates = rate or []
         self.words = {"from": first, "to": last, "by": by, "category": category, "channel": channel}
-        self.words |= {"ledger": ledger, "department": department, "cell": cell}
+        self.words |= {"ledger": ledger, "department": department, "cell": cell, "boundaries": boundaries}
 
 
 Asking = Annotated[RatesWords, Depends(RatesWords)]
@@ -91,11 +93,16 @@ class RatesRead:
     reference: Reference
     zone: str
     today: str
+    drawing: Drawing | None
 
     def place(self, locale: Locale) -> str:
         """Name of the jurisdiction."""
         found = self.reference.jurisdictions.get(self.chosen.jurisdiction)
         return found.name(locale) if found else ""
+
+    def grid(self, locale: Locale) -> str:
+        """Name of the drawing, and how history was put into it."""
+        return "–" if self.drawing is None else self.drawing.name(locale)
 
 
 async def read_rates_asked(unit: ReadUnit, container: Container, asking: RatesWords) -> RatesRead:
@@ -110,10 +117,14 @@ async def read_rates_asked(unit: ReadUnit, container: Container, asking: RatesWo
     reference = await container.reference.get()
     jurisdiction = reference.jurisdictions.get(code)
     zone = jurisdiction.time_zone if jurisdiction else "Asia/Shanghai"
-    today = (await database_now(unit)).astimezone(ZoneInfo(zone)).date()
+    now = await database_now(unit)
+    today = now.astimezone(ZoneInfo(zone)).date()
     asked = await parse_rates(unit, reference, code, asking.words, asking.rates, today=today)
-    chosen = to_filter(asked, reference, code, zone)
-    return RatesRead(asked=asked, chosen=chosen, reference=reference, zone=zone, today=today.isoformat())
+    drawing = await find_drawing(unit, code, asked.boundaries, last_day=asked.period.to_on, zone=zone, now=now)
+    chosen = to_filter(asked, reference, code, zone, drawing.version.id if drawing else None)
+    return RatesRead(
+        asked=asked, chosen=chosen, reference=reference, zone=zone, today=today.isoformat(), drawing=drawing
+    )
 
 
 async def view_rates(unit: ReadUnit, locale: Locale, read: RatesRead) -> tuple[RateTable, RatesView]:

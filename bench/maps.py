@@ -12,23 +12,23 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
 import shapely
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.migrations import upgrade
 from bench import benchmark
-from bench._case_rows import CATEGORIES, CHANNELS, DAYS, fill_cases
+from bench._case_rows import CATEGORIES, DAYS, fill_cases
 from bench._grid_rows import load_grid
+from bench._map_writers import intake_cost, under_fire
 from bench.profile import Profile
 from bench.report import Result
 from bench.tiling import Tiling, make_tiling
 from geo.storage.engine import create_engine, dsn
 from maps.density import estimate_density
-from maps.facts.asking import Asked, Grid
+from maps.facts.asking import Asked, Grid, day_of
 from maps.facts.keeping import FactKeeper
 from maps.facts.store import FactStore
 from maps.findings import Period
@@ -42,7 +42,6 @@ __all__ = ["maps"]
 
 _JURISDICTION = "410100"
 _COLUMNS, _ROWS = 160, 125
-_WRITERS = 50
 _UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -78,8 +77,9 @@ async def _measure(profile: Profile, url: str, tiling: Tiling, count: int) -> li
         note = f"{store.base.bytes_per_case:g} bytes a case, made in {time.perf_counter() - begun:.1f} s"
         results = [Result.at_most("maps-bytes-per-case", store.base.bytes_per_case, "bytes", 16, note=note)]
         results += await asyncio.to_thread(_counts, profile, dsn(url), store, count)
-        results += await asyncio.to_thread(_drawings, profile, store, version.id)
-        results += await _under_fire(profile, url, engine, keeper, version.id)
+        results += await asyncio.to_thread(_drawings, profile, dsn(url), store, version.id)
+        results += await under_fire(profile, dsn(url), keeper)
+        results.append(await intake_cost(profile, dsn(url), keeper))
         return results
     finally:
         await engine.dispose()
@@ -104,10 +104,30 @@ def _questions(profile: Profile, count: int) -> list[Asked]:
     return asked
 
 
-_SQL = (
-    "SELECT count(*) FROM dispatch.dispatch_case WHERE jurisdiction = %s AND reported_at >= %s AND reported_at < %s"
-    " AND state NOT IN ('voided', 'declined', 'merged') AND (%s::text[] IS NULL OR category_code = ANY (%s::text[]))"
+_WHERE: LiteralString = (
+    " FROM dispatch.dispatch_case WHERE jurisdiction = %(jurisdiction)s"
+    " AND reported_at >= %(first)s AND reported_at < %(until)s AND state NOT IN ('voided', 'declined', 'merged')"
+    " AND (%(kinds)s::text[] IS NULL OR category_code = ANY (%(kinds)s::text[]))"
 )
+_SQL: LiteralString = "SELECT count(*)" + _WHERE
+_BY_CELL: LiteralString = "SELECT cell_path[%(level)s], count(*)" + _WHERE + " GROUP BY 1"
+_BY_SQUARE: LiteralString = (
+    "SELECT floor(ST_X(location) / %(lon)s::float8)::int, floor(ST_Y(location) / %(lat)s::float8)::int, count(*)"
+    + _WHERE
+    + " GROUP BY 1, 2"
+)
+
+
+def _bounds(asked: Asked) -> dict[str, Any]:
+    zone = timedelta(hours=8)
+    return {
+        "jurisdiction": _JURISDICTION,
+        "first": datetime.combine(asked.from_on, datetime.min.time(), UTC) - zone,
+        "until": datetime.combine(asked.to_on + timedelta(days=1), datetime.min.time(), UTC) - zone,
+        "kinds": None if asked.categories is None else sorted(asked.categories),
+    }
+
+
 #: Plans to choose from: whatever the planner takes, and what is left without plain index scans (BRIN, or a whole scan).
 _PLANS = ("", "SET enable_indexonlyscan = off; SET enable_indexscan = off; SET enable_bitmapscan = on")
 
@@ -117,10 +137,7 @@ def _counts(profile: Profile, url: str, store: FactStore, count: int) -> list[Re
     apart, ours, theirs = 0, [], []
     with psycopg.connect(url, autocommit=True) as connection:
         for one in asked:
-            zone = timedelta(hours=8)
-            first = datetime.combine(one.from_on, datetime.min.time(), UTC) - zone
-            until = datetime.combine(one.to_on + timedelta(days=1), datetime.min.time(), UTC) - zone
-            kinds = None if one.categories is None else sorted(one.categories)
+            values = _bounds(one)
             taken = []
             for plan in _PLANS:
                 connection.execute("RESET ALL")
@@ -128,7 +145,7 @@ def _counts(profile: Profile, url: str, store: FactStore, count: int) -> list[Re
                 for part in filter(None, plan.split(";")):
                     connection.execute(part)
                 seconds, true = _best(
-                    lambda: connection.execute(_SQL, (_JURISDICTION, first, until, kinds, kinds)).fetchone()[0]  # type: ignore[index]  # noqa: B023
+                    lambda: connection.execute(_SQL, values).fetchone()[0]  # type: ignore[index]  # noqa: B023
                 )
                 taken.append(seconds)
             theirs.append(min(taken))
@@ -164,83 +181,72 @@ def _best(side: Callable[[], Any]) -> tuple[float, Any]:
     return min(taken), answer
 
 
-def _drawings(profile: Profile, store: FactStore, version: int) -> list[Result]:
+def _drawings(profile: Profile, url: str, store: FactStore, version: int) -> list[Result]:
     cells: list[float] = []
     squares: list[float] = []
-    for asked in _questions(profile, 40):
-        grid = Grid(version_id=version, level=random.Random(str(asked)).choice((1, 2, 3)))
-        for taken, draw in (
-            (cells, lambda: store.by_cell(asked, grid, as_of=_UNTIL)),  # noqa: B023
-            (squares, lambda: store.by_square(asked, version)),  # noqa: B023
-        ):
+    theirs: dict[str, list[float]] = {"cells": [], "squares": []}
+    apart = compared = 0
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number, asked in enumerate(_questions(profile, 40)):
+            grid = Grid(version_id=version, level=random.Random(str(asked)).choice((1, 2, 3)))
             begun = time.perf_counter()
-            draw()
-            taken.append(time.perf_counter() - begun)
+            ours = store.by_cell(asked, grid, as_of=_UNTIL)
+            cells.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            found = store.by_square(asked, version)
+            squares.append(time.perf_counter() - begun)
+            if number % 5:
+                continue
+            values = {"level": grid.level, "lon": store.words.side_lon, "lat": store.words.side_lat, **_bounds(asked)}
+            for name, query in (("cells", _BY_CELL), ("squares", _BY_SQUARE)):
+                begun = time.perf_counter()
+                rows = connection.execute(query, values).fetchall()
+                theirs[name].append(time.perf_counter() - begun)
+                compared += 1
+                if name == "cells":
+                    mine = {code: n for code, n in zip(ours.codes, ours.cases.tolist(), strict=True) if n}
+                    apart += mine != dict(rows)
+                else:
+                    apart += sorted(zip(*(part.tolist() for part in found), strict=True)) != sorted(rows)
     return [
-        Result.at_most("maps-choropleth-p95", 1000 * _p95(cells), "ms", 100),
-        Result.at_most("maps-heat-grid-p95", 1000 * _p95(squares), "ms", 100),
+        Result.at_most("maps-choropleth-p95", 1000 * _p95(cells), "ms", 100, note=_beside(theirs["cells"])),
+        Result.at_most("maps-heat-grid-p95", 1000 * _p95(squares), "ms", 100, note=_beside(theirs["squares"])),
+        Result.none_of("maps-drawings-unequal", apart, compared, note="every cell and square, beside SQL"),
+        _clusters(profile, store),
     ]
+
+
+def _beside(theirs: list[float]) -> str:
+    return f"the same in SQL {1000 * statistics.median(theirs):,.0f} ms (median of {len(theirs)})"
+
+
+def _clusters(profile: Profile, store: FactStore) -> Result:
+    """Ask for windows of a screen at every zoom."""
+    chance = random.Random(profile.seed)
+    base, words = store.base, store.words
+    ever = Asked(from_on=day_of(0), to_on=day_of(65_535))
+    begun = time.perf_counter()
+    store.clusters(ever, 0, 10, (0, 0, 1, 1))
+    first = time.perf_counter() - begun
+    worst: dict[int, float] = {}
+    for zoom in range(3, 20):
+        taken = []
+        wide, high = 1920 * 360 / 256 / 2**zoom, 1080 * 300 / 256 / 2**zoom
+        for _ in range(60):
+            lon = (base.west + chance.random() * base.width) * words.side_lon
+            lat = (base.south + chance.random() * base.height) * words.side_lat
+            window = (lon - wide / 2, lat - high / 2, lon + wide / 2, lat + high / 2)
+            begun = time.perf_counter()
+            store.clusters(ever, 0, zoom, window)
+            taken.append(time.perf_counter() - begun)
+        worst[zoom] = float(np.quantile(np.array(taken), 0.99))
+    zoom = max(worst, key=lambda each: worst[each])
+    note = f"worst at zoom {zoom}; zooms 3–19, 1920 × 1080; pyramid made in {first:.2f} s"
+    return Result.at_most("maps-clusters-p99", 1000 * worst[zoom], "ms", 20, note=note)
 
 
 def _p95(taken: list[float]) -> float:
     return float(np.quantile(np.array(taken), 0.95))
-
-
-_REPORT = """
-WITH made AS (
-  INSERT INTO dispatch.dispatch_case (id, jurisdiction, ref, origin, channel_code, ticket, category_code, location,
-    grid_version_id, cell_id, cell_path, located_how, state, reported_at)
-  SELECT gen_random_uuid(), c.jurisdiction, 'W' || gen_random_uuid(), 'live', %(channel)s, gen_random_uuid()::text,
-         %(category)s, c.location, c.grid_version_id, c.cell_id, c.cell_path, 'covers', 'reported', now()
-    FROM (SELECT * FROM dispatch.dispatch_case LIMIT 1) AS c RETURNING id)
-INSERT INTO dispatch.case_event (case_id, seq, type, moves, to_state, occurred_at, actor_kind)
-SELECT id, 1, 'case.reported.v1', '{report}', 'reported', now(), 'channel' FROM made
-"""
-
-
-async def _under_fire(
-    profile: Profile, url: str, engine: AsyncEngine, keeper: FactKeeper, version: int
-) -> list[Result]:
-    """Fifty writers report; one more asks after each of its own commits when its report is counted."""
-    ends = time.perf_counter() + (20 if profile.full else 6)
-    written = 0
-
-    async def write(number: int) -> None:
-        nonlocal written
-        async with await psycopg.AsyncConnection.connect(dsn(url), autocommit=True) as connection:
-            while time.perf_counter() < ends:
-                category = f"B{1 + (number + written) % (CATEGORIES - 1):02}"
-                await connection.execute(_REPORT, {"channel": f"b{1 + number % CHANNELS}", "category": category})
-                written += 1
-
-    probe = Asked(
-        from_on=(datetime.now(UTC) - timedelta(days=2)).date(),
-        to_on=(datetime.now(UTC) + timedelta(days=2)).date(),
-        categories=frozenset({f"B{CATEGORIES}"}),
-    )
-    delays = []
-
-    async def ask() -> None:
-        known = (await keeper.current()).count(probe)
-        async with await psycopg.AsyncConnection.connect(dsn(url), autocommit=True) as connection:
-            while time.perf_counter() < ends:
-                await connection.execute(_REPORT, {"channel": "b1", "category": f"B{CATEGORIES}"})
-                known += 1
-                committed = time.perf_counter()
-                while (await keeper.current()).count(probe) < known:
-                    await asyncio.sleep(0.005)
-                delays.append(time.perf_counter() - committed)
-
-    async with asyncio.TaskGroup() as busy:
-        for number in range(_WRITERS):
-            busy.create_task(write(number))
-        busy.create_task(ask())
-    cases, apart = await keeper.verify()
-    note = f"{written:,} reports by {_WRITERS} writers, {len(delays)} asked after"
-    return [
-        Result.at_most("maps-new-report-counted", max(delays, default=0.0), "s", 2, note=note),
-        Result.none_of("maps-unequal-after-writers", len(apart), cases),
-    ]
 
 
 def _statistics(profile: Profile, tiling: Tiling) -> Iterator[Result]:

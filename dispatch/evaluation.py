@@ -16,7 +16,7 @@ from typing import Final
 
 from dispatch.states import CaseState
 
-__all__ = ["DEFINITIONS", "HEADLINE", "Definition", "Dimension", "Part", "Rate", "case_query", "table_query"]
+__all__ = ["DEFINITIONS", "HEADLINE", "Cells", "Definition", "Dimension", "Part", "Rate", "case_query", "table_query"]
 
 
 class Rate(StrEnum):
@@ -61,6 +61,17 @@ class Dimension(StrEnum):
     CATEGORY = "category"
     CHANNEL = "channel"
     LEDGER = "ledger"
+
+
+class Cells(StrEnum):
+    """In which cells cases are counted; never in those of two drawings at once."""
+
+    AS_PUT = "as_put"
+    """By code, whatever drawing they were put into: right where there is only one, or no cell is asked for."""
+    OWN_DAY = "own_day"
+    """Of one drawing, and only cases that were put into it on their day; the others have no cell."""
+    RECUT = "recut"
+    """Of one drawing, every case by its position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +176,9 @@ HEADLINE: Final = (Rate.SOLVED, Rate.CLOSURE, Rate.ON_TIME_CLOSURE, Rate.CLOSED_
 
 _KEYS: Final = {
     Dimension.TOTAL: "''",
-    Dimension.LEVEL_1: "coalesce(c.cell_path[1], '')",
-    Dimension.LEVEL_2: "coalesce(c.cell_path[2], '')",
-    Dimension.LEVEL_3: "coalesce(c.cell_path[3], '')",
+    Dimension.LEVEL_1: "coalesce(drawn.path[1], '')",
+    Dimension.LEVEL_2: "coalesce(drawn.path[2], '')",
+    Dimension.LEVEL_3: "coalesce(drawn.path[3], '')",
     Dimension.DEPARTMENT: "coalesce(c.department_code, '')",
     Dimension.HEAD: "coalesce(c.owner_person_id::text, '')",
     Dimension.MAJOR: "(SELECT coalesce(k.parent, k.code) FROM dispatch.category AS k WHERE k.code = c.category_code)",
@@ -175,24 +186,32 @@ _KEYS: Final = {
     Dimension.CHANNEL: "c.channel_code",
     Dimension.LEDGER: "tag.ledger",
 }
+_PATHS: Final = {
+    Cells.AS_PUT: "c.cell_path",
+    Cells.OWN_DAY: "CASE WHEN c.grid_version_id = %(drawing)s THEN c.cell_path ELSE '{}'::text[] END",
+    Cells.RECUT: """CASE WHEN c.grid_version_id = %(drawing)s THEN c.cell_path
+         WHEN c.location IS NULL THEN '{}'::text[]
+         ELSE coalesce((SELECT g.path FROM geo.covering_cell(%(drawing)s, c.location) AS g), '{}'::text[]) END""",
+}
 _FROM: Final = "dispatch.dispatch_case AS c"
-_WITH_LEDGERS: Final = (
-    _FROM + " CROSS JOIN LATERAL (SELECT DISTINCT l.ledger FROM unnest(c.ledgers) AS l (ledger)) AS tag"  # noqa: S608
-)
+_TAGS: Final = " CROSS JOIN LATERAL (SELECT DISTINCT l.ledger FROM unnest(c.ledgers) AS l (ledger)) AS tag"
 _FILTER: Final = """c.jurisdiction = %(jurisdiction)s
    AND (%(origin)s::text IS NULL OR c.origin = %(origin)s)
    AND (%(categories)s::text[] IS NULL OR c.category_code = ANY (%(categories)s::text[]))
    AND (%(channels)s::text[] IS NULL OR c.channel_code = ANY (%(channels)s::text[]))
    AND (%(ledgers)s::text[] IS NULL OR c.ledgers && %(ledgers)s::text[])
    AND (%(departments)s::text[] IS NULL OR c.department_code = ANY (%(departments)s::text[]))
-   AND (%(area)s::text[] IS NULL OR c.cell_path && %(area)s::text[])"""
+   AND (%(area)s::text[] IS NULL OR drawn.path && %(area)s::text[])"""
 
 
-def _source(dimension: Dimension) -> str:
-    return _WITH_LEDGERS if dimension is Dimension.LEDGER else _FROM
+def _source(dimension: Dimension, cells: Cells) -> str:
+    # Pulled up, a plain path is the column itself, with its index; a search by position is made once for each case.
+    once = " OFFSET 0" if cells is Cells.RECUT else ""
+    tags = _TAGS if dimension is Dimension.LEDGER else ""
+    return f"{_FROM}{tags} CROSS JOIN LATERAL (SELECT {_PATHS[cells]} AS path{once}) AS drawn"
 
 
-def table_query(dimension: Dimension, rates: tuple[Rate, ...]) -> str:
+def table_query(dimension: Dimension, rates: tuple[Rate, ...], cells: Cells = Cells.AS_PUT) -> str:
     """Return the statement that counts numerator and denominator of some rates by one dimension, in one pass."""
     below = list(dict.fromkeys(DEFINITIONS[rate].denominator for rate in rates))
     columns = []
@@ -205,12 +224,12 @@ def table_query(dimension: Dimension, rates: tuple[Rate, ...]) -> str:
     asked = ", ".join(f"{condition} AS b{k}" for k, condition in enumerate(below))
     wanted = " OR ".join(f"b.b{k}" for k in range(len(below)))
     return (
-        f"SELECT {_KEYS[dimension]} AS key, {', '.join(columns)} FROM {_source(dimension)}"  # noqa: S608 - constants
+        f"SELECT {_KEYS[dimension]} AS key, {', '.join(columns)} FROM {_source(dimension, cells)}"  # noqa: S608 - constants
         f" CROSS JOIN LATERAL (SELECT {asked} OFFSET 0) AS b WHERE {_FILTER} AND ({wanted}) GROUP BY 1"
     )
 
 
-def case_query(dimension: Dimension, rate: Rate, part: Part) -> str:
+def case_query(dimension: Dimension, rate: Rate, part: Part, cells: Cells = Cells.AS_PUT) -> str:
     """Return the statement that lists the cases behind one number, newest first."""
     defined = DEFINITIONS[rate]
     chosen = {
@@ -223,7 +242,7 @@ def case_query(dimension: Dimension, rate: Rate, part: Part) -> str:
     return (
         "SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.due_at,"  # noqa: S608 - as above
         " c.handled_at,"
-        f" c.closed_at, c.is_on_time FROM {_source(dimension)}"
+        f" c.closed_at, c.is_on_time FROM {_source(dimension, cells)}"
         f" WHERE {_FILTER} AND {defined.denominator} AND {chosen} AND {key}"
         " AND (%(after_at)s::timestamptz IS NULL OR (c.reported_at, c.id) < (%(after_at)s, %(after_id)s::uuid))"
         " ORDER BY c.reported_at DESC, c.id DESC LIMIT %(limit)s"

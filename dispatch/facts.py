@@ -66,7 +66,12 @@ _FIELDS: Final = (
 _WIRE: Final = np.dtype(
     [("fields", ">i2")] + [part for name, kind in _FIELDS for part in ((f"{name}_length", ">i4"), (name, kind))]
 )
+#: The same without the lengths, in the machine's own order: what is kept while all cases are read.
+_FACT: Final = np.dtype([(name, kind.lstrip(">")) for name, kind in _FIELDS])
 _HEADER: Final = 19
+_TRAILER: Final = 2
+#: So much of the wire is held at once. Units: bytes.
+_BLOCK: Final = 16 * 2**20
 _POSITION: Final = np.dtype(
     [
         *(("fields", ">i2"), ("id_length", ">i4"), ("id", "V16")),
@@ -163,11 +168,11 @@ async def read_facts(unit: Unit, words: Dictionaries, ids: Sequence[UUID] | None
     Returns
     -------
     ndarray
-        Shape: (cases,), with the fields of ``_FIELDS`` in the byte order of the wire.
+        Shape: (cases,), with the fields of ``_FIELDS``.
 
     Notes
     -----
-    Cost: about 2 µs per case in the database and as much for fetching.
+    Cost: about 2 µs per case in the database and as much for fetching; 70 bytes of memory per case, twice at the end.
     """
     driver = await unit.driver()
     values: dict[str, Any] = {
@@ -182,11 +187,28 @@ async def read_facts(unit: Unit, words: Dictionaries, ids: Sequence[UUID] | None
         "ids": None if ids is None else list(ids),
     }
     query = f"COPY ({statement('facts')}) TO STDOUT (FORMAT binary)"
-    body = bytearray()
+    body, skipped = bytearray(), False
+    parts: list[Rows] = []
+
+    def pack(end: int) -> None:
+        count = end // _WIRE.itemsize
+        wire = np.frombuffer(bytes(body[: count * _WIRE.itemsize]), dtype=_WIRE)
+        part = np.empty(count, dtype=_FACT)
+        for name, _ in _FIELDS:
+            part[name] = wire[name]
+        parts.append(part)
+        del body[: count * _WIRE.itemsize]
+
     async with driver.cursor() as cursor, cursor.copy(query, values) as copy:
         while block := await copy.read():
             body += block
-    return np.frombuffer(bytes(body[_HEADER : len(body) - 2]), dtype=_WIRE)
+            if not skipped and len(body) >= _HEADER:
+                del body[:_HEADER]
+                skipped = True
+            if len(body) >= _BLOCK:
+                pack(len(body) - _TRAILER)
+    pack(len(body) - _TRAILER)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 async def read_positions(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import tuple_row
 
-from dispatch.evaluation import DEFINITIONS, Dimension, Rate
+from dispatch.evaluation import DEFINITIONS, Cells, Dimension, Rate
 from dispatch.queries import database_now
 from dispatch.rates import RateFilter, RateRow, RateTable, count_rates
 from geo.errors import BadInputError, ConflictError, NotFoundError
@@ -43,14 +43,16 @@ def parse_month(text: str) -> date:
     return month
 
 
-def month_filter(jurisdiction: str, zone: str, month: date) -> RateFilter:
-    """Return the whole month. Zone: midnight in the jurisdiction's zone."""
+def month_filter(jurisdiction: str, zone: str, month: date, drawing: int | None = None) -> RateFilter:
+    """Return the whole month, in the cells of a drawing. Zone: midnight in the jurisdiction's zone."""
     local = ZoneInfo(zone)
     following = (month + timedelta(days=32)).replace(day=1)
     return RateFilter(
         jurisdiction=jurisdiction,
         period_from=datetime.combine(month, time.min, local).astimezone(UTC),
         period_until=datetime.combine(following, time.min, local).astimezone(UTC),
+        cells=Cells.AS_PUT if drawing is None else Cells.RECUT,
+        drawing=drawing,
     )
 
 
@@ -72,6 +74,12 @@ async def freeze_month(unit: WriteUnit, jurisdiction: str, zone: str, month: dat
     )
     if made.rowcount == 0:
         raise ConflictError("rates.frozen_already", month=month.strftime("%Y-%m"))
+    # In the cells that were valid when the month ended, whenever it is frozen.
+    found = await driver.execute(
+        "SELECT id FROM geo.valid_version(%s, %s)", (jurisdiction, chosen.period_until - timedelta(microseconds=1))
+    )
+    valid = await found.fetchone()
+    chosen = month_filter(jurisdiction, zone, month, valid[0] if valid else None)
     rows = []
     for dimension in Dimension:
         table = await count_rates(unit, chosen, dimension, tuple(Rate))

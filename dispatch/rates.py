@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg.rows import dict_row, tuple_row
 
-from dispatch.evaluation import DEFINITIONS, Dimension, Part, Rate, case_query, table_query
+from dispatch.evaluation import DEFINITIONS, Cells, Dimension, Part, Rate, case_query, table_query
 from dispatch.queries import database_now
 from geo.errors import BadInputError
 from geo.storage.uow import Unit
@@ -46,6 +46,8 @@ class RateFilter:
         Codes; None for all. ``area`` are cells of any level.
     origin
         Live, imported or demo; None for all.
+    cells, drawing
+        In the cells of which drawing (its row) cases are counted.
     """
 
     jurisdiction: str
@@ -57,6 +59,8 @@ class RateFilter:
     departments: tuple[str, ...] | None = None
     area: tuple[str, ...] | None = None
     origin: str | None = None
+    cells: Cells = Cells.AS_PUT
+    drawing: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +119,10 @@ async def count_rates(unit: Unit, asked: RateFilter, dimension: Dimension, rates
     chosen = tuple(dict.fromkeys(rates))
     as_of = await database_now(unit)
     values = _values(asked, as_of)
-    rows = await _rows(unit, dimension, chosen, values)
+    rows = await _rows(unit, asked.cells, dimension, chosen, values)
     if dimension is Dimension.LEDGER:
         # A case may be in two ledgers, and most are in none.
-        total = _sum(await _rows(unit, Dimension.TOTAL, chosen, values), chosen)
+        total = _sum(await _rows(unit, asked.cells, Dimension.TOTAL, chosen, values), chosen)
     else:
         total = _sum(rows, chosen)
     return RateTable(
@@ -155,7 +159,7 @@ async def list_rate_cases(
     values = _values(asked, as_of) | {"key": key, "after_at": after_at, "after_id": after_id, "limit": limit + 1}
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as found:
-        await found.execute(case_query(dimension, rate, part), values)
+        await found.execute(case_query(dimension, rate, part, asked.cells), values)
         rows = await found.fetchall()
     cases = tuple(
         RateCase(category=row.pop("category_code"), channel=row.pop("channel_code"), **row) for row in rows[:limit]
@@ -195,6 +199,7 @@ def _values(asked: RateFilter, as_of: datetime) -> dict[str, Any]:
         "from": asked.period_from,
         "until": asked.period_until,
         "as_of": as_of,
+        "drawing": asked.drawing,
     }
 
 
@@ -206,10 +211,12 @@ def _sum(rows: Sequence[RateRow], rates: tuple[Rate, ...]) -> RateRow:
     return RateRow(key="", counts=counts)
 
 
-async def _rows(unit: Unit, dimension: Dimension, rates: tuple[Rate, ...], values: dict[str, Any]) -> list[RateRow]:
+async def _rows(
+    unit: Unit, cells: Cells, dimension: Dimension, rates: tuple[Rate, ...], values: dict[str, Any]
+) -> list[RateRow]:
     driver = await unit.driver()
     async with driver.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(table_query(dimension, rates), values)
+        await cursor.execute(table_query(dimension, rates, cells), values)
         return [
             RateRow(key=row[0], counts={rate: (row[1 + 2 * k], row[2 + 2 * k]) for k, rate in enumerate(rates)})
             for row in await cursor.fetchall()

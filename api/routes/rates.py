@@ -67,6 +67,7 @@ class RatesOut(BaseModel):
     first_day: str
     last_day: str
     by: Dimension
+    drawing: dict[str, Any] | None = Field(description="On which boundaries, and how history was put into them")
     rates: list[RateOut]
     total: RateRowOut
     worst: RateRowOut | None = Field(description="By the first rate, of rows with at least 20 cases")
@@ -165,6 +166,7 @@ async def read_rates(request: Request, unit: Reading, container: Wired, _: Plann
             "first_day": read.asked.period.from_on.isoformat(),
             "last_day": read.asked.period.to_on.isoformat(),
             "by": table.dimension,
+            "drawing": read.drawing.as_json(locale) if read.drawing else None,
             "rates": [_rate(locale, rate) for rate in table.rates],
             "total": _row(view.total, read.asked, total=True),
             "worst": None if view.worst is None else _row(view.worst, read.asked),

@@ -46,6 +46,8 @@ async def read_rates_page(request: Request, unit: Reading, container: Wired, _: 
         period=read.asked.period,
         filters={name: getattr(read.asked, name) for name in ("category", "channel", "ledger", "department", "cell")},
         choices=_choices(locale, read.reference),
+        grid=read.grid(locale),
+        boundaries=read.asked.boundaries.value,
         has_printed=await has_cases(unit, container.settings.jurisdiction, Origin.DEMO.value),
         as_of=table.as_of,
         zone=read.zone,

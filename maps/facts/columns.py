@@ -139,11 +139,11 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
     keys = key_of(facts["id"])
     # Time of arrival within a day keeps neighbours in time neighbours in memory; the key makes the order unique.
     order = np.lexsort((keys, facts["hour"], day, category))
-    facts = facts[order]
-    sets, ledger_set = np.unique(facts["ledgers"].astype(np.int64), return_inverse=True)
+    # Column by column: all of it in the new order at once would be as much memory again.
+    sets, ledger_set = np.unique(facts["ledgers"][order].astype(np.int64), return_inverse=True)
     if len(sets) > 256:
         raise LookupError("more than 256 combinations of ledgers")
-    column, row = facts["column"].astype(np.int64), facts["row"].astype(np.int64)
+    column, row = facts["column"][order].astype(np.int64), facts["row"][order].astype(np.int64)
     placed = column != NO_SQUARE
     west, south = (int(column[placed].min()), int(row[placed].min())) if placed.any() else (0, 0)
     width = int(column[placed].max()) - west + 1 if placed.any() else 1
@@ -151,16 +151,16 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
     # Points far away (an import of another city) must not overflow; their squares are not drawn.
     square = (row - south) * width + (column - west)
     square = np.where(placed & (square < NOWHERE), square, NOWHERE)
-    minutes = facts["minutes"].astype(np.int64)
-    places = Places(words).of(facts["cell"])
+    minutes = facts["minutes"][order].astype(np.int64)
+    places = Places(words).of(facts["cell"][order])
     cell_type = np.uint16 if len(words.cells) + FIRST_CELL < 65_536 else np.uint32
     columns: dict[str, Array] = {
         "day": day[order],
-        "hour": facts["hour"],
-        "channel": facts["channel"] - 1,
+        "hour": facts["hour"][order],
+        "channel": facts["channel"][order] - 1,
         "ledger_set": ledger_set,
-        "state": facts["state"],
-        "outcome": facts["outcome"],
+        "state": facts["state"][order],
+        "outcome": facts["outcome"][order],
         "minutes": np.where(minutes < 0, NO_MINUTES, minutes),
         "square": square,
     }
@@ -170,7 +170,8 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
     if len(np.unique(sorted_keys)) != len(sorted_keys):
         raise LookupError("two cases share a key")
     by_key = np.argsort(sorted_keys, kind="stable")
-    running = np.flatnonzero(facts["due"] != 0)
+    due = facts["due"][order]
+    running = np.flatnonzero(due != 0)
     return Base(
         words=words,
         watermark=watermark,
@@ -179,7 +180,7 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
         keys=sorted_keys[by_key],
         rows=by_key.astype(np.uint32),
         due_rows=running.astype(np.int64),
-        due_at=facts["due"][running].astype(np.int64),
+        due_at=due[running].astype(np.int64),
         ledger_sets=sets,
         west=west,
         south=south,

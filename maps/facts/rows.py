@@ -57,7 +57,9 @@ class FactRows:
         self._states = self._state_lut(COUNTED)
         cell = base.columns["cell"]
         self._drawn: dict[int, Drawn] = {
-            OWN_DAY: Drawn(cell=cell, late="cell", days=sum_days(base, cell, self._states))
+            OWN_DAY: Drawn(
+                cell=cell, late="cell", days=sum_days(base, cell, self._states, len(self.words.cells) + FIRST_CELL)
+            )
         }
         self._levels: dict[tuple[int, int], tuple[tuple[str, ...], Array]] = {}
 
@@ -212,7 +214,9 @@ class FactRows:
                 at = np.minimum(np.searchsorted(base.keys, keys), len(base.keys) - 1)
                 here = base.keys[at] == keys
                 cell[base.rows[at[here]]] = places[here]
-            self._drawn[version_id] = Drawn(cell=cell, late=late, days=sum_days(base, cell, self._states))
+            self._drawn[version_id] = Drawn(
+                cell=cell, late=late, days=sum_days(base, cell, self._states, len(self.words.cells) + FIRST_CELL)
+            )
             if len(self._tail):
                 self.recut(version_id, ids, cells)
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dispatch.facts import FIRST_DAY
-from maps.facts.columns import FIRST_CELL, NOWHERE, Base
+from maps.facts.columns import NOWHERE, Base
 
 __all__ = ["DaySums", "SquareSums", "sum_days", "sum_squares"]
 
@@ -55,7 +55,7 @@ class DaySums:
         self.categories[category, line:] += change
 
 
-def sum_days(base: Base, cell: Array, counted: Array) -> DaySums | None:
+def sum_days(base: Base, cell: Array, counted: Array, places: int) -> DaySums | None:
     """Sum by day and cell, and by day and class; None when there is nothing, or too much of it.
 
     Parameters
@@ -64,12 +64,14 @@ def sum_days(base: Base, cell: Array, counted: Array) -> DaySums | None:
         Place of every row: the column, or the places after a redraw.
     counted
         By state, whether it is counted.
+    places
+        How many there are; more than the columns knew when they were made, if a drawing came in since.
     """
     if not len(base):
         return None
     day = base.columns["day"]
     first, last = int(day.min()), int(day.max())
-    days, cells, kinds = last - first + 1, len(base.words.cells) + FIRST_CELL, len(base.starts) - 1
+    days, cells, kinds = last - first + 1, places, len(base.starts) - 1
     if (days + 1) * max(cells, kinds) > _MOST:
         return None
     sums = np.zeros((days + 1, cells), dtype=np.int32)

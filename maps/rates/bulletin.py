@@ -99,6 +99,19 @@ class Section:
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
 
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers: their values decide, and the first one names the row."""
+        return tuple(k > 0 and all(_is_number(row[k]) for row in self.rows) for k in range(len(self.columns)))
+
+
+def _is_number(value: Cell) -> bool:
+    if not isinstance(value, str):
+        return True
+    plain = value.lstrip("+-<>").replace(",", "").replace(".", "", 1)
+    # A code is digits only, and longer than any count here.
+    return plain.isdigit() and len(plain) < 9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulletin:
@@ -194,13 +207,13 @@ def _lead(locale: Locale, data: BulletinData) -> tuple[str, ...]:
     if data.rising:
         first = data.rising[0]
         lines.append(translate(locale, "bulletin.lead.rising", name=first.name, cases=format_count(first.cases)))
-    overdue = data.headline[Rate.OVERDUE]
-    if overdue.numerator:
+    late = _late(data.departments.total)
+    if late:
         worst = next((row for row in _with_numbers(data.departments) if row.key), None)
         key = "bulletin.lead.overdue" if worst is None else "bulletin.lead.overdue_worst"
-        count = "" if worst is None else format_count(worst.figures[Rate.OVERDUE].numerator)
+        count = "" if worst is None else format_count(_late(worst))
         name = "" if worst is None else worst.name
-        lines.append(translate(locale, key, cases=format_count(overdue.numerator), name=name, worst=count))
+        lines.append(translate(locale, key, cases=format_count(late), name=name, worst=count))
     return tuple(lines)
 
 
@@ -270,24 +283,29 @@ def _sites(locale: Locale, data: BulletinData) -> Section:
     return _section(locale, "sites", _columns(locale, "cell", "code", "category", "cases", "days", "last"), rows)
 
 
+def _late(row: NamedRow) -> int:
+    """Cases handled too late, and cases overdue until now."""
+    late = row.figures[Rate.HANDLING].numerator - row.figures[Rate.ON_TIME_HANDLING].numerator
+    return late + row.figures[Rate.OVERDUE].numerator
+
+
 def _with_numbers(view: RatesView) -> list[NamedRow]:
-    """Rows with overdue cases, most first."""
-    rows = [row for row in view.rows if row.figures[Rate.OVERDUE].numerator]
-    return sorted(rows, key=lambda row: (-row.figures[Rate.OVERDUE].numerator, row.key))
+    """Rows with late cases, most first."""
+    return sorted((row for row in view.rows if _late(row)), key=lambda row: (-_late(row), row.key))
 
 
 def _overdue(locale: Locale, key: str, view: RatesView) -> Section:
     rows: list[tuple[Cell, ...]] = [
         (
             row.name,
+            _late(row),
             row.figures[Rate.OVERDUE].numerator,
-            row.figures[Rate.OVERDUE].denominator,
-            row.figures[Rate.OVERDUE].percent,
+            row.figures[Rate.HANDLING].denominator,
             row.figures[Rate.ON_TIME_HANDLING].percent,
         )
         for row in _with_numbers(view)[: 2 * _ROWS]
     ]
-    columns = _columns(locale, "unit", "overdue", "due", "overdue_percent", "on_time_percent")
+    columns = _columns(locale, "unit", "late", "overdue", "due", "on_time_percent")
     return _section(locale, key, columns, rows)
 
 

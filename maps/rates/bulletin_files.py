@@ -72,26 +72,17 @@ def _quiet(paragraph: Any, size: int = 9) -> None:
 def _table(document: Any, section: Section) -> None:
     table = document.add_table(rows=1, cols=len(section.columns), style="Light List Accent 1")
     table.style.font.size = Pt(9)
-    numeric = [_is_numeric(section, k) for k in range(len(section.columns))]
     for _ in section.rows:
         table.add_row()
     lines = [section.columns, *(tuple(_written(value) for value in row) for row in section.rows)]
     for cells, line in zip(table.rows, lines, strict=True):
         for k, (cell, text) in enumerate(zip(cells.cells, line, strict=True)):
             cell.text = _clean(text)
-            if numeric[k]:
+            if section.numeric[k]:
                 cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.RIGHT
     head = OxmlElement("w:tblHeader")
     head.set(qn("w:val"), "true")
     table.rows[0]._tr.get_or_add_trPr().append(head)
-
-
-def _is_numeric(section: Section, column: int) -> bool:
-    """Whether a column holds numbers: its values, not its name, decide."""
-    values = [row[column] for row in section.rows]
-    return all(not isinstance(value, str) or value.lstrip("+-<>").replace(".", "").isdigit() for value in values) and (
-        section.columns[column] != section.columns[0]
-    )
 
 
 def _written(value: str | float | None) -> str:

@@ -17,7 +17,7 @@ __all__ = ["table_xlsx"]
 _NAME_WIDTH, _NUMBER_WIDTH = 28, 14
 
 
-def table_xlsx(locale: Locale, view: RatesView, *, period: Period, as_of: datetime, zone: str) -> bytes:
+def table_xlsx(locale: Locale, view: RatesView, *, period: Period, as_of: datetime, zone: str, grid: str) -> bytes:
     """Return the file: the table on the first sheet, what each rate means on the second."""
     target = io.BytesIO()
     # Written as text, whatever it begins with: a category called "=1+1" is a name.
@@ -29,6 +29,7 @@ def table_xlsx(locale: Locale, view: RatesView, *, period: Period, as_of: dateti
     sheet.write_string(
         0, 0, translate(locale, "rates.sheet.head", first=period.from_on, last=period.to_on, as_of=stand), bold
     )
+    sheet.write_string(1, 0, translate(locale, "rates.sheet.grid", grid=grid))
     head = [translate(locale, f"rates.by.{view.dimension.value}"), translate(locale, "rates.code")]
     for rate in view.rates:
         name = translate(locale, f"rates.rate.{rate.value}")

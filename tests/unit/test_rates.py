@@ -99,7 +99,11 @@ def test_files_hold_numbers_and_names_that_are_no_formulas() -> None:
     view = view_table("en", table(x=(943, 1271)), {"x": ("=1+1", '=HYPERLINK("http://x")')})
     period = Period(from_on=date(2026, 10, 1), to_on=date(2026, 10, 31))
     book = openpyxl.load_workbook(
-        io.BytesIO(table_xlsx("en", view, period=period, as_of=datetime(2026, 11, 1, tzinfo=UTC), zone="Asia/Shanghai"))
+        io.BytesIO(
+            table_xlsx(
+                "en", view, period=period, as_of=datetime(2026, 11, 1, tzinfo=UTC), zone="Asia/Shanghai", grid="1"
+            )
+        )
     )
     sheet = book.worksheets[0]
     line = [cell.value for cell in sheet[5]][:5]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +28,7 @@ __all__ = [
     "STATES",
     "CellPath",
     "Dictionaries",
+    "case_days",
     "changed_cases",
     "feed_end",
     "knows_position",
@@ -288,8 +290,23 @@ async def knows_position(unit: Unit, at: Cursor) -> bool:
     return await found.fetchone() is not None
 
 
-async def tally_cases(unit: Unit, jurisdiction: str) -> dict[tuple[Any, ...], int]:
-    """Count every case by everything that the facts hold, in plain SQL: the proof that the columns are right.
+async def case_days(unit: Unit, jurisdiction: str) -> tuple[date, date, int] | None:
+    """Return the first and last local day with cases, and how many cases there are; None without cases."""
+    driver = await unit.driver()
+    async with driver.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT (min(c.reported_at) AT TIME ZONE j.time_zone)::date,"
+            " (max(c.reported_at) AT TIME ZONE j.time_zone)::date, count(*)"
+            " FROM dispatch.dispatch_case AS c JOIN geo.jurisdiction AS j ON j.code = c.jurisdiction"
+            " WHERE c.jurisdiction = %s GROUP BY j.time_zone",
+            (jurisdiction,),
+        )
+        row = await cursor.fetchone()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def tally_cases(unit: Unit, jurisdiction: str, first: date, last: date) -> dict[tuple[Any, ...], int]:
+    """Count every case of some local days by everything that the facts hold, in plain SQL: the proof of the columns.
 
     Returns
     -------
@@ -305,7 +322,9 @@ async def tally_cases(unit: Unit, jurisdiction: str) -> dict[tuple[Any, ...], in
             " ARRAY(SELECT DISTINCT l FROM unnest(c.ledgers) AS l JOIN dispatch.ledger ON code = l ORDER BY l),"
             " c.state, c.is_on_time, count(*)"
             " FROM dispatch.dispatch_case AS c JOIN geo.jurisdiction AS j ON j.code = c.jurisdiction"
-            " WHERE c.jurisdiction = %s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
-            (jurisdiction,),
+            " WHERE c.jurisdiction = %s AND c.reported_at >= %s::timestamp AT TIME ZONE j.time_zone"
+            " AND c.reported_at < (%s::timestamp + interval '1 day') AT TIME ZONE j.time_zone"
+            " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
+            (jurisdiction, first, last),
         )
         return {(*row[:5], tuple(row[5]), *row[6:8]): row[8] for row in await cursor.fetchall()}

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.facts import (
     Dictionaries,
+    case_days,
     changed_cases,
     feed_end,
     knows_position,
@@ -29,6 +30,7 @@ from geo.lookup import CellIndex
 from geo.storage.cell_shapes import read_boundaries
 from geo.storage.uow import ReadUnit, read_unit
 from maps.bins import Lattice
+from maps.facts.asking import day_number, day_of
 from maps.facts.columns import Base, load_base, make_base, save_base
 from maps.facts.proof import differences
 from maps.facts.store import FactStore
@@ -42,6 +44,8 @@ _PAGE: Final = 5_000
 _LONG_TAIL: Final = 0.05
 _SHORTEST_TAIL: Final = 100_000
 _MOST_INDEXES: Final = 3
+#: Cases that the proof counts at once.
+_AT_ONCE: Final = 300_000
 
 
 class FactKeeper:
@@ -122,10 +126,24 @@ class FactKeeper:
             # Everything that this snapshot sees: also what the feed still holds back behind an older transaction.
             await self._catch_up(store, unit)
             late = await read_facts(unit, store.words, await recent_cases(unit))
-            theirs = await tally_cases(unit, self._jurisdiction)
             store.apply(store.words, late, store.watermark)
-            ours = await asyncio.to_thread(store.tally)
-        return sum(theirs.values()), differences(ours, theirs)
+            # Some days at a time: every combination of ten million cases at once would not fit into memory.
+            driver = await unit.driver()
+            await driver.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            await driver.execute("SET LOCAL statement_timeout = 0")
+            first, last = store.days()
+            found, cases = await case_days(unit, self._jurisdiction), 0
+            if found is not None:
+                first, last = min(first, day_number(found[0])), max(last, day_number(found[1]))
+            step = max(1, (last - first + 1) * _AT_ONCE // max(1, found[2] if found else 1))
+            apart: list[tuple[object, ...]] = []
+            for day in range(first, last + 1, step):
+                days = (day, min(day + step - 1, last))
+                theirs = await tally_cases(unit, self._jurisdiction, day_of(days[0]), day_of(days[1]))
+                ours = await asyncio.to_thread(store.tally, days)
+                cases += sum(theirs.values())
+                apart += differences(ours, theirs)
+        return cases, apart
 
     async def _is_ours(self, base: Base) -> bool:
         """Whether files were made from this database: a data directory may have been copied, or a backup restored."""

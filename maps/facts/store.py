@@ -256,10 +256,16 @@ class FactStore(FactSelection):
             if cell.version_id == version_id and not area.isdisjoint(cell.path)
         )
 
-    def tally(self) -> dict[tuple[Any, ...], int]:
-        """Count every case by everything, as `dispatch.facts.tally_cases` does in SQL."""
+    def days(self) -> tuple[int, int]:
+        """Numbers of the first and last day that any row has; (0, 0) without rows."""
         with self._lock:
-            return tally_rows(self.base, self._tail, self.words)
+            ends = [column for column in (self.base.columns["day"], self._tail["day"]) if len(column)]
+            return (min(int(c.min()) for c in ends), max(int(c.max()) for c in ends)) if ends else (0, 0)
+
+    def tally(self, days: tuple[int, int] = (0, 65_535)) -> dict[tuple[Any, ...], int]:
+        """Count every case of some days by everything, as `dispatch.facts.tally_cases` does in SQL."""
+        with self._lock:
+            return tally_rows(self.base, self._tail, self.words, days)
 
 
 def _merge(

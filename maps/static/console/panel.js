@@ -4,6 +4,7 @@ import { announce, byId, make } from "./dom.js";
 import { differences } from "./differences.js";
 import { asksFor, beginDraft, bodyOf, moveButtons, moveForm } from "./moves.js";
 import { nearestChoices, PLACING_MOVES } from "./placing.js";
+import { legList } from "./legs.js";
 import { nearbyParts } from "./repeats.js";
 import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
 import { known, sign } from "./shapes.js";
@@ -382,6 +383,9 @@ export class Panel {
     if (backup) list.append(holderLine(backup));
     section.append(list);
     if ("why" in one && one.why?.length) section.append(whyThisPerson(one.why));
+    if ("legs" in one && one.legs?.length) {
+      section.append(make("p", "repeats-title", t("console.legs.title")), legList(one.legs, new Date()));
+    }
     return section;
   }
 

@@ -65,7 +65,17 @@
 
 /** @typedef {{reason: string|null, candidates: (CellRef & {share: number})[]}} Accuracy the cells a position may lie in */
 
-/** @typedef {Case & {accuracy?: Accuracy|null, events: CaseEvent[], moves: string[], backup?: Holder|null, why?: string[]}} CaseDetail */
+/**
+ * @typedef {object} Leg one department's part of joint work
+ * @property {number} leg
+ * @property {string} department_name
+ * @property {string} status_name
+ * @property {string} task
+ * @property {string} due_at
+ * @property {{name: string}|null} head
+ */
+
+/** @typedef {Case & {accuracy?: Accuracy|null, events: CaseEvent[], moves: string[], backup?: Holder|null, why?: string[], legs?: Leg[]}} CaseDetail */
 
 /**
  * @typedef {object} NearCase

@@ -12,6 +12,7 @@ import api.accounts.tables
 import api.audit.tables
 import api.desk_tables
 import api.idempotency_tables
+import api.map_shares
 import api.webhooks.tables
 import dispatch.storage.calendar_tables
 import dispatch.storage.datum_tables
@@ -96,6 +97,7 @@ _TABLES = (  # imported for their metadata
     api.audit.tables,
     api.desk_tables,
     api.idempotency_tables,
+    api.map_shares,
     api.webhooks.tables,
 )
 run()

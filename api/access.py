@@ -21,11 +21,13 @@ from geo.storage.uow import WriteUnit, act_as_service
 __all__ = ["allow_leg_move", "allow_move", "allow_moves", "is_local", "possible_for", "require", "require_person"]
 
 
-def require(scope: Scope, *, again: bool = False) -> Callable[..., Awaitable[Caller]]:
+def require(scope: Scope, *others: Scope, again: bool = False) -> Callable[..., Awaitable[Caller]]:
     """Make a dependency that lets callers with a scope pass.
 
     Parameters
     ----------
+    others
+        Each of these is enough as well.
     again
         Look the caller up anew each time it is called: for requests that wait.
     """
@@ -34,7 +36,7 @@ def require(scope: Scope, *, again: bool = False) -> Callable[..., Awaitable[Cal
         if again:
             container.doorkeeper.forget(request)
         caller = await _known(request, container)
-        if scope not in caller.scopes:
+        if caller.scopes.isdisjoint({scope, *others}):
             if caller.kind == "operator":
                 # Nobody in particular has asked: a key, or signing in, may do what this machine alone may not.
                 raise BadInputError("access.key_required")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -24,6 +25,7 @@ NEAREST: Final = 6
 DISTANCE_M: Final = 1000.0
 #: A redraw brings a new version; the one before may still be asked for by requests on their way.
 _VERSIONS: Final = 2
+_AREAS: Final = 32
 
 
 class CellShapes:
@@ -33,6 +35,8 @@ class CellShapes:
     ----------
     levels, cells
         The levels there are, and the cells of each in the order of their codes.
+    by_code
+        Every cell.
     metric_srid
         Projected system of the jurisdiction.
     middle_lat
@@ -45,6 +49,7 @@ class CellShapes:
             by_level.setdefault(shape.level, []).append(shape)
         self.levels: tuple[int, ...] = tuple(sorted(by_level))
         self.cells: Mapping[int, Sequence[CellShape]] = by_level
+        self.by_code: Mapping[str, CellShape] = {shape.code: shape for shape in shapes}
         self.metric_srid = metric_srid
         top = shapely.from_wkb([cell.boundary for cell in by_level[self.levels[0]]])
         _, south, _, north = shapely.total_bounds(top)
@@ -52,6 +57,17 @@ class CellShapes:
         self._outlines: dict[int, EncodedOutlines] = {}
         self._neighbours: dict[tuple[int, Kind], Neighbours] = {}
         self._lock = asyncio.Lock()
+        self._parts: OrderedDict[str, CellShapes] = OrderedDict()
+
+    def part(self, area: str) -> CellShapes:
+        """Return the cells in an area as if they were all there are; the last few areas are kept."""
+        if area not in self._parts:
+            inside = [cell for cells in self.cells.values() for cell in cells if area in cell.path]
+            self._parts[area] = CellShapes(inside, self.metric_srid)
+        self._parts.move_to_end(area)
+        while len(self._parts) > _AREAS:
+            self._parts.popitem(last=False)
+        return self._parts[area]
 
     async def neighbours(self, level: int, kind: Kind) -> Neighbours:
         """Return who is whose neighbour on a level, worked out once: by edge, the six nearest, or within 1 km."""

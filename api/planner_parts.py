@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from fastapi import Request, Response
 
 from api.drawn_cells import CellShapes
 from api.errors import message_of
+from api.planner_desk import Desk
 from api.templating import render
 from dispatch.reference import Category as ReferenceCategory
+from dispatch.reference import Reference
+from dispatch.states import CaseState
 from geo.errors import InvalidRequestError
 from geo.storage.grid_versions import GridVersion
-from maps.heat import Category
 from maps.i18n import Locale, subset, translate
 from maps.outline import EncodedOutlines
+from maps.page_parts import Category
 
-__all__ = ["category_choices", "grid_name", "outlines_above", "refuse", "without_grid"]
+__all__ = ["category_choices", "grid_name", "outlines_above", "refuse", "scene_of", "without_grid"]
+
+_MOST_AREAS: Final = 600
 
 
 async def outlines_above(
@@ -32,6 +38,43 @@ async def outlines_above(
         for above in shapes.levels
         if above < level
     ]
+
+
+def scene_of(desk: Desk) -> dict[str, Any]:
+    """Return where the numbers of a page stand and what can be chosen, as the pages' data take it."""
+    assert desk.version is not None
+    assert desk.whole is not None
+    return {
+        "as_of": desk.as_of,
+        "today": desk.today,
+        "time_zone": desk.zone,
+        "place": desk.place,
+        "grid_name": grid_name(desk.locale, desk.version),
+        "categories": category_choices(desk.locale, list(desk.reference.categories.values())),
+        "choices": _choices(desk.locale, desk.reference),
+        "areas": _areas(desk),
+        "levels": desk.whole.levels,
+        "sees_cases": desk.sees_cases,
+    }
+
+
+def _choices(locale: Locale, reference: Reference) -> dict[str, list[tuple[str, str]]]:
+    def named(zh: str, en: str, code: str) -> str:
+        return (en if locale == "en" else zh) or zh or code
+
+    return {
+        "channel": [(c.code, c.name(locale)) for c in reference.channels.values()],
+        "ledger": [(each.code, named(each.name_zh, each.name_en, each.code)) for each in reference.ledgers.values()],
+        "state": [(state.value, translate(locale, f"state.{state.value}")) for state in CaseState],
+    }
+
+
+def _areas(desk: Desk) -> list[tuple[str, str]]:
+    """Return the cells of the upper levels, each below the one it lies in; a list of thousands nobody reads."""
+    assert desk.whole is not None
+    upper = [cell for level in desk.whole.levels[:2] for cell in desk.whole.cells[level]][:_MOST_AREAS]
+    upper.sort(key=lambda cell: cell.path)
+    return [(cell.code, "\u3000" * (cell.level - 1) + cell.name(desk.locale)) for cell in upper]
 
 
 def grid_name(locale: Locale, version: GridVersion) -> str:

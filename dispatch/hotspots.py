@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatch.states import HANDLING_STATES, CaseState
 
 __all__ = [
+    "FILTERED",
     "NOT_COUNTED",
     "CategoryChoice",
     "CellCounts",
@@ -27,6 +28,7 @@ __all__ = [
     "bin_points",
     "count_by_cell",
     "count_cases",
+    "filter_values",
     "list_categories",
     "measure_by_cell",
 ]
@@ -206,6 +208,7 @@ class MeasureFilter:
     channels: tuple[str, ...] | None = None
     ledgers: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
+    area: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +221,19 @@ class CellMeasure:
     median_minutes: float | None
 
 
-_MEASURED = """
+#: The cases of a `MeasureFilter`, named ``c``; its values are `filter_values`.
+FILTERED = """
+      c.jurisdiction = :jurisdiction
+      AND c.reported_at >= :reported_from AND c.reported_at < :reported_until
+      AND (CAST(:states AS text[]) IS NULL AND c.state <> ALL (CAST(:not_counted AS text[]))
+           OR c.state = ANY (CAST(:states AS text[])))
+      AND (CAST(:categories AS text[]) IS NULL OR c.category_code = ANY (CAST(:categories AS text[])))
+      AND (CAST(:channels AS text[]) IS NULL OR c.channel_code = ANY (CAST(:channels AS text[])))
+      AND (CAST(:ledgers AS text[]) IS NULL OR c.ledgers && CAST(:ledgers AS text[]))
+      AND (CAST(:area AS text[]) IS NULL OR c.located_how = 'covers' AND c.cell_path && CAST(:area AS text[]))
+"""
+
+_MEASURED = f"""
     SELECT CASE WHEN c.located_how <> 'covers' THEN '-' || c.located_how
                 WHEN c.grid_version_id <> :version_id THEN '-other_version'
                 ELSE coalesce(c.cell_path[:level], '-above_level') END AS code,
@@ -230,15 +245,9 @@ _MEASURED = """
              CASE WHEN c.handled_at >= c.dispatched_at
                   THEN least(floor(extract(epoch FROM c.handled_at - c.dispatched_at) / 60), 65534) END) AS median
     FROM dispatch.dispatch_case c
-    WHERE c.jurisdiction = :jurisdiction
-      AND c.reported_at >= :reported_from AND c.reported_at < :reported_until
-      AND (CAST(:states AS text[]) IS NULL AND c.state <> ALL (CAST(:not_counted AS text[]))
-           OR c.state = ANY (CAST(:states AS text[])))
-      AND (CAST(:categories AS text[]) IS NULL OR c.category_code = ANY (CAST(:categories AS text[])))
-      AND (CAST(:channels AS text[]) IS NULL OR c.channel_code = ANY (CAST(:channels AS text[])))
-      AND (CAST(:ledgers AS text[]) IS NULL OR c.ledgers && CAST(:ledgers AS text[]))
+    WHERE {FILTERED}
     GROUP BY 1
-"""
+"""  # noqa: S608 - constants of this module
 
 
 async def measure_by_cell(
@@ -252,25 +261,14 @@ async def measure_by_cell(
         By code; cases that lie in no cell of this level under ``-out_of_grid``, ``-no_position``, ``-above_level`` and
         ``-other_version``.
     """
-
-    def words(given: tuple[str, ...] | None) -> list[str] | None:
-        return None if given is None else list(given)
-
     rows = await connection.execute(
         text(_MEASURED),
         {
-            "jurisdiction": chosen.jurisdiction,
+            **filter_values(chosen),
             "version_id": version_id,
             "level": level,
             "as_of": as_of,
-            "reported_from": chosen.reported_from,
-            "reported_until": chosen.reported_until,
             "running": [str(state) for state in sorted(HANDLING_STATES)],
-            "not_counted": [str(state) for state in NOT_COUNTED],
-            "states": words(chosen.states),
-            "categories": words(chosen.categories),
-            "channels": words(chosen.channels),
-            "ledgers": words(chosen.ledgers),
         },
     )
     return {
@@ -281,6 +279,18 @@ async def measure_by_cell(
             median_minutes=None if row.median is None else float(row.median),
         )
         for row in rows
+    }
+
+
+def filter_values(chosen: MeasureFilter) -> dict[str, Any]:
+    """Return the values that `FILTERED` asks for."""
+    lists = ("categories", "channels", "ledgers", "states", "area")
+    words = {name: None if getattr(chosen, name) is None else list(getattr(chosen, name)) for name in lists}
+    return words | {
+        "jurisdiction": chosen.jurisdiction,
+        "reported_from": chosen.reported_from,
+        "reported_until": chosen.reported_until,
+        "not_counted": [str(state) for state in NOT_COUNTED],
     }
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from maps.suppression import SMALL_COUNT
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Bin", "HeatSpot", "Lattice", "merge_small_bins"]
+from maps.suppression import SMALL_COUNT, coarsen
+
+__all__ = ["Bin", "HeatSpot", "Lattice", "coarsen_spots", "merge_small_bins", "spread_spots"]
+
+Floats = npt.NDArray[np.float64]
+Weighted = tuple[Floats, Floats, Floats]
 
 #: A bin of 50 m may grow to 800 m; what is still small then is left out.
 _DOUBLINGS: Final = 4
@@ -56,11 +62,12 @@ class Lattice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatSpot:
-    """A weighted place for the heat layer. SRID: 4326."""
+    """A weighted place: the middle of a square whose side is ``sides`` squares of the lattice. SRID: 4326."""
 
     lon: float
     lat: float
     cases: int
+    sides: int = 1
 
 
 def merge_small_bins(bins: Iterable[Bin], *, small: int = SMALL_COUNT) -> tuple[list[HeatSpot], int]:
@@ -88,12 +95,41 @@ def merge_small_bins(bins: Iterable[Bin], *, small: int = SMALL_COUNT) -> tuple[
     if not waiting:
         return [], 0
     for doubling in range(_DOUBLINGS + 1):
-        ready.extend(HeatSpot(lon=lon, lat=lat, cases=cases) for _, _, lon, lat, cases in waiting if cases >= small)
+        ready.extend(
+            HeatSpot(lon=lon, lat=lat, cases=cases, sides=1 << doubling)
+            for _, _, lon, lat, cases in waiting
+            if cases >= small
+        )
         waiting = [each for each in waiting if each[4] < small]
         if doubling < _DOUBLINGS:
             waiting = _double(waiting)
     ready.sort(key=lambda spot: (-spot.cases, spot.lat, spot.lon))
     return ready, sum(each[4] for each in waiting)
+
+
+def coarsen_spots(spots: Iterable[HeatSpot]) -> list[HeatSpot]:
+    """Return spots with their cases in steps of five, for those who may not see the cases."""
+    return [replace(spot, cases=coarsen(spot.cases)) for spot in spots]
+
+
+def spread_spots(spots: Iterable[HeatSpot], lattice: Lattice) -> Weighted:
+    """Spread each spot evenly over its square: where in it the cases lie, nobody is told.
+
+    Returns
+    -------
+    tuple
+        Longitudes, latitudes and weights, one for each lattice square. SRID: 4326.
+    """
+    lon: list[Floats] = [np.empty(0)]
+    lat: list[Floats] = [np.empty(0)]
+    weight: list[Floats] = [np.empty(0)]
+    for spot in spots:
+        steps = np.arange(spot.sides) - (spot.sides - 1) / 2
+        across, along = np.meshgrid(spot.lon + steps * lattice.side_lon, spot.lat + steps * lattice.side_lat)
+        lon.append(across.ravel())
+        lat.append(along.ravel())
+        weight.append(np.full(across.size, spot.cases / across.size))
+    return np.concatenate(lon), np.concatenate(lat), np.concatenate(weight)
 
 
 def _double(squares: list[tuple[int, int, float, float, int]]) -> list[tuple[int, int, float, float, int]]:

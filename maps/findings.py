@@ -42,6 +42,11 @@ class Period:
         return Period(from_on=self.from_on - timedelta(days=self.days), to_on=self.from_on - timedelta(days=1))
 
     @property
+    def year_before(self) -> Period:
+        """The same days a year earlier; 29 February becomes the 28th."""
+        return Period(from_on=_a_year_before(self.from_on), to_on=_a_year_before(self.to_on))
+
+    @property
     def is_whole_month(self) -> bool:
         """From the first to the last day of one month."""
         last = calendar.monthrange(self.from_on.year, self.from_on.month)[1]
@@ -51,6 +56,13 @@ class Period:
     def is_whole_year(self) -> bool:
         """From 1 January to 31 December."""
         return self.from_on == date(self.from_on.year, 1, 1) and self.to_on == date(self.from_on.year, 12, 31)
+
+
+def _a_year_before(day: date) -> date:
+    try:
+        return day.replace(year=day.year - 1)
+    except ValueError:
+        return day.replace(year=day.year - 1, day=28)
 
 
 class Pattern(StrEnum):

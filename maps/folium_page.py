@@ -14,32 +14,32 @@ change the class for the whole process. So, here:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
 
 import folium
 from branca.element import Element, Figure
-from folium.map import Layer, LayerControl
+from folium.map import LayerControl
 from folium.plugins import HeatMap
 from folium.raster_layers import ImageOverlay
-from folium.template import Template
 
 from maps.bins import HeatSpot
+from maps.folium_layers import CellLayer, ClusterLayer, Finish, Raw, front_code
 from maps.outline import EncodedOutlines
 from maps.own_files import asset_tags, check_no_foreign, data_url
 
 __all__ = [
     "FrameContent",
     "LegendPart",
+    "Place",
     "SurfaceLayer",
+    "Variant",
     "render_frame",
 ]
 
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _FIXED_ZOOM: Final = re.compile(r'content="width=device-width,\s*initial-scale=1\.0[^"]*"')
 
 
@@ -76,6 +76,48 @@ class SurfaceLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Another colouring of the cells, with the same classes: a step of time, a class of cases, a ledger.
+
+    Attributes
+    ----------
+    name, group
+        Words of it, and the heading it stands under.
+    tones
+        As in `FrameContent`.
+    tips
+        What is said under the pointer; without them, what the legend says of the class.
+    """
+
+    name: str
+    tones: str
+    group: str = ""
+    tips: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A case, a repeat site or a square. SRID: 4326.
+
+    Attributes
+    ----------
+    weight
+        Cases that it stands for.
+    status
+        ``late``, ``normal``, ``done``, or empty when it stands for several.
+    words, key
+        What is said under the pointer; what the page outside is told when it is picked.
+    """
+
+    lon: float
+    lat: float
+    weight: int
+    status: str = ""
+    words: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameContent:
     """Everything that is drawn inside the frame; plain values, texts already in the reader's language.
 
@@ -106,6 +148,10 @@ class FrameContent:
         Data-as-of, grid version, attribution: one line at the foot.
     tips
         What is said of each cell under the pointer, in the order of the cells; without them it is its count and share.
+    variants, control
+        Other colourings of the same cells, and how to go between them: ``slider`` or ``choice``.
+    places
+        What lies on the map and comes together at small scales, by layer: ``cases``, ``squares``, ``sites``, ``gaps``.
     """
 
     locale: str
@@ -129,54 +175,9 @@ class FrameContent:
     texts: Mapping[str, str]
     credit: str
     tips: Sequence[str] = ()
-
-
-class _Raw(Element):
-    """Text that is put out as it is: branca would read it as a template."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-    def render(self, **_: Any) -> str:
-        return self.text
-
-
-class _CellLayer(Layer):
-    """Cells of one level, unpacked and styled by the page's script."""
-
-    _template = Template(
-        """
-        {% macro script(this, kwargs) %}
-            gridward.prepare({{ this._parent.get_name() }});
-            var {{ this.get_name() }} = gridward.cells({{ this.payload }});
-        {% endmacro %}
-        """
-    )
-
-    def __init__(self, payload: Mapping[str, Any], *, name: str, overlay: bool = False, control: bool = True) -> None:
-        super().__init__(name=name, overlay=overlay, control=control, show=True)
-        self._name = "Cells"
-        self.payload = _script_json(payload)
-
-
-class _Finish(folium.MacroElement):
-    """Hands the finished map to the page's script: legend, scale, labels, theme, messages."""
-
-    _template = Template(
-        """
-        {% macro script(this, kwargs) %}
-            gridward.finish({{ this._parent.get_name() }}, {{ this.layers }}, {{ this.payload }});
-        {% endmacro %}
-        """
-    )
-
-    def __init__(self, layers: Mapping[str, str], payload: Mapping[str, Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = "Finish"
-        # Names of script variables, not strings.
-        self.layers = "{" + ", ".join(f"{key}: {variable}" for key, variable in layers.items()) + "}"
-        self.payload = _script_json(payload)
+    variants: Sequence[Variant] = ()
+    control: str = ""
+    places: Mapping[str, Sequence[Place]] = field(default_factory=dict)
 
 
 def render_frame(content: FrameContent, *, static_url: str = "/static", inline: bool = False) -> str:
@@ -220,7 +221,7 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
     _fix_id(page, "heat")
     layers = _add_layers(page, content)
     control = LayerControl(position="topright", collapsed=False)
-    finish = _Finish(layers, _finish_payload(content))
+    finish = Finish(layers, _finish_payload(content))
     page.add_child(control)
     page.add_child(finish)
     _fix_id(control, "switch")
@@ -229,8 +230,8 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
     assert isinstance(figure, Figure)
     _fix_id(figure, "page")
     figure.title = escape(content.title)
-    for number, tag in enumerate(asset_tags(static_url, inline=inline)):
-        figure.header.add_child(_Raw(tag), name=f"file{number}")
+    for number, tag in enumerate(asset_tags(static_url, inline=inline, clusters=bool(content.places))):
+        figure.header.add_child(Raw(tag), name=f"file{number}")
     html = figure.render()
     html = html.replace("<html>", f'<html lang="{escape(content.locale)}">', 1)
     # Folium forbids zooming by hand for the whole document; people who need large type must be able to.
@@ -243,11 +244,11 @@ def render_frame(content: FrameContent, *, static_url: str = "/static", inline: 
 
 def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
     """Add the three views (one at a time) and the edges of the levels above; return their script variables."""
-    cells = _CellLayer(
+    cells = CellLayer(
         {
             "shapes": list(content.outlines.shapes),
-            "codes": _front_code(content.codes),
-            "names": _front_code(content.names),
+            "codes": front_code(content.codes),
+            "names": front_code(content.names),
             "counts": list(content.counts),
             **({"tips": list(content.tips)} if content.tips else {}),
             "tones": content.tones,
@@ -292,9 +293,23 @@ def _add_layers(page: folium.Map, content: FrameContent) -> dict[str, str]:
         page.add_child(heat)
         _fix_id(heat, "spots")
         layers["heat"] = heat.get_name()
+    for key, places in content.places.items():
+        cluster = ClusterLayer(
+            {
+                "kind": key,
+                "at": [[round(place.lat, 5), round(place.lon, 5), place.weight] for place in places],
+                "status": [place.status for place in places],
+                "words": [place.words for place in places],
+                "keys": [place.key for place in places],
+            },
+            name=escape(content.texts[f"layer.{key}"]),
+        )
+        page.add_child(cluster)
+        _fix_id(cluster, key)
+        layers[key] = cluster.get_name()
     for level, outlines, names in content.parents:
-        edges = _CellLayer(
-            {"shapes": list(outlines.shapes), "names": _front_code(names), "level": level, "edges": True},
+        edges = CellLayer(
+            {"shapes": list(outlines.shapes), "names": front_code(names), "level": level, "edges": True},
             name=f"level {level}",
             overlay=True,
             control=False,
@@ -314,6 +329,11 @@ def _finish_payload(content: FrameContent) -> dict[str, Any]:
         "surface": {"light": list(content.surface_palette_light), "dark": list(content.surface_palette_dark)},
         "pictureDark": data_url("image/png", content.surface.png_dark) if content.surface else "",
         "spotPeak": content.spot_peak,
+        "control": content.control,
+        "variants": [
+            [variant.name, variant.group, variant.tones, *([list(variant.tips)] if variant.tips else [])]
+            for variant in content.variants
+        ],
         "texts": dict(content.texts),
         "credit": content.credit,
     }
@@ -332,34 +352,3 @@ def _fix_id(element: Element, name: str) -> None:
 def _centre(outlines: EncodedOutlines) -> list[float]:
     """Return [lat, lon], as Leaflet wants it: this module is one of the two places that turn the pair round."""
     return [(outlines.south + outlines.north) / 2, (outlines.west + outlines.east) / 2]
-
-
-def _front_code(texts: Sequence[str]) -> list[str]:
-    """Write each text as the length of what it shares with the one before (base 36, at most 35) and the rest."""
-    coded, before = [], ""
-    for text in texts:
-        shared = 0
-        while shared < min(len(text), len(before), 35) and text[shared] == before[shared]:
-            shared += 1
-        coded.append("0123456789abcdefghijklmnopqrstuvwxyz"[shared] + text[shared:])
-        before = text
-    return coded
-
-
-def _script_json(value: object) -> str:
-    r"""Write JSON that may stand in a script element, whatever the texts in it are.
-
-    ``<``, ``>`` and ``&`` cannot end the element or open a comment, U+2028/9 cannot end a line, and ``//`` is split, so
-    that an address inside somebody's text is never taken for one that the page names.
-
-    Examples
-    --------
-    >>> _script_json("</script>")
-    '"\\u003c/script\\u003e"'
-    """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # branca compiles what an element has rendered as a template once more: "{{ … }}" in a name would run on the server.
-    text = _STRING.sub(lambda match: match.group(0).replace("{", "\\u007b").replace("}", "\\u007d"), text)
-    for sign, code in (("<", "003c"), (">", "003e"), ("&", "0026"), ("\u2028", "2028"), ("\u2029", "2029")):
-        text = text.replace(sign, "\\u" + code)
-    return text.replace("//", "/\\u002f")

@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from maps.bins import Bin, HeatSpot, merge_small_bins
+from maps.bins import Bin, HeatSpot, Lattice, coarsen_spots, merge_small_bins, spread_spots
 from maps.classes import ClassBreaks, make_breaks, make_ramp, nice_ladder
 from maps.density import draw_bands, estimate_density, project_points, threshold_of
 from maps.figures import format_count, format_ratio
-from maps.findings import Period, describe_period, find_pattern, word_finding
+from maps.findings import describe_period, find_pattern, word_finding
 from maps.folium_page import FrameContent, LegendPart, SurfaceLayer, render_frame
 from maps.i18n import Locale, subset, translate
 from maps.outline import EncodedOutlines
+from maps.page_parts import Scene, category_words, closed, page_parts, rough
+from maps.question import Question
 from maps.suppression import SMALL_COUNT, Disclosure, decide_disclosure
 
-__all__ = ["BANDWIDTH_M", "Category", "DrawnCell", "HeatData", "HeatView", "frame_html", "page_context"]
+__all__ = [
+    "BANDWIDTH_M",
+    "FORMS",
+    "DrawnCell",
+    "HeatData",
+    "HeatView",
+    "frame_html",
+    "heat_title",
+    "heat_words",
+    "page_context",
+]
 
 #: Units: metres. About two courtyard cells: a street shows, a single house does not.
 BANDWIDTH_M: Final = 200.0
 _BANDS: Final = 6
 _CLASSES: Final = 6
 _ROWS: Final = 200
-_PRESETS: Final = (7, 30, 90, 365)
+#: Points further apart than this many bandwidths would make a surface too large; then the bandwidth doubles.
+_MOST_BANDWIDTHS: Final = 420
+#: Files that the page can be had as.
+FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson", "bins")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeatView:
-    """What somebody asked to see; everything that the address of the page says."""
+class HeatView(Question):
+    """What somebody asked to see."""
 
-    period: Period
-    category: str | None
-    level: int
     all_rows: bool = False
-
-    def query(self, **changes: object) -> str:
-        """Return the query string of this view, with some parts changed."""
-        parts: dict[str, object] = {
-            "from": self.period.from_on.isoformat(),
-            "to": self.period.to_on.isoformat(),
-            "category": self.category or "",
-            "level": self.level,
-            **changes,
-        }
-        return urlencode({key: value for key, value in parts.items() if value not in ("", None)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +63,8 @@ class DrawnCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Category:
-    """A class to choose; ``group`` is the heading it stands under."""
-
-    code: str
-    name: str
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeatData:
-    """Everything that the database knows about a view.
+class HeatData(Scene):
+    """Everything that is known about a view.
 
     Attributes
     ----------
@@ -82,60 +72,61 @@ class HeatData:
         All cells of the level, in the order of the outlines.
     parents
         The levels above, from the first on: (level, outlines, names).
-    bins
-        Cases in squares of about 50 m.
+    bins, lattice
+        Exact cases in squares of about 50 m, and what they are squares of.
     metric_srid
         Projected system of the jurisdiction.
     before
         Cases of the period before; None when not asked for.
+    total
+        Cases in all cells.
     out_of_grid, no_position, above_level, other_version
         Cases of the filter that are not in any drawn cell.
-    as_of, today, time_zone
-        The instant the numbers stand for, and the jurisdiction's day and zone.
-    grid_name
-        Name or number of the grid version.
-    categories, levels
-        What can be chosen.
     """
 
     cells: Sequence[DrawnCell]
     outlines: EncodedOutlines
     parents: Sequence[tuple[int, EncodedOutlines, Sequence[str]]]
     bins: Sequence[Bin]
+    lattice: Lattice
     metric_srid: int
     before: int | None
+    total: int
     out_of_grid: int
     no_position: int
     above_level: int
     other_version: int
-    as_of: datetime
-    today: date
-    time_zone: str
-    place: str
-    grid_name: str
-    categories: Sequence[Category]
-    levels: Sequence[int]
 
     @property
     def counts(self) -> dict[str, int]:
         """Cases by code, in the order of the cells."""
         return {cell.code: cell.cases for cell in self.cells}
 
+    @property
+    def disclosures(self) -> dict[str, Disclosure]:
+        """What may be said of each cell."""
+        return decide_disclosure(self.counts, is_coarse=not self.sees_cases)
+
+    def spots(self) -> tuple[list[HeatSpot], int]:
+        """Return the bins as they may leave the server, and the cases that are in none of them."""
+        spots, left_out = merge_small_bins(self.bins)
+        return (spots, left_out) if self.sees_cases else (coarsen_spots(spots), left_out)
+
 
 def frame_html(
     locale: Locale, view: HeatView, data: HeatData, *, static_url: str = "/static", inline: bool = False
 ) -> str:
     """Return the map's own document (see `maps.folium_page.render_frame`)."""
-    disclosures = decide_disclosure(data.counts)
+    disclosures = data.disclosures
     breaks = _breaks(data, disclosures)
-    spots, left_out = merge_small_bins(data.bins)
+    spots, left_out = data.spots()
     surface, bands = _surface(data)
     classes, shades = max(len(breaks), 1), max(len(bands), 1)
-    total = sum(data.counts.values())
+    total = data.total
     return render_frame(
         FrameContent(
             locale=locale,
-            title=_title(locale, view, data),
+            title=heat_title(locale, view, data),
             outlines=data.outlines,
             codes=[cell.code for cell in data.cells],
             names=[cell.name for cell in data.cells],
@@ -153,11 +144,11 @@ def frame_html(
             surface_palette_dark=make_ramp(shades, dark=True),
             legends={
                 "cells": _cells_legend(locale, breaks),
-                "density": _density_legend(locale, bands),
+                "density": _density_legend(locale, bands, bandwidth_of(data)),
                 "heat": _heat_legend(locale, left_out),
             },
             texts={key.removeprefix("planner.frame."): text for key, text in subset(locale, "planner.frame.").items()},
-            credit=translate(locale, "planner.credit", as_of=_as_of(data), grid=data.grid_name),
+            credit=translate(locale, "planner.credit", as_of=data.stand, grid=data.grid_name),
         ),
         static_url=static_url,
         inline=inline,
@@ -166,64 +157,50 @@ def frame_html(
 
 def page_context(locale: Locale, view: HeatView, data: HeatData, *, root: str = "") -> dict[str, Any]:
     """Return the context of ``heat.html``: the finding, the filters, the table and the definitions."""
-    disclosures = decide_disclosure(data.counts)
-    total = sum(data.counts.values())
-    rows = _rows(data, disclosures, total)
+    disclosures = data.disclosures
+    rows = _rows(data, disclosures, data.total)
     small = [cell for cell in data.cells if disclosures[cell.code] is Disclosure.SMALL]
-    other: Locale = "en" if locale == "zh-CN" else "zh-CN"
-    return {
-        "locale": locale,
-        "other_locale": other,
-        "other_query": view.query(lang=other),
-        "root": root,
-        "texts": subset(locale, "planner.") | subset(locale, "console."),
-        "other_language": translate(other, "console.language_name"),
-        "place": data.place,
-        "title": _title(locale, view, data),
-        "summary": _summary(locale, view, data, total),
-        "left_out": _left_out(locale, data),
-        "view": view,
-        "today": data.today.isoformat(),
-        "levels": [(level, translate(locale, f"planner.level.{level}")) for level in data.levels],
-        "groups": _groups(data.categories),
-        "presets": _presets(locale, view, data.today),
-        "frame_url": f"{root}/maps/heat/frame?{view.query(lang=locale)}",
-        "file_url": f"{root}/maps/heat/frame?{view.query(lang=locale, inline=1)}",
-        "rows": rows if view.all_rows else rows[:_ROWS],
-        "more_rows": 0 if view.all_rows else max(0, len(rows) - _ROWS),
-        "more_query": view.query(rows="all", lang=locale),
-        "small_cells": len(small),
-        "small_names": [cell.name for cell in small[:_ROWS]],
-        "blank": sum(disclosure is Disclosure.NONE for disclosure in disclosures.values()),
-        "cells": len(data.cells),
-        "small": SMALL_COUNT,
-        "bandwidth": int(BANDWIDTH_M),
-        "grid_name": data.grid_name,
-        "as_of": _as_of(data),
-        "time_zone": data.time_zone,
-        "zone_days": (view.period.from_on.isoformat(), view.period.to_on.isoformat()),
-    }
+    parts = page_parts(locale, view, data, kind="heat", title=heat_title(locale, view, data), root=root, forms=FORMS)
+    return closed(
+        parts
+        | {
+            "summary": _summary(locale, view, data, data.total),
+            "left_out": _left_out(locale, data),
+            "rows": rows if view.all_rows else rows[:_ROWS],
+            "more_rows": 0 if view.all_rows else max(0, len(rows) - _ROWS),
+            "more_query": view.query(rows="all", lang=locale),
+            "small_cells": len(small),
+            "small_names": [(cell.code, cell.name) for cell in small[:_ROWS]],
+            "blank": sum(disclosure is Disclosure.NONE for disclosure in disclosures.values()),
+            "bandwidth": int(bandwidth_of(data)),
+        }
+    )
 
 
-def _title(locale: Locale, view: HeatView, data: HeatData) -> str:
-    names = {category.code: category.name for category in data.categories}
-    finding = find_pattern(data.counts, decide_disclosure(data.counts))
+def heat_title(locale: Locale, view: HeatView, data: HeatData) -> str:
+    """Return the finding in words."""
+    finding = find_pattern(data.counts, data.disclosures)
     plural = "one" if len(finding.codes) == 1 else "many"
     return word_finding(
         locale,
         finding,
         period=describe_period(locale, view.period, today=data.today),
-        category=names.get(view.category or "", view.category) or translate(locale, "planner.category.all"),
+        category=category_words(locale, view.categories, data.categories),
         level=translate(locale, f"planner.level.{view.level}.{plural}"),
         names={cell.code: cell.name for cell in data.cells},
     )
+
+
+def heat_words(locale: Locale, view: HeatView, data: HeatData) -> tuple[str, str]:
+    """Return how many cases there are, and which of them the map does not draw."""
+    return _summary(locale, view, data, data.total), _left_out(locale, data)
 
 
 def _summary(locale: Locale, view: HeatView, data: HeatData, total: int) -> str:
     counted = translate(
         locale,
         "planner.summary",
-        total=_rough(total),
+        total=rough(total),
         cells=format_count(len(data.cells)),
         level=translate(locale, f"planner.level.{view.level}.{'one' if len(data.cells) == 1 else 'many'}"),
     )
@@ -244,21 +221,13 @@ def _summary(locale: Locale, view: HeatView, data: HeatData, total: int) -> str:
 def _left_out(locale: Locale, data: HeatData) -> str:
     """Say which cases of the filter the map does not draw; a map must not look complete when it is not."""
     parts = [
-        translate(locale, f"planner.left_out.{name}", count=_rough(count))
+        translate(locale, f"planner.left_out.{name}", count=rough(count))
         for name in ("out_of_grid", "no_position", "above_level", "other_version")
         if (count := getattr(data, name)) > 0
     ]
     if not parts:
         return ""
     return translate(locale, "planner.left_out", parts=translate(locale, "planner.left_out.join").join(parts))
-
-
-def _rough(count: int) -> str:
-    return f"<{SMALL_COUNT}" if 0 < count < SMALL_COUNT else format_count(count)
-
-
-def _as_of(data: HeatData) -> str:
-    return data.as_of.astimezone(ZoneInfo(data.time_zone)).strftime("%Y-%m-%d %H:%M")
 
 
 def _rows(data: HeatData, disclosures: Mapping[str, Disclosure], total: int) -> list[dict[str, Any]]:
@@ -282,24 +251,6 @@ def _rows(data: HeatData, disclosures: Mapping[str, Disclosure], total: int) -> 
             }
         rows.append(row)
     return rows
-
-
-def _groups(categories: Sequence[Category]) -> list[tuple[str, list[Category]]]:
-    groups: dict[str, list[Category]] = {}
-    for category in categories:
-        groups.setdefault(category.group, []).append(category)
-    return list(groups.items())
-
-
-def _presets(locale: Locale, view: HeatView, today: date) -> list[tuple[str, str, bool]]:
-    """Return (words, query, is this one shown) for the usual periods."""
-    presets = []
-    for days in _PRESETS:
-        first = today - timedelta(days=days - 1)
-        is_shown = view.period == Period(from_on=first, to_on=today)
-        query = view.query(**{"from": first.isoformat(), "to": today.isoformat(), "lang": locale})
-        presets.append((translate(locale, f"planner.preset.{days}"), query, is_shown))
-    return presets
 
 
 def _breaks(data: HeatData, disclosures: Mapping[str, Disclosure]) -> ClassBreaks:
@@ -326,12 +277,19 @@ def _surface(data: HeatData) -> tuple[SurfaceLayer | None, tuple[float, ...]]:
     """Return the density picture and its bands, or nothing when no place reaches what five cases would make."""
     if not data.bins:
         return None, ()
-    lon = np.array([square.lon for square in data.bins])
-    lat = np.array([square.lat for square in data.bins])
-    cases = np.array([square.cases for square in data.bins], dtype=np.float64)
+    if data.sees_cases:
+        lon = np.array([square.lon for square in data.bins])
+        lat = np.array([square.lat for square in data.bins])
+        cases = np.array([square.cases for square in data.bins], dtype=np.float64)
+    else:
+        # From what may be told and nothing else: an edge of a band that moves would show where one more case lies.
+        lon, lat, cases = spread_spots(data.spots()[0], data.lattice)
+        if not len(lon):
+            return None, ()
     x_m, y_m = project_points(lon, lat, srid=data.metric_srid)
-    density = estimate_density(x_m, y_m, cases, bandwidth_m=BANDWIDTH_M)
-    floor = threshold_of(SMALL_COUNT, bandwidth_m=BANDWIDTH_M)
+    bandwidth_m = bandwidth_of(data)
+    density = estimate_density(x_m, y_m, cases, bandwidth_m=bandwidth_m)
+    floor = threshold_of(SMALL_COUNT, bandwidth_m=bandwidth_m)
     bands = nice_ladder(density.peak_per_km2, steps=_BANDS, floor=floor)
     if not bands:
         return None, ()
@@ -348,6 +306,20 @@ def _surface(data: HeatData) -> tuple[SurfaceLayer | None, tuple[float, ...]]:
         ),
         bands,
     )
+
+
+def bandwidth_of(data: HeatData) -> float:
+    """Return the bandwidth: by the extent of the grid and not of the cases, so that it is the same for every filter.
+
+    Units: metres.
+    """
+    outlines = data.outlines
+    height = (outlines.north - outlines.south) * 111_132
+    width = (outlines.east - outlines.west) * 111_320 * math.cos(math.radians((outlines.north + outlines.south) / 2))
+    bandwidth_m = BANDWIDTH_M
+    while max(width, height) > _MOST_BANDWIDTHS * bandwidth_m:
+        bandwidth_m *= 2
+    return bandwidth_m
 
 
 def _spot_peak(spots: Sequence[HeatSpot]) -> float:
@@ -375,20 +347,20 @@ def _cells_legend(locale: Locale, breaks: ClassBreaks) -> list[LegendPart]:
     return parts
 
 
-def _density_legend(locale: Locale, bands: Sequence[float]) -> list[LegendPart]:
+def _density_legend(locale: Locale, bands: Sequence[float], bandwidth_m: float) -> list[LegendPart]:
     if not bands:
         return []
     parts = [_opening(locale, "planner.legend.density")]
     for index, lower in enumerate(bands):
         parts.append(LegendPart(sign="class", index=index, text=f"≥{lower:,g}"))
-    parts.append(LegendPart(text=translate(locale, "planner.legend.density.unit", bandwidth=int(BANDWIDTH_M))))
+    parts.append(LegendPart(text=translate(locale, "planner.legend.density.unit", bandwidth=int(bandwidth_m))))
     return parts
 
 
 def _heat_legend(locale: Locale, left_out: int) -> list[LegendPart]:
     words = translate(locale, "planner.legend.heat.rough", small=SMALL_COUNT)
     if left_out:
-        words += translate(locale, "planner.legend.heat.left_out", count=_rough(left_out))
+        words += translate(locale, "planner.legend.heat.left_out", count=rough(left_out))
     return [_opening(locale, "planner.legend.heat"), LegendPart(text=words)]
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from maps.figures import format_count, format_ratio
 from maps.findings import Period, describe_period
-from maps.folium_page import FrameContent, render_frame
-from maps.heat import Category
+from maps.folium_page import FrameContent, Variant, render_frame
 from maps.hotspots.explaining import Reason
 from maps.hotspots.gi_star import HotSpots
 from maps.hotspots.neighbours import Kind
@@ -22,47 +17,54 @@ from maps.hotspots.sources import SOURCES, Statistic
 from maps.i18n import Locale, subset, translate
 from maps.measures import CellValue, Measure, Painted
 from maps.outline import EncodedOutlines
+from maps.page_parts import Scene, category_words, closed, page_parts, rough
+from maps.question import Question
+from maps.sheet import Sheet
 from maps.suppression import SMALL_COUNT, Disclosure
 
-__all__ = ["MeasureData", "MeasureView", "csv_rows", "geojson", "measure_context", "measure_frame"]
+__all__ = [
+    "FORMS",
+    "LAYERS",
+    "MeasureData",
+    "MeasureView",
+    "measure_context",
+    "measure_frame",
+    "measure_geojson_values",
+    "measure_sheet",
+    "measure_title",
+]
 
 _ROWS: Final = 200
+#: What the cells can be switched between.
+LAYERS: Final = ("category", "ledger")
+
+
+#: Files that the page can be had as.
+FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasureView:
-    """What somebody asked to see; everything that the address of the page says."""
+class MeasureView(Question):
+    """What somebody asked to see; ``cell`` is the one that they ask why, ``layers`` what else can be switched to."""
 
-    period: Period
-    measure: Measure
-    level: int
+    measure: Measure = Measure.COUNT
     weights: Kind = Kind.CONTIGUITY
-    category: str = ""
-    channel: str = ""
-    ledger: str = ""
-    state: str = ""
     cell: str = ""
+    layers: str = ""
 
-    def query(self, **changes: object) -> str:
-        """Return the query string of this view, with some parts changed."""
-        parts: dict[str, object] = {
-            "from": self.period.from_on.isoformat(),
-            "to": self.period.to_on.isoformat(),
+    def parts(self) -> dict[str, object]:
+        """Return the parts of the address, the empty ones too."""
+        mine: dict[str, object] = {
             "measure": self.measure.value,
-            "level": self.level,
             "weights": self.weights.value if self.measure is Measure.HOT_SPOTS else "",
-            "category": self.category,
-            "channel": self.channel,
-            "ledger": self.ledger,
-            "state": self.state,
+            "layers": self.layers,
             "cell": self.cell,
-            **changes,
         }
-        return urlencode({key: value for key, value in parts.items() if value not in ("", None)})
+        return Question.parts(self) | mine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasureData:
+class MeasureData(Scene):
     """Everything that is known about a view.
 
     Attributes
@@ -71,8 +73,10 @@ class MeasureData:
         As in `maps.heat.HeatData`.
     found, reason
         Gi* of the cells, and why one of them has its colour; for hot spots only.
-    elsewhere
-        Cases of the filter that are in no drawn cell.
+    total, elsewhere
+        Cases in drawn cells, and cases of the filter that are in none.
+    variants, drawn
+        The same cells for each class or ledger, and how the first of them is painted.
     """
 
     cells: Sequence[CellValue]
@@ -83,31 +87,22 @@ class MeasureData:
     reason: Reason | None
     elsewhere: int
     compared: Period | None
-    as_of: datetime
-    today: date
-    time_zone: str
-    place: str
-    grid_name: str
-    categories: Sequence[Category]
-    choices: Mapping[str, Sequence[tuple[str, str]]]
-    levels: Sequence[int]
-
-
-def _stand(data: MeasureData) -> str:
-    return data.as_of.astimezone(ZoneInfo(data.time_zone)).strftime("%Y-%m-%d %H:%M")
+    total: int = 0
+    variants: Sequence[Variant] = ()
+    drawn: Painted | None = None
 
 
 def measure_frame(
     locale: Locale, view: MeasureView, data: MeasureData, *, static_url: str = "/static", inline: bool = False
 ) -> str:
     """Return the map's own document (see `maps.folium_page.render_frame`)."""
-    painted = data.painted
+    painted = data.drawn or data.painted
     shown = [painted.disclosures[cell.code] in (Disclosure.SHOWN, Disclosure.NONE) for cell in data.cells]
     texts = {key.removeprefix("planner.frame."): text for key, text in subset(locale, "planner.frame.").items()}
     return render_frame(
         FrameContent(
             locale=locale,
-            title=_title(locale, view, data),
+            title=measure_title(locale, view, data),
             outlines=data.outlines,
             codes=[cell.code for cell in data.cells],
             names=[cell.name for cell in data.cells],
@@ -125,19 +120,21 @@ def measure_frame(
             surface_palette_dark=[],
             legends={"cells": painted.legend},
             texts=texts | {"layer.cells": translate(locale, f"measures.measure.{view.measure.value}")},
-            credit=translate(locale, "planner.credit", as_of=_stand(data), grid=data.grid_name),
+            credit=translate(locale, "planner.credit", as_of=data.stand, grid=data.grid_name),
             tips=painted.words,
+            variants=data.variants,
+            control="choice" if data.variants else "",
         ),
         static_url=static_url,
         inline=inline,
     )
 
 
-def _title(locale: Locale, view: MeasureView, data: MeasureData) -> str:
-    names = {category.code: category.name for category in data.categories}
+def measure_title(locale: Locale, view: MeasureView, data: MeasureData) -> str:
+    """Return the finding in words."""
     said = {
         "period": describe_period(locale, view.period, today=data.today),
-        "category": names.get(view.category, view.category) or translate(locale, "planner.category.all"),
+        "category": category_words(locale, view.categories, data.categories),
         "measure": translate(locale, f"measures.measure.{view.measure.value}"),
     }
     if view.measure is Measure.HOT_SPOTS and data.found is not None:
@@ -162,60 +159,44 @@ def _title(locale: Locale, view: MeasureView, data: MeasureData) -> str:
 
 def measure_context(locale: Locale, view: MeasureView, data: MeasureData, *, root: str = "") -> dict[str, Any]:
     """Return the context of ``measures.html``."""
-    other: Locale = "en" if locale == "zh-CN" else "zh-CN"
-    total = sum(cell.cases for cell in data.cells)
-    path = f"{root}/maps/cells"
-    return {
-        "locale": locale,
-        "root": root,
-        "texts": subset(locale, "planner.")
-        | subset(locale, "console.")
-        | subset(locale, "measures.")
-        | {"rates.heading": translate(locale, "rates.heading")},
-        "other_locale": other,
-        "other_language": translate(other, "console.language_name"),
-        "other_query": view.query(lang=other),
-        "place": data.place,
-        "title": _title(locale, view, data),
-        "view": view,
-        "today": data.today.isoformat(),
-        "summary": translate(
-            locale,
-            "measures.summary",
-            total=format_count(total) if total == 0 or total >= SMALL_COUNT else f"<{SMALL_COUNT}",
-            cells=format_count(len(data.cells)),
-            elsewhere=format_count(data.elsewhere) if data.elsewhere >= SMALL_COUNT else f"<{SMALL_COUNT}",
-            as_of=_stand(data),
-        ),
-        "compared": ""
-        if data.compared is None
-        else translate(locale, "measures.compared", first=data.compared.from_on, last=data.compared.to_on),
-        "measures": [(each.value, translate(locale, f"measures.measure.{each.value}")) for each in Measure],
-        "weights": [(each.value, translate(locale, f"measures.weights.{each.value}")) for each in Kind],
-        "is_tested": view.measure is Measure.HOT_SPOTS,
-        "levels": [(level, translate(locale, f"planner.level.{level}")) for level in data.levels],
-        "groups": _groups(data.categories),
-        "choices": data.choices,
-        "frame_url": f"{path}/frame?{view.query(lang=locale, cell=None)}",
-        "file_url": f"{path}/frame?{view.query(lang=locale, cell=None, inline=1)}",
-        "csv_url": f"{path}/file?{view.query(lang=locale, cell=None, form='csv')}",
-        "geojson_url": f"{path}/file?{view.query(lang=locale, cell=None, form='geojson')}",
-        "rows": _rows(view, data, locale)[:_ROWS],
-        "reason": None if data.reason is None else _reason(locale, data),
-        "define": translate(locale, f"measures.define.{view.measure.value}", small=SMALL_COUNT),
-        "sources": [SOURCES[s].citation for s in (Statistic.GI_STAR, Statistic.FDR)]
-        if view.measure is Measure.HOT_SPOTS
-        else [],
-        "grid_name": data.grid_name,
-        "small": SMALL_COUNT,
-    }
+    # A file, a share and the map itself do not depend on which cell is being explained.
+    bare = replace(view, cell="")
+    parts = page_parts(
+        locale, bare, data, kind="cells", title=measure_title(locale, view, data), root=root, forms=FORMS
+    )
+    return closed(
+        parts
+        | {
+            "other_query": view.query(lang="en" if locale == "zh-CN" else "zh-CN"),
+            "summary": measure_words(locale, data),
+            "measures": [(each.value, translate(locale, f"measures.measure.{each.value}")) for each in Measure],
+            "weights": [(each.value, translate(locale, f"measures.weights.{each.value}")) for each in Kind],
+            "layers": [(each, translate(locale, f"measures.layers.{each}")) for each in LAYERS],
+            "is_tested": view.measure is Measure.HOT_SPOTS,
+            "rows": _rows(view, data, locale)[:_ROWS],
+            "reason": None if data.reason is None else _reason(locale, data),
+            "define": translate(locale, f"measures.define.{view.measure.value}", small=SMALL_COUNT),
+            "sources": [SOURCES[s].citation for s in (Statistic.GI_STAR, Statistic.FDR)]
+            if view.measure is Measure.HOT_SPOTS
+            else [],
+        }
+    )
 
 
-def _groups(categories: Sequence[Category]) -> list[tuple[str, list[Category]]]:
-    groups: dict[str, list[Category]] = {}
-    for category in categories:
-        groups.setdefault(category.group, []).append(category)
-    return list(groups.items())
+def measure_words(locale: Locale, data: MeasureData) -> str:
+    """Return how many cases there are, and with what they are compared."""
+    words = translate(
+        locale,
+        "measures.summary",
+        total=rough(data.total),
+        cells=format_count(len(data.cells)),
+        elsewhere=rough(data.elsewhere),
+        as_of=data.stand,
+    )
+    if data.compared is None:
+        return words
+    compared = translate(locale, "measures.compared", first=data.compared.from_on, last=data.compared.to_on)
+    return f"{words} {compared}"
 
 
 def _rows(view: MeasureView, data: MeasureData, locale: Locale) -> list[dict[str, Any]]:
@@ -285,38 +266,42 @@ def _reason(locale: Locale, data: MeasureData) -> dict[str, Any]:
     }
 
 
-def csv_rows(locale: Locale, view: MeasureView, data: MeasureData) -> list[list[str]]:
-    """Return heading and one line per cell; what may not be shown is empty."""
+def measure_sheet(locale: Locale, view: MeasureView, data: MeasureData) -> Sheet:
+    """Return one line per cell; what may not be shown is empty."""
     words = ("code", "name", "cases", "value")
-    heading = [translate(locale, f"measures.column.{word}") for word in words]
-    heading[3] = translate(locale, f"measures.measure.{view.measure.value}")
-    tested = data.found is not None
-    lines = [heading + (["p", "q", translate(locale, "measures.column.tone")] if tested else [])]
+    head = [translate(locale, f"measures.column.{word}") for word in words]
+    head[3] = translate(locale, f"measures.measure.{view.measure.value}")
+    if data.found is not None:
+        head += ["p", "q", translate(locale, "measures.column.tone")]
+    lines: list[list[str | float | None]] = []
     for k, cell in enumerate(data.cells):
         value = data.painted.values[k]
-        line = [cell.code, cell.name, _public(cell.cases, data.painted.disclosures[cell.code]).replace(",", "")]
-        line.append("" if value is None else f"{value:.6g}")
-        if data.found is not None:
-            line += [f"{data.found.p[k]:.6g}", f"{data.found.q[k]:.6g}", Tone(int(data.found.tones[k])).name.lower()]
-        lines.append(line)
-    return lines
-
-
-def geojson(view: MeasureView, data: MeasureData, boundaries: Sequence[str]) -> str:
-    """Return the cells with their values as GeoJSON; ``boundaries`` are geometries already written, in their order."""
-    features = []
-    for k, (cell, boundary) in enumerate(zip(data.cells, boundaries, strict=True)):
         disclosure = data.painted.disclosures[cell.code]
-        properties: dict[str, Any] = {
+        is_told = disclosure in (Disclosure.SHOWN, Disclosure.NONE)
+        line: list[str | float | None] = [cell.code, cell.name]
+        line += [float(cell.cases) if is_told else _public(cell.cases, disclosure), value]
+        if data.found is not None:
+            tested = [float(found[k]) for found in (data.found.p, data.found.q)]
+            line += [None if number != number else number for number in tested]
+            line.append(Tone(int(data.found.tones[k])).name.lower())
+        lines.append(line)
+    notes = [measure_words(locale, data), translate(locale, f"measures.define.{view.measure.value}", small=SMALL_COUNT)]
+    return Sheet(title=measure_title(locale, view, data), head=head, lines=lines, notes=notes)
+
+
+def measure_geojson_values(view: MeasureView, data: MeasureData) -> list[dict[str, object]]:
+    """Return what is told of each cell; null where nothing may be told."""
+    told = (Disclosure.SHOWN, Disclosure.NONE)
+    features = []
+    for k, cell in enumerate(data.cells):
+        disclosure = data.painted.disclosures[cell.code]
+        properties: dict[str, object] = {
             "code": cell.code,
             "name": cell.name,
-            "cases": cell.cases if disclosure in (Disclosure.SHOWN, Disclosure.NONE) else None,
+            "cases": cell.cases if disclosure in told else None,
             view.measure.value: data.painted.values[k],
         }
         if data.found is not None:
             properties["tone"] = Tone(int(data.found.tones[k])).name.lower()
-        head = (
-            f'{{"type":"Feature","id":{json.dumps(cell.code)},"properties":{json.dumps(properties, ensure_ascii=False)}'
-        )
-        features.append(f'{head},"geometry":{boundary}}}')
-    return '{"type":"FeatureCollection","features":[' + ",".join(features) + "]}"
+        features.append(properties)
+    return features

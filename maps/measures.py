@@ -15,13 +15,13 @@ import numpy as np
 
 from maps.classes import make_breaks, make_ramp
 from maps.figures import format_count, format_ratio
-from maps.folium_page import LegendPart
+from maps.folium_page import LegendPart, Variant
 from maps.hotspots.gi_star import HotSpots
 from maps.hotspots.significance import Tone
 from maps.i18n import Locale, translate
 from maps.suppression import SMALL_COUNT, Disclosure, decide_disclosure
 
-__all__ = ["CellValue", "Measure", "Painted", "paint"]
+__all__ = ["CHANGES", "CellValue", "Measure", "Painted", "paint", "paint_counts"]
 
 _CLASSES: Final = 6
 #: Cold to hot, palest in the middle; on a dark page the surest is the brightest.
@@ -91,22 +91,38 @@ class Painted:
     disclosures: Mapping[str, Disclosure]
 
 
-def paint(locale: Locale, measure: Measure, cells: Sequence[CellValue], found: HotSpots | None = None) -> Painted:
+def paint(
+    locale: Locale,
+    measure: Measure,
+    cells: Sequence[CellValue],
+    found: HotSpots | None = None,
+    *,
+    is_coarse: bool = False,
+    beside: Sequence[CellValue] = (),
+) -> Painted:
     """Colour cells by a measure.
 
     Parameters
     ----------
     found
         Gi* of the cells' counts; needed for hot spots only.
+    is_coarse
+        Counts come in steps of five (`maps.suppression.coarsen_all`).
+    beside
+        Cells of another map that shall have the same classes, so that one colour means one thing.
     """
-    disclosures = decide_disclosure({cell.code: cell.cases for cell in cells})
+    disclosures = decide_disclosure({cell.code: cell.cases for cell in cells}, is_coarse=is_coarse)
     if measure is Measure.HOT_SPOTS:
         assert found is not None
         return _paint_hot_spots(locale, cells, found, disclosures)
     if measure in CHANGES:
-        return _paint_change(locale, measure, cells, disclosures)
+        return _paint_change(locale, measure, cells, disclosures, is_coarse=is_coarse)
     values = tuple(_value(measure, cell, disclosures[cell.code]) for cell in cells)
-    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    others = decide_disclosure({cell.code: cell.cases for cell in beside}, is_coarse=is_coarse)
+    known = np.array(
+        [v for v in (*values, *(_value(measure, cell, others[cell.code]) for cell in beside)) if v is not None],
+        dtype=np.float64,
+    )
     breaks = make_breaks(known, classes=_CLASSES)
     tones = "".join(_tone(value, cell, disclosures, breaks.index_of) for value, cell in zip(values, cells, strict=True))
     parts = [LegendPart(text=translate(locale, f"measures.legend.{measure.value}"))]
@@ -114,7 +130,7 @@ def paint(locale: Locale, measure: Measure, cells: Sequence[CellValue], found: H
         first, last = _number(measure, lower), _number(measure, upper)
         parts.append(LegendPart(sign="class", index=index, text=first if first == last else f"{first}–{last}"))
     if len(breaks):
-        parts.append(LegendPart(text=translate(locale, f"planner.method.{breaks.method}")))
+        parts.append(LegendPart(text=f"· {translate(locale, f'planner.method.{breaks.method}')} · "))
     return Painted(
         tones=tones,
         values=values,
@@ -213,10 +229,15 @@ def _paint_hot_spots(
 
 
 def _paint_change(
-    locale: Locale, measure: Measure, cells: Sequence[CellValue], disclosures: Mapping[str, Disclosure]
+    locale: Locale,
+    measure: Measure,
+    cells: Sequence[CellValue],
+    disclosures: Mapping[str, Disclosure],
+    *,
+    is_coarse: bool,
 ) -> Painted:
     """Three tones fewer, three more, symmetric about zero."""
-    earlier = decide_disclosure({cell.code: cell.before for cell in cells})
+    earlier = decide_disclosure({cell.code: cell.before for cell in cells}, is_coarse=is_coarse)
     hidden = (Disclosure.SMALL, Disclosure.WITHHELD)
     values = tuple(
         None
@@ -265,3 +286,56 @@ def _paint_change(
         dark=_CHANGE_DARK,
         disclosures=disclosures,
     )
+
+
+def paint_counts(
+    locale: Locale, layers: Sequence[tuple[str, str, Sequence[int]]], *, is_coarse: bool, with_tips: bool
+) -> tuple[list[Variant], tuple[LegendPart, ...], int]:
+    """Colour many counts of the same cells by one scale.
+
+    Parameters
+    ----------
+    layers
+        Name, heading, and cases of each cell.
+    with_tips
+        Also the number of each cell in words; without them the class is said.
+
+    Returns
+    -------
+    tuple
+        The colourings, the legend of them all, and the number of classes.
+    """
+    decided = [
+        decide_disclosure({str(k): cases for k, cases in enumerate(counts)}, is_coarse=is_coarse)
+        for *_, counts in layers
+    ]
+    shown = [
+        float(cases)
+        for (*_, counts), one in zip(layers, decided, strict=True)
+        for k, cases in enumerate(counts)
+        if one[str(k)] is Disclosure.SHOWN
+    ]
+    breaks = make_breaks(np.array(shown, dtype=np.float64), classes=_CLASSES)
+    variants = []
+    for (name, group, counts), one in zip(layers, decided, strict=True):
+        tones, tips = [], []
+        for k, cases in enumerate(counts):
+            match one[str(k)]:
+                case Disclosure.NONE:
+                    tones.append("-")
+                    tips.append(translate(locale, "measures.no_case"))
+                case Disclosure.SHOWN:
+                    tones.append(str(breaks.index_of(float(cases))))
+                    tips.append(translate(locale, "measures.value.count", value=format_count(cases)))
+                case hidden:
+                    tones.append("h")
+                    is_small = hidden is Disclosure.SMALL
+                    tips.append(f"<{SMALL_COUNT}" if is_small else translate(locale, "measures.none"))
+        variants.append(Variant(name=name, group=group, tones="".join(tones), tips=tips if with_tips else ()))
+    parts = [LegendPart(text=translate(locale, "measures.legend.count"))]
+    for index, (lower, upper) in enumerate(zip(breaks.lowers, breaks.uppers, strict=True)):
+        first, last = format_count(int(lower)), format_count(int(upper))
+        parts.append(LegendPart(sign="class", index=index, text=first if first == last else f"{first}–{last}"))
+    if len(breaks):
+        parts.append(LegendPart(text=f"· {translate(locale, f'planner.method.{breaks.method}')} · "))
+    return variants, (*parts, *_small_parts(locale, Measure.COUNT)), len(breaks)

@@ -14,12 +14,16 @@ __all__ = ["STATIC", "ForeignAddressError", "asset_tags", "check_no_foreign", "c
 
 STATIC: Final = Path(__file__).resolve().parent / "static"
 _STYLES: Final = ("vendor/leaflet/leaflet.css", "tokens.css", "planner/frame.css")
+#: Only where places come together: 35 kB that most maps need not carry.
+_CLUSTERS: Final = "vendor/leaflet.markercluster/leaflet.markercluster.js"
 _SCRIPTS: Final = (
     "vendor/leaflet/leaflet.js",
     "vendor/leaflet.heat/leaflet-heat.js",
     "planner/cells.js",
     "planner/labels.js",
     "planner/paper.js",
+    "planner/places.js",
+    "planner/variants.js",
     "planner/frame.js",
 )
 
@@ -49,7 +53,7 @@ def data_url(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def asset_tags(static_url: str, *, inline: bool) -> list[str]:
+def asset_tags(static_url: str, *, inline: bool, clusters: bool = False) -> list[str]:
     """Return the header's tags for the styles and scripts of a map, in order.
 
     Parameters
@@ -58,16 +62,19 @@ def asset_tags(static_url: str, *, inline: bool) -> list[str]:
         Where ``maps/static`` is served, without a trailing slash.
     inline
         The files themselves instead of links to them.
+    clusters
+        Also what brings places together.
     """
+    scripts = (_SCRIPTS[0], _CLUSTERS, *_SCRIPTS[1:]) if clusters else _SCRIPTS
     if not inline:
         prefix = escape(static_url.rstrip("/"))
         return [
             *(f'<link rel="stylesheet" href="{prefix}/{path}">' for path in _STYLES),
-            *(f'<script src="{prefix}/{path}"></script>' for path in _SCRIPTS),
+            *(f'<script src="{prefix}/{path}"></script>' for path in scripts),
         ]
     return [
         *(f"<style>{_inline_style(STATIC / path)}</style>" for path in _STYLES),
-        *(f"<script>{_inline_script(STATIC / path)}</script>" for path in _SCRIPTS),
+        *(f"<script>{_inline_script(STATIC / path)}</script>" for path in scripts),
     ]
 
 

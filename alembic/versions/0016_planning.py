@@ -1,4 +1,4 @@
-"""Who finds the cases of a channel; rates of frozen months.
+"""Who finds the cases of a channel; rates of frozen months; frozen maps behind links.
 
 Revision ID: 0016
 Revises: 0015
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0016"
 down_revision = "0015"
@@ -70,10 +71,36 @@ def upgrade() -> None:
             f"CREATE TRIGGER stays_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON dispatch.{table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION dispatch.refuse_thawing()"
         )
+    op.create_table(
+        "map_share",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("jurisdiction", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("sight", postgresql.JSONB(), nullable=False),
+        sa.Column("as_of", INSTANT, nullable=False),
+        sa.Column("page", sa.LargeBinary(), nullable=False),
+        sa.Column("frame", sa.LargeBinary(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", INSTANT, server_default=sa.func.now(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("ended_at", INSTANT, nullable=True),
+        sa.CheckConstraint("scope IN ('office', 'link')", name=op.f("ck_map_share_scope")),
+        sa.CheckConstraint("expires_at > created_at", name=op.f("ck_map_share_expiry")),
+        sa.ForeignKeyConstraint(["jurisdiction"], ["geo.jurisdiction.code"], name=op.f("fk_map_share_jurisdiction")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_map_share")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_map_share_token_hash")),
+        schema="api",
+    )
 
 
 def downgrade() -> None:
     """Remove the tables."""
+    op.drop_table("map_share", schema="api")
     op.drop_table("frozen_rate", schema="dispatch")
     op.drop_table("frozen_month", schema="dispatch")
     op.drop_table("channel_finder", schema="dispatch")

@@ -34,6 +34,7 @@ OPERATOR: Final = Caller(
     channel=None,
     scopes=frozenset(
         {Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.CASES_MOVE, Scope.LOCATE, Scope.GRID_READ, Scope.GRID_WRITE}
+        | {Scope.MAPS_READ}
         | {Scope.WEBHOOKS_MANAGE, Scope.POSTS_READ, Scope.POSTS_WRITE}
     ),
     sight=EVERYTHING,

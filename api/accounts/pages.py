@@ -63,7 +63,7 @@ def home_of(caller: Caller) -> str:
         return "/"
     if Scope.GRID_WRITE in caller.scopes:
         return "/grid"
-    return "/maps/heat" if Scope.CASES_READ_ALL in caller.scopes else "/account"
+    return "/account" if caller.scopes.isdisjoint({Scope.CASES_READ_ALL, Scope.MAPS_READ}) else "/maps/heat"
 
 
 def _path(request: Request) -> str:

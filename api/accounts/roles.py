@@ -23,6 +23,7 @@ class Scope(StrEnum):
     CASES_READ = "cases:read"
     CASES_READ_ALL = "cases:read_all"
     CASES_MOVE = "cases:move"
+    MAPS_READ = "maps:read"
     LOCATE = "locate"
     GRID_READ = "grid:read"
     GRID_WRITE = "grid:write"
@@ -57,7 +58,9 @@ class Role(StrEnum):
 
 ROLES: Final = tuple(Role)
 
-_LOOK: Final = frozenset({Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.LOCATE, Scope.GRID_READ, Scope.POSTS_READ})
+_LOOK: Final = frozenset(
+    {Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.MAPS_READ, Scope.LOCATE, Scope.GRID_READ, Scope.POSTS_READ}
+)
 _WORK: Final = _LOOK | {Scope.CASES_MOVE}
 _SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.ADMINISTRATOR: _LOOK
@@ -77,7 +80,8 @@ _SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.GRID_WORKER: _WORK,
     Role.DEPARTMENT_HANDLER: _WORK,
     Role.EVALUATOR: _WORK,
-    Role.PLANNER: _LOOK,
+    # Cells and squares, never points: a planner's counts come in steps of five, and no single case is in sight.
+    Role.PLANNER: frozenset({Scope.MAPS_READ, Scope.LOCATE, Scope.GRID_READ, Scope.POSTS_READ}),
     Role.LEADER: _WORK,
 }
 

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "reporters": ("api.cli.reporters", "app"),
     "audit": ("api.cli.audit", "app"),
     "places": ("api.cli.places", "app"),
+    "map": ("api.cli.maps", "app"),
     "facts": ("api.cli.facts", "app"),
     "rates": ("api.cli.rates", "app"),
     "bulletin": ("api.cli.rates_bulletin", "bulletin"),

@@ -1,269 +1,163 @@
-"""The planner's heat-map: the page, and the Folium document in its sandboxed frame."""
+"""The planner's maps: pages, Folium documents in sandboxed frames, files. One set of routes for every kind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Final
-from zoneinfo import ZoneInfo
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.access import require
-from api.accounts.keys import Caller, Scope
-from api.container import Container, Reading, Wired
-from api.drawn_cells import read_shapes
+from api.accounts.callers import Caller
+from api.accounts.roles import Scope
+from api.answers import quoted
+from api.container import Reading, Wired
+from api.kept_pages import KeptPage, KeptPages, tag_of
 from api.language import COOKIE, locale_of
-from api.measures_query import family_of
-from api.planner_parts import category_choices, grid_name, outlines_above, refuse, without_grid
-from api.planning import sees_everything
-from api.templating import render
-from dispatch.hotspots import CellCounts, HotspotFilter, bin_points, count_by_cell, count_cases
-from dispatch.queries import database_now
-from dispatch.reference import Reference
-from geo.errors import Fault, InvalidRequestError
-from geo.storage.grid_versions import find_active
-from geo.storage.uow import ReadUnit
-from maps.bins import Bin, Lattice
-from maps.facts.asking import Asked, Grid
-from maps.facts.keeping import SQUARE_M
-from maps.findings import Period
-from maps.heat import DrawnCell, HeatData, HeatView, frame_html, page_context
+from api.planner_desk import Desk, desk_of
+from api.planner_files import HTML, make_file
+from api.planner_parts import refuse, without_grid
+from api.planner_query import Given
+from api.planner_reading import KINDS
+from api.templating import text_of
+from geo.errors import InvalidRequestError
 from maps.i18n import LOCALES, Locale
+from maps.live import CONTENT_SECURITY_POLICY
 from maps.own_files import content_security_policy
 
 router = APIRouter(include_in_schema=False)
 
-_USUAL_DAYS: Final = 30
-_MOST_DAYS: Final = 3660
-_FIRST_DAY: Final = date(2000, 1, 1)
-_DEFAULT_LEVEL: Final = 3
+Planner = Annotated[Caller, Depends(require(Scope.MAPS_READ, Scope.CASES_READ_ALL))]
 
-Text = Annotated[str | None, Query(max_length=64)]
-Planner = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
+_KEPT = KeptPages()
+
+Make = Callable[[Desk, Any], Awaitable[KeptPage]]
 
 
-@router.get("/maps/heat")
-async def read_heat_page(
-    request: Request,
-    unit: Reading,
-    container: Wired,
-    caller: Planner,
-    first: Annotated[str | None, Query(alias="from", max_length=64)] = None,
-    last: Annotated[str | None, Query(alias="to", max_length=64)] = None,
-    category: Text = None,
-    level: Text = None,
-    rows: Text = None,
-) -> Response:
-    """The finding, the filters, the map in its frame, the table that the map draws, and the definitions."""
+def given_of(request: Request) -> Given:
+    """Return the parts of the address, each with all its values."""
+    given: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        given.setdefault(name, []).append(value)
+    return given
+
+
+async def _answer(
+    request: Request, unit: Reading, container: Wired, caller: Caller, kind: str, what: str, make: Make
+) -> Response | KeptPage:
+    """Read the question; answer from what is kept, or make it. A fault or a missing grid is answered at once."""
     locale = locale_of(request)
-    root = request.scope.get("root_path", "")
+    desk = await desk_of(unit, container, caller, locale)
     try:
-        view, data = await _read(unit, container, caller, locale, first, last, category, level, with_before=True)
+        view = KINDS[kind].parse(given_of(request), desk.reference, desk.today, desk.whole)
     except InvalidRequestError as error:
         return refuse(request, locale, error)
-    if data is None:
+    if desk.version is None or desk.whole is None:
         return without_grid(request, locale)
-    context = await run_in_threadpool(page_context, locale, replace(view, all_rows=rows == "all"), data, root=root)
-    response = render("heat.html", context, locale=locale)
-    asked = request.query_params.get("lang")
-    if asked in LOCALES:
-        response.set_cookie(COOKIE, asked, max_age=31_536_000, samesite="lax", httponly=True)
-    return response
+    watermark = await desk.watermark()
+    minute = desk.as_of.replace(second=0, microsecond=0)
+    # Texts and names of the reference data are in the page as well; they change with its own revision only.
+    parts = (kind, what, locale, view, desk.version.id, watermark, minute, desk.sees_cases, desk.place)
+    tag = tag_of(*parts, request.scope.get("root_path", ""), id(desk.reference))
+    request.state.tag = tag if watermark is not None else ""
+    if watermark is not None:
+        if request.headers.get("if-none-match") == quoted(tag):
+            return Response(status_code=304, headers=_headers(locale, tag))
+        if (kept := _KEPT.find(tag)) is not None:
+            return kept
+    page = await make(desk, view)
+    if watermark is not None:
+        _KEPT.keep(tag, page)
+    return page
 
 
-@router.get("/maps/heat/frame")
-async def read_heat_frame(
-    request: Request,
-    unit: Reading,
-    container: Wired,
-    caller: Planner,
-    first: Annotated[str | None, Query(alias="from", max_length=64)] = None,
-    last: Annotated[str | None, Query(alias="to", max_length=64)] = None,
-    category: Text = None,
-    level: Text = None,
-    inline: Text = None,
-) -> Response:
-    """The map as a document of its own; ``inline=1`` gives one file that works without any server."""
-    locale = locale_of(request)
-    try:
-        view, data = await _read(unit, container, caller, locale, first, last, category, level, with_before=False)
-    except InvalidRequestError as error:
-        return refuse(request, locale, error)
-    if data is None:
-        return without_grid(request, locale)
-    static_url = request.scope.get("root_path", "") + "/static"
-    # Some tenths of a second of arithmetic at worst: not on the event loop.
-    html = await run_in_threadpool(frame_html, locale, view, data, static_url=static_url, inline=inline == "1")
-    return Response(
-        html,
-        media_type="text/html; charset=utf-8",
-        headers={
-            "Content-Security-Policy": content_security_policy(html),
-            "Content-Language": locale,
-            "Cache-Control": "no-store",
-            "Vary": "Accept-Language, Cookie",
-        },
-    )
+def _headers(locale: Locale, tag: str) -> dict[str, str]:
+    """Headers of what depends on the reader: asked for anew each time, and not sent again when nothing changed."""
+    headers = {
+        "Content-Language": locale,
+        "Cache-Control": "private, no-cache" if tag else "no-store",
+        "Vary": "Accept-Language, Cookie, Authorization",
+    }
+    return headers | ({"ETag": quoted(tag)} if tag else {})
 
 
-async def _from_facts(
-    container: Container, reference: Reference, view: HeatView, version_id: int, as_of: datetime, *, with_before: bool
-) -> tuple[CellCounts, list[Bin], int | None]:
-    """Count in the columns: milliseconds where the database needs seconds. For those who see every case."""
-    store = await container.facts.current()
-    asked = Asked(
-        from_on=view.period.from_on,
-        to_on=view.period.to_on,
-        categories=family_of(reference, view.category or ""),
-    )
-    found = await run_in_threadpool(store.by_cell, asked, Grid(version_id=version_id, level=view.level), as_of=as_of)
-    squares = await run_in_threadpool(store.by_square, asked, version_id)
-    lattice = Lattice(side_lon=store.words.side_lon, side_lat=store.words.side_lat)
-    earlier = replace(asked, from_on=view.period.before.from_on, to_on=view.period.before.to_on)
-    before = await run_in_threadpool(store.count, earlier) if with_before else None
-    counts = CellCounts(
-        by_code={code: cases for code, cases in zip(found.codes, found.cases.tolist(), strict=True) if cases},
-        out_of_grid=found.out_of_grid,
-        no_position=found.no_position,
-        above_level=found.above_level,
-        other_version=found.other_version,
-    )
-    parts = (part.tolist() for part in squares)
-    return counts, [lattice.bin(column, row, cases) for column, row, cases in zip(*parts, strict=True)], before
+def _page(kind: str) -> Callable[..., Awaitable[Response]]:
+    async def read_page(request: Request, unit: Reading, container: Wired, caller: Planner) -> Response:
+        """The finding, the filters, the map in its frame, the table that the map draws, and the definitions."""
+        root = request.scope.get("root_path", "")
+        locale = locale_of(request)
+
+        async def make(desk: Desk, view: Any) -> KeptPage:
+            page = await KINDS[kind].read(desk, view)
+            context = await run_in_threadpool(page.context, root=root)
+            body = await run_in_threadpool(text_of, KINDS[kind].template, context)
+            return KeptPage(body=body.encode(), media_type=HTML)
+
+        found = await _answer(request, unit, container, caller, kind, "page", make)
+        if isinstance(found, Response):
+            return found
+        headers = _headers(locale, request.state.tag) | {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        response = Response(found.body, media_type=found.media_type, headers=headers)
+        asked = request.query_params.get("lang")
+        if asked in LOCALES:
+            response.set_cookie(COOKIE, asked, max_age=31_536_000, samesite="lax", httponly=True)
+        return response
+
+    return read_page
 
 
-async def _read(
-    unit: ReadUnit,
-    container: Container,
-    caller: Caller,
-    locale: Locale,
-    first: str | None,
-    last: str | None,
-    category: str | None,
-    level: str | None,
-    *,
-    with_before: bool,
-) -> tuple[HeatView, HeatData | None]:
-    """Read everything for one view; None for the data when there is no active grid."""
-    code = container.settings.jurisdiction
-    reference = await container.reference.get()
-    jurisdiction = reference.jurisdictions.get(code)
-    active = await find_active(unit, code) if jurisdiction else None
-    time_zone = jurisdiction.time_zone if jurisdiction else "Asia/Shanghai"
-    as_of = await database_now(unit)
-    today = as_of.astimezone(ZoneInfo(time_zone)).date()
-    shapes = await read_shapes(unit, container.engine, active.id) if active else None
-    levels = shapes.levels if shapes else (1,)
-    view = _parse_view(first, last, category, level, today=today, levels=levels, categories=reference.categories)
-    if active is None or shapes is None or jurisdiction is None:
-        return view, None
-    if sees_everything(caller.viewer):
-        counts, bins, before = await _from_facts(container, reference, view, active.id, as_of, with_before=with_before)
-    else:
-        chosen = _filter(code, view.period, view.category, time_zone)
-        counts = await count_by_cell(unit.connection, chosen, version_id=active.id, level=view.level)
-        lattice = Lattice.at(shapes.middle_lat, side_m=SQUARE_M)
-        squares = await bin_points(
-            unit.connection, chosen, version_id=active.id, side_lon=lattice.side_lon, side_lat=lattice.side_lat
-        )
-        bins = [lattice.bin(square.column, square.row, square.cases) for square in squares]
-        before = None
-        if with_before:
-            earlier = _filter(code, view.period.before, view.category, time_zone)
-            before = await count_cases(unit.connection, earlier)
-    outlines = await shapes.outlines(view.level)
-    return view, HeatData(
-        cells=[
-            DrawnCell(
-                code=cell.code,
-                name=cell.name(locale),
-                population=cell.population,
-                area_m2=cell.area_m2,
-                cases=counts.by_code.get(cell.code, 0),
-            )
-            for cell in shapes.cells[view.level]
-        ],
-        outlines=outlines,
-        parents=await outlines_above(shapes, view.level, locale),
-        bins=bins,
-        metric_srid=shapes.metric_srid,
-        before=before,
-        out_of_grid=counts.out_of_grid,
-        no_position=counts.no_position,
-        above_level=counts.above_level,
-        other_version=counts.other_version,
-        as_of=as_of,
-        today=today,
-        time_zone=time_zone,
-        place=jurisdiction.name(locale),
-        grid_name=grid_name(locale, active),
-        categories=category_choices(locale, list(reference.categories.values())),
-        levels=levels,
-    )
+def _frame(kind: str) -> Callable[..., Awaitable[Response]]:
+    async def read_frame(request: Request, unit: Reading, container: Wired, caller: Planner) -> Response:
+        """The map as a document of its own; ``inline=1`` gives one file that works without any server."""
+        static_url = request.scope.get("root_path", "") + "/static"
+        is_inline = request.query_params.get("inline") == "1"
+        side = 1 if request.query_params.get("side") == "2" else 0
+        locale = locale_of(request)
+
+        async def make(desk: Desk, view: Any) -> KeptPage:
+            page = await KINDS[kind].read(desk, view)
+            # Some tenths of a second of arithmetic at worst: not on the event loop.
+            html = await run_in_threadpool(page.frame, static_url=static_url, inline=is_inline, side=side)
+            return KeptPage(body=html.encode(), media_type=HTML)
+
+        found = await _answer(request, unit, container, caller, kind, f"frame {is_inline} {side}", make)
+        if isinstance(found, Response):
+            return found
+        policy = content_security_policy(found.body.decode())
+        headers = _headers(locale, request.state.tag) | {"Content-Security-Policy": policy}
+        return Response(found.body, media_type=found.media_type, headers=headers)
+
+    return read_frame
 
 
-def _parse_view(
-    first: str | None,
-    last: str | None,
-    category: str | None,
-    level: str | None,
-    *,
-    today: date,
-    levels: Sequence[int],
-    categories: Mapping[str, object],
-) -> HeatView:
-    """Read the address; every wrong part is named at once.
+def _file(kind: str) -> Callable[..., Awaitable[Response]]:
+    async def read_file(request: Request, unit: Reading, container: Wired, caller: Planner) -> Response:
+        """The map as a file: one page, a picture at 300 dots per inch, PDF, CSV, XLSX, GeoJSON of cells or squares."""
+        form = request.query_params.get("form") or "csv"
+        layer = request.query_params.get("layer") or ""
+        locale = locale_of(request)
 
-    Raises
-    ------
-    InvalidRequestError
-        ``maps.bad_date``, ``maps.date_order``, ``maps.period_too_long``, ``maps.unknown_category``,
-        ``maps.unknown_level``.
-    """
-    faults: list[Fault] = []
-    to_on = _parse_day(last, "/to", faults) or today
-    from_on = _parse_day(first, "/from", faults) or to_on - timedelta(days=_USUAL_DAYS - 1)
-    if not faults and from_on > to_on:
-        facts = {"first": from_on.isoformat(), "last": to_on.isoformat()}
-        faults.append(Fault(code="maps.date_order", pointer="/from", params=facts))
-    elif not faults and (to_on - from_on).days >= _MOST_DAYS:
-        faults.append(Fault(code="maps.period_too_long", pointer="/from", params={"days": _MOST_DAYS}))
-    if category and category not in categories:
-        faults.append(Fault(code="maps.unknown_category", pointer="/category", params={"category": category}))
-    wanted = min(_DEFAULT_LEVEL, max(levels))
-    if level and not (level.isascii() and level.isdigit() and int(level) in levels):
-        known = ", ".join(map(str, levels))
-        faults.append(Fault(code="maps.unknown_level", pointer="/level", params={"level": level, "known": known}))
-    elif level:
-        wanted = int(level)
-    if faults:
-        raise InvalidRequestError(faults)
-    return HeatView(period=Period(from_on=from_on, to_on=to_on), category=category or None, level=wanted)
+        async def make(desk: Desk, view: Any) -> KeptPage:
+            return await make_file(desk, await KINDS[kind].read(desk, view), form, kind, layer=layer[:16])
+
+        found = await _answer(request, unit, container, caller, kind, f"file {form} {layer[:16]}", make)
+        if isinstance(found, Response):
+            return found
+        view_days = "-".join(request.query_params.get(name, "")[:10] for name in ("from", "to")).strip("-")
+        safe = "".join(sign for sign in view_days if sign.isascii() and (sign.isdigit() or sign == "-"))
+        name = "-".join(part for part in ("gridward", kind, safe) if part)
+        ending = {"bins": "bins.geojson"}.get(form, form)
+        headers = _headers(locale, request.state.tag)
+        headers["Content-Disposition"] = f'attachment; filename="{name}.{ending}"'
+        if form == "html":
+            headers["Content-Security-Policy"] = "sandbox allow-scripts"
+        return Response(found.body, media_type=found.media_type, headers=headers)
+
+    return read_file
 
 
-def _parse_day(text: str | None, pointer: str, faults: list[Fault]) -> date | None:
-    if not text:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = date.min
-    if not _FIRST_DAY <= day <= date(2199, 12, 31):
-        faults.append(Fault(code="maps.bad_date", pointer=pointer, params={"date": text}))
-        return None
-    return day
-
-
-def _filter(jurisdiction: str, period: Period, category: str | None, time_zone: str) -> HotspotFilter:
-    """Turn days into instants. Zone: midnight in the jurisdiction's zone. Boundary: the last day is included."""
-    zone = ZoneInfo(time_zone)
-    until = period.to_on + timedelta(days=1)
-    return HotspotFilter(
-        jurisdiction=jurisdiction,
-        reported_from=datetime.combine(period.from_on, time.min, zone).astimezone(UTC),
-        reported_until=datetime.combine(until, time.min, zone).astimezone(UTC),
-        category=category,
-    )
+for _kind in KINDS:
+    router.add_api_route(f"/maps/{_kind}", _page(_kind), methods=["GET"], name=f"read_{_kind}_page")
+    router.add_api_route(f"/maps/{_kind}/frame", _frame(_kind), methods=["GET"], name=f"read_{_kind}_frame")
+    router.add_api_route(f"/maps/{_kind}/file", _file(_kind), methods=["GET"], name=f"read_{_kind}_file")

@@ -14,7 +14,10 @@ __all__ = ["CellShape", "read_boundaries", "read_cell_shapes", "read_metric_srid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellShape:
-    """A cell as a map draws it. SRID: 4326 for ``boundary`` (WKB). Units: ``area_m2`` square metres."""
+    """A cell as a map draws it; ``path`` is the chain of codes down to it.
+
+    SRID: 4326 for ``boundary`` (WKB). Units: ``area_m2`` square metres.
+    """
 
     level: int
     code: str
@@ -23,6 +26,7 @@ class CellShape:
     population: int | None
     area_m2: float
     boundary: bytes
+    path: tuple[str, ...] = ()
 
     def name(self, locale: str) -> str:
         """Name in the caller's language, falling back to the other one, then to the code."""
@@ -39,7 +43,8 @@ async def read_cell_shapes(unit: Unit, version_id: int) -> list[CellShape]:
     """
     rows = await unit.connection.execute(
         text(
-            "SELECT level, code, name_zh, name_en, population, area_m2, ST_AsBinary(boundary) AS boundary"
+            "SELECT level, code, name_zh, name_en, population, area_m2, ST_AsBinary(boundary) AS boundary,"
+            " path"
             ' FROM geo.cell WHERE version_id = :version_id ORDER BY level, code COLLATE "C"'
         ),
         {"version_id": version_id},
@@ -53,6 +58,7 @@ async def read_cell_shapes(unit: Unit, version_id: int) -> list[CellShape]:
             population=row.population,
             area_m2=row.area_m2,
             boundary=bytes(row.boundary),
+            path=tuple(row.path),
         )
         for row in rows
     ]

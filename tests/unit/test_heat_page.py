@@ -16,13 +16,14 @@ import shapely
 import maps
 from maps.bins import Lattice
 from maps.findings import Period
-from maps.heat import Category, DrawnCell, HeatData, HeatView, frame_html, page_context
+from maps.heat import DrawnCell, HeatData, HeatView, frame_html, page_context
 from maps.i18n import LOCALES, Locale, catalogue
 from maps.outline import encode_outlines
 from maps.own_files import ForeignAddressError, check_no_foreign, content_security_policy
+from maps.page_parts import Category
 from tests.unit.test_outline import tiles
 
-VIEW = HeatView(period=Period(from_on=date(2026, 10, 23), to_on=date(2026, 11, 21)), category="E0110", level=3)
+VIEW = HeatView(period=Period(from_on=date(2026, 10, 23), to_on=date(2026, 11, 21)), categories=("E0110",), level=3)
 HOSTILE = [
     "</script><script>window.hurt=1</script>",
     "<img src=x onerror=window.hurt=1>",
@@ -68,6 +69,10 @@ def heat_data(names: list[str], *, cases: list[int] | None = None, **overrides: 
         "grid_name": names[-1],
         "categories": [Category(code="E0110", name=names[0], group=names[-1])],
         "levels": (1, 2, 3),
+        "choices": {"channel": [("hotline", names[0])], "ledger": [], "state": []},
+        "areas": [("410102001", names[0])],
+        "lattice": lattice,
+        "total": sum(counts),
     }
     return HeatData(**(values | overrides))
 
@@ -172,7 +177,7 @@ def test_small_counts_are_nowhere_in_frame_or_page() -> None:
     assert json.loads(counts.group(1)) == [40, 41, 42, 43, -1, -1, 44, 0, 45]
     assert '"tones":"0123hh4-5"' in text
     page = page_html("en", VIEW, data)
-    assert "n4, n5" in page
+    assert re.search(r">n4</a>, <a [^>]*>n5</a>", page)
     assert not re.search(r"<td[^>]*>\s*[1-4]\s*</td>\s*<td[^>]*>\d+\.\d\d", page)
 
 

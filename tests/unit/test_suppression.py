@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maps.bins import Lattice, merge_small_bins
-from maps.suppression import Disclosure, decide_disclosure
+from maps.bins import HeatSpot, Lattice, merge_small_bins, spread_spots
+from maps.suppression import SMALL_COUNT, Disclosure, coarsen, coarsen_all, decide_disclosure
 
 COUNTS = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(0, 30), max_size=12)
 
@@ -65,3 +66,38 @@ def test_a_lattice_square_is_fifty_metres() -> None:
     lattice = Lattice.at(47.4, side_m=50)
     assert lattice.side_lon * 111_320 * 0.6769 == pytest.approx(50, rel=2e-3)
     assert lattice.side_lat * 111_132 == pytest.approx(50)
+
+
+@given(st.integers(0, 400), st.integers(1, 4))
+def test_no_pair_of_filters_tells_of_one_to_four_cases(fewer: int, difference: int) -> None:
+    """Who knows both answers, and that one filter holds the other, cannot conclude that 1 to 4 cases lie between."""
+    shown, wider = coarsen(fewer), coarsen(fewer + difference)
+    before = [count for count in range(500) if coarsen(count) == shown]
+    after = [count for count in range(500) if coarsen(count) == wider]
+    possible = {b - a for a in before for b in after if b >= a}
+    if shown == 0:
+        # Nothing at all before: then the difference is the second answer itself, and that is withheld as such.
+        assert wider == coarsen(difference) == 2
+    else:
+        assert 0 in possible or max(possible) >= SMALL_COUNT
+        assert not possible <= {1, 2, 3, 4}
+
+
+@given(st.lists(st.integers(0, 3000), max_size=30))
+def test_coarse_counts_are_steps_of_five_and_the_same_each_time(counts: list[int]) -> None:
+    coarse = coarsen_all(np.array(counts, dtype=np.int64))
+    assert coarse.tolist() == [coarsen(count) for count in counts]
+    assert all(each == 2 or each % 5 == 0 for each in coarse.tolist())
+    assert all(abs(int(each) - count) <= 2 for each, count in zip(coarse, counts, strict=True))
+    decided = decide_disclosure({str(k): int(each) for k, each in enumerate(coarse)}, is_coarse=True)
+    assert Disclosure.WITHHELD not in decided.values()
+
+
+def test_a_spread_spot_keeps_its_weight_inside_its_square() -> None:
+    lattice = Lattice.at(34.7, side_m=50)
+    spot = HeatSpot(lon=113.6, lat=34.7, cases=20, sides=4)
+    lon, lat, weight = spread_spots([spot], lattice)
+    assert len(lon) == 16
+    assert weight.sum() == pytest.approx(20)
+    assert abs(lon - 113.6).max() == pytest.approx(1.5 * lattice.side_lon)
+    assert abs(lat - 34.7).max() == pytest.approx(1.5 * lattice.side_lat)

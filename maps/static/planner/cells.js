@@ -134,7 +134,9 @@
     const codes = packed.codes ? readTexts(packed.codes) : [];
     const names = readTexts(packed.names);
     const group = L.featureGroup();
-    group.gw = packed;
+    // Which cell each polygon is: one without an outline has none.
+    const places = new Map();
+    group.gw = { ...packed, places };
     packed.shapes.forEach((shape, at) => {
       if (!shape) return;
       const polygon = L.polygon(readShape(shape), {
@@ -152,6 +154,7 @@
         tone: packed.tones ? packed.tones[at] : "-",
         level: packed.level,
       };
+      places.set(polygon, at);
       group.addLayer(polygon);
     });
     group.gwStyle = (/** @type {Leaflet} */ polygon) => {

@@ -15,7 +15,8 @@
    * @param {Leaflet} map
    * @param {Record<string, Leaflet>} layers
    * @param {{legends: Record<string, [string, number, string, string][]>, surface: {light: string[], dark: string[]},
-   *   pictureDark: string, spotPeak: number, texts: Record<string, string>, credit: string}} content
+   *   pictureDark: string, spotPeak: number, texts: Record<string, string>, credit: string, control: string,
+   *   variants: [string, string, string, string[]?][]}} content
    */
   function finish(map, layers, content) {
     const { texts } = content;
@@ -42,13 +43,16 @@
 
     function drawLegend() {
       const { theme } = /** @type {{theme: "light" | "dark"}} */ (gridward);
-      const palette = shown === "cells" ? packed[theme] : content.surface[theme];
+      const palette = shown !== "density" && shown !== "heat" ? packed[theme] : content.surface[theme];
       legend.replaceChildren(
         ...(content.legends[shown] || []).map(([sign, index, text, textDark]) => {
           const part = make("span", "", sign ? "" : "gw-words");
           if (sign) {
             const mark = make("i");
             if (sign === "class") mark.style.background = palette[index];
+            if (sign === "late" || sign === "normal" || sign === "done") {
+              mark.className = `gw-sign gw-sign-${sign}`;
+            }
             if (sign === "hatch") {
               mark.style.background = `repeating-linear-gradient(-45deg, ${token("--edge")} 0 1px, transparent 1px 5px)`;
             }
@@ -143,6 +147,17 @@
     const named = labelOrder(layers);
     const drawLabels = () => labels(map, pane, named, (/** @type {string} */ tone) => shown === "cells" && isStrong(tone, packed[gridward.theme].length));
     map.on("zoomend moveend resize viewreset", drawLabels);
+    // Two maps in step: each tells where it looks after the reader has moved it, never after it was moved by the other one.
+    let isLed = false;
+    map.on("moveend", () => {
+      if (isLed) {
+        isLed = false;
+        return;
+      }
+      const { lat, lng } = map.getCenter();
+      tell({ type: "view", view: [lat, lng, map.getZoom()] });
+    });
+    gridward.variants(map, layers.cells, content, () => drawLabels());
     map.on("zoomanim", () => pane.replaceChildren());
 
     function applyTheme() {
@@ -160,6 +175,15 @@
       if (type === "theme" && (value === "dark" || value === "light")) {
         gridward.theme = value;
         applyTheme();
+      }
+      if (type === "view" && Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)) {
+        const [lat, lng, zoom] = value;
+        const at = map.latLngToContainerPoint([lat, lng]);
+        const middle = map.getSize().divideBy(2);
+        if (zoom !== map.getZoom() || at.distanceTo(middle) > 1) {
+          isLed = true;
+          map.setView([lat, lng], zoom, { animate: false });
+        }
       }
       if (type === "mark") markCode(typeof value === "string" ? value : null);
       if (type === "show" && byCode.has(value)) {
@@ -213,6 +237,20 @@
       layers.heat.setOptions({ max: content.spotPeak * scale * fade });
     }
     map.on("zoomend", tuneHeat);
+
+    // A picture: no controls, the finding above the map, and the view that was asked for.
+    const still = /^#still(?:-([a-z]+))?$/.exec(location.hash);
+    if (still) {
+      document.documentElement.classList.add("gw-still");
+      document.body.prepend(make("h1", document.title, "gw-title"));
+      const wanted = still[1] && layers[still[1]] ? still[1] : "cells";
+      if (wanted !== "cells") {
+        layers.cells.remove();
+        layers[wanted].addTo(map);
+        shown = wanted;
+        showEdges();
+      }
+    }
 
     applyTheme();
     fit();

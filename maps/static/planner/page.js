@@ -1,10 +1,10 @@
 // @ts-check
 // The page around the planner's map: filters that apply themselves, and the link between table and map.
 
-const frame = /** @type {HTMLIFrameElement} */ (document.getElementById("map"));
-const form = /** @type {HTMLFormElement} */ (document.getElementById("filter"));
-const apply = /** @type {HTMLButtonElement} */ (document.getElementById("apply"));
-const toPaper = /** @type {HTMLButtonElement} */ (document.getElementById("print"));
+const frames = /** @type {HTMLIFrameElement[]} */ ([...document.querySelectorAll("iframe.map")]);
+const form = /** @type {HTMLFormElement | null} */ (document.getElementById("filter"));
+const apply = /** @type {HTMLButtonElement | null} */ (document.getElementById("apply"));
+const toPaper = /** @type {HTMLButtonElement | null} */ (document.getElementById("print"));
 const table = document.getElementById("table");
 
 /**
@@ -14,7 +14,7 @@ const table = document.getElementById("table");
  * @param {string | null} value
  */
 function tell(type, value) {
-  frame.contentWindow?.postMessage({ type, value }, "*");
+  for (const frame of frames) frame.contentWindow?.postMessage({ type, value }, "*");
 }
 
 function tellTheme() {
@@ -22,7 +22,7 @@ function tellTheme() {
 }
 
 document.documentElement.addEventListener("themechange", tellTheme);
-frame.addEventListener("load", tellTheme);
+frames.forEach((frame) => frame.addEventListener("load", tellTheme));
 
 /** @param {string | null} code */
 function markRow(code) {
@@ -31,10 +31,19 @@ function markRow(code) {
 }
 
 window.addEventListener("message", (event) => {
-  if (event.source !== frame.contentWindow || event.data?.gridward !== "heat") return;
-  const { type, code } = event.data;
+  const from = frames.findIndex((frame) => frame.contentWindow === event.source);
+  if (from < 0 || event.data?.gridward !== "heat") return;
+  const { type, code, view } = event.data;
   if (type === "ready") tellTheme();
-  if (type === "hover") markRow(typeof code === "string" ? code : null);
+  // Two maps in step: where one looks, the other looks as well, and a cell is marked on both.
+  if (type === "view" && frames.length === 2) frames[1 - from].contentWindow?.postMessage({ type: "view", value: view }, "*");
+  if (type === "hover") {
+    markRow(typeof code === "string" ? code : null);
+    if (frames.length === 2) frames[1 - from].contentWindow?.postMessage({ type: "mark", value: code }, "*");
+  }
+  if (type === "case" && typeof code === "string") {
+    location.assign(new URL(`../../?case=${encodeURIComponent(code)}`, import.meta.url));
+  }
   if (type === "pick" && typeof code === "string") {
     markRow(code);
     const row = table?.querySelector(`[data-code="${CSS.escape(code)}"]`);
@@ -56,28 +65,66 @@ table?.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("[data-show]") : null;
   if (!button) return;
   tell("show", button.getAttribute("data-show"));
-  frame.scrollIntoView({ block: "nearest" });
+  frames[0]?.scrollIntoView({ block: "nearest" });
 });
 
 // A choice from a list applies at once. A date is typed digit by digit, so it applies with Enter or the button.
-const shown = new FormData(form);
-form.addEventListener("change", (event) => {
-  if (event.target instanceof HTMLSelectElement) {
-    form.requestSubmit();
-    return;
-  }
-  apply.hidden = ["from", "to"].every((name) => new FormData(form).get(name) === shown.get(name));
-});
-apply.hidden = true;
-form.addEventListener("submit", () => {
-  // An empty category is no filter: keep it out of the address.
-  const category = form.elements.namedItem("category");
-  if (category instanceof HTMLSelectElement && !category.value) category.disabled = true;
-});
-window.addEventListener("pageshow", () => {
-  const category = form.elements.namedItem("category");
-  if (category instanceof HTMLSelectElement) category.disabled = false;
-});
+if (form && apply) {
+  const dates = /** @type {HTMLInputElement[]} */ ([...form.querySelectorAll("input[type=date]")]);
+  const shown = dates.map((input) => input.value);
+  form.addEventListener("change", (event) => {
+    if (event.target instanceof HTMLSelectElement) {
+      form.requestSubmit();
+      return;
+    }
+    apply.hidden = dates.every((input, at) => input.value === shown[at]);
+  });
+  apply.hidden = true;
+  const lists = /** @type {HTMLSelectElement[]} */ ([...form.querySelectorAll("select")]);
+  form.addEventListener("submit", () => {
+    // An empty choice is no filter: keep it out of the address.
+    for (const list of lists) list.disabled = !list.value;
+  });
+  window.addEventListener("pageshow", () => {
+    for (const list of lists) list.disabled = false;
+  });
+}
 
-toPaper.hidden = false;
-toPaper.addEventListener("click", () => window.print());
+if (toPaper) {
+  toPaper.hidden = false;
+  toPaper.addEventListener("click", () => window.print());
+}
+
+const share = /** @type {HTMLButtonElement | null} */ (document.getElementById("share"));
+const panel = /** @type {HTMLFormElement | null} */ (document.getElementById("share-panel"));
+if (share && panel) {
+  const made = /** @type {HTMLOutputElement} */ (panel.querySelector("output"));
+  share.hidden = false;
+  share.addEventListener("click", () => {
+    panel.hidden = !panel.hidden;
+    share.setAttribute("aria-expanded", String(!panel.hidden));
+    if (!panel.hidden) panel.querySelector("select")?.focus();
+  });
+  panel.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const fields = new FormData(panel);
+    const body = { kind: fields.get("kind"), query: fields.get("query"), scope: fields.get("scope"), days: Number(fields.get("days")) };
+    made.textContent = "…";
+    try {
+      const answer = await fetch(panel.action, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "Accept-Language": document.documentElement.lang },
+        body: JSON.stringify(body),
+      });
+      const told = await answer.json();
+      if (!answer.ok) throw new Error(told.detail || told.title || String(answer.status));
+      const address = new URL(told.url, location.href).href;
+      const link = document.createElement("a");
+      link.href = link.textContent = address;
+      made.replaceChildren(link);
+      await navigator.clipboard?.writeText(address).catch(() => undefined);
+    } catch (error) {
+      made.textContent = error instanceof Error ? error.message : String(error);
+    }
+  });
+}

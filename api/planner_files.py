@@ -1,0 +1,74 @@
+"""Files of a planner's map, for the pages and for the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+
+from api.answers import GEOJSON
+from api.browser_prints import map_pdf, map_png
+from api.kept_pages import KeptPage
+from api.planner_desk import Desk
+from api.planner_page import MapPage
+from geo.errors import BadInputError
+from maps.i18n import Locale, translate
+from maps.sheet import sheet_csv, sheet_xlsx
+
+__all__ = ["HTML", "make_file"]
+
+HTML: Final = "text/html; charset=utf-8"
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson", "bins")
+
+
+async def make_file(desk: Desk, page: MapPage, form: str, kind: str, *, layer: str = "") -> KeptPage:
+    """Make a file of a map; ``layer`` is the view that a picture shows.
+
+    Raises
+    ------
+    BadInputError
+        ``maps.unknown_form``.
+    UnavailableError
+        ``maps.no_browser``, ``maps.browser_failed``.
+    """
+    if form == "html":
+        html = await run_in_threadpool(page.single or page.frame, **({} if page.single else {"inline": True}))
+        return KeptPage(body=html.encode(), media_type=HTML)
+    if form in ("png", "pdf") and page.single is None:
+        html = await run_in_threadpool(page.frame, inline=True)
+        if form == "png":
+            return KeptPage(body=await map_png(html, layer=layer), media_type="image/png")
+        body = await map_pdf(html, page.sheet(), desk.locale, notes=_notes(page), layer=layer)
+        return KeptPage(body=body, media_type="application/pdf")
+    if form == "csv":
+        return KeptPage(body=sheet_csv(page.sheet()), media_type="text/csv; charset=utf-8")
+    if form == "xlsx":
+        return KeptPage(body=await run_in_threadpool(sheet_xlsx, page.sheet(), name=kind), media_type=_XLSX)
+    if page.geojson is not None and (form == "geojson" or (form == "bins" and kind == "heat")):
+        body = (await run_in_threadpool(page.geojson, form)).encode()
+        return KeptPage(body=body, media_type=GEOJSON)
+    known = [each for each in _FORMS if each not in _missing(page, kind)]
+    raise BadInputError("maps.unknown_form", pointer="/form", form=form[:40], known=", ".join(known))
+
+
+def _missing(page: MapPage, kind: str) -> set[str]:
+    missing = {"bins"} if kind != "heat" else set()
+    missing |= {"geojson"} if page.geojson is None else set()
+    return missing | ({"png", "pdf"} if page.single is not None else set())
+
+
+def _notes(page: MapPage) -> list[tuple[str, str]]:
+    """Return the definitions that stand on the page as well."""
+    context = page.context(root="")
+    locale: Locale = context["locale"]
+    first, last = context["zone_days"]
+    counted = translate(locale, "planner.define.counted.text", first=first, last=last, zone=context["time_zone"])
+    notes = [(translate(locale, "planner.define.counted"), counted)]
+    small = context["small"]
+    words = ["small"] if context["sees_cases"] else ["small", "coarse"]
+    for word in words:
+        text = translate(locale, f"planner.define.{word}.text", small=small)
+        notes.append((translate(locale, f"planner.define.{word}"), text))
+    grid = translate(locale, "planner.define.grid.text", grid=context["grid_name"])
+    return [*notes, (translate(locale, "planner.define.grid"), grid)]

@@ -1,0 +1,302 @@
+"""Beside the planner's maps: the cases behind a number, and links to frozen maps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qs
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from api.access import require
+from api.accounts.callers import Caller
+from api.accounts.doorkeeper import is_own_origin
+from api.accounts.roles import Scope
+from api.answers import json_answer
+from api.container import Container, Reading, Wired
+from api.language import locale_of
+from api.map_shares import (
+    MAX_DAYS,
+    Share,
+    ShareScope,
+    create_share,
+    end_share,
+    list_shares,
+    maker_of,
+    may_open,
+    open_share,
+)
+from api.planner_desk import Desk, desk_of
+from api.planner_parts import refuse, scene_of, without_grid
+from api.planner_query import parse_question
+from api.planner_reading import KINDS
+from api.rendering import instant
+from api.routes.planner import Planner, given_of
+from api.templating import render, text_of
+from dispatch.hotspot_series import MapCase
+from geo.errors import BadInputError, Fault, ForbiddenError, InvalidRequestError, NotFoundError
+from geo.storage.uow import read_unit, write_unit
+from maps.findings import describe_period
+from maps.i18n import Locale, translate
+from maps.own_files import content_security_policy
+from maps.page_parts import Scene, category_words, closed, page_parts
+
+router = APIRouter(include_in_schema=False)
+
+SeesCases = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
+
+_PER_PAGE: Final = 200
+#: Stands in a frozen page for the address of its map, which has the link's secret in it.
+FRAME: Final = "@@FRAME@@"
+_HOURS, _WEEKDAYS = range(24), range(7)
+
+
+@router.get("/maps/cases")
+async def read_cases(
+    request: Request,
+    unit: Reading,
+    container: Wired,
+    caller: SeesCases,
+    cell: Annotated[str | None, Query(max_length=64)] = None,
+    weekday: Annotated[str | None, Query(max_length=8)] = None,
+    hour: Annotated[str | None, Query(max_length=8)] = None,
+    cursor: Annotated[str | None, Query(max_length=120)] = None,
+) -> Response:
+    """The exact cases behind a number of a map, for people who may see them."""
+    locale = locale_of(request)
+    desk = await desk_of(unit, container, caller, locale)
+    try:
+        view = parse_question(given_of(request), desk.reference, desk.today, desk.whole)
+        of_week = _hour_of_week(weekday, hour)
+        if cell and (desk.whole is None or cell not in desk.whole.by_code):
+            raise InvalidRequestError([Fault(code="maps.unknown_cell", pointer="/cell", params={"cell": cell})])
+        after = _read_cursor(cursor)
+    except InvalidRequestError as error:
+        return refuse(request, locale, error)
+    if desk.version is None or desk.whole is None:
+        return without_grid(request, locale)
+    found = await desk.cases(view, cell=cell or None, **of_week, most=_PER_PAGE + 1, after=after)
+    scene = Scene(**scene_of(desk))
+    place = desk.whole.by_code[cell].name(locale) if cell else translate(locale, "planner.cases.everywhere")
+    title = translate(
+        locale,
+        "planner.cases.title",
+        period=describe_period(locale, view.period, today=desk.today),
+        category=category_words(locale, view.categories, scene.categories),
+        place=place,
+    )
+    root = request.scope.get("root_path", "")
+    kept = {"cell": cell or "", "weekday": weekday or "", "hour": hour or "", "lang": locale}
+    more = view.query(**kept, cursor=_write_cursor(found[_PER_PAGE - 1])) if len(found) > _PER_PAGE else ""
+    context = page_parts(locale, view, scene, kind="cases", title=title, root=root, forms=())
+    context |= {
+        "rows": [_case_row(desk, case) for case in found[:_PER_PAGE]],
+        "next_url": f"{root}/maps/cases?{more}" if more else "",
+        "hour_words": _hour_words(locale, of_week),
+        "other_query": view.query(**{**kept, "lang": "en" if locale == "zh-CN" else "zh-CN"}),
+    }
+    return render("map_cases.html", closed(context), locale=locale)
+
+
+def _case_row(desk: Desk, case: MapCase) -> dict[str, Any]:
+    names, channels = desk.reference.categories, desk.reference.channels
+    zone = ZoneInfo(desk.zone)
+
+    def at(moment: datetime | None) -> str:
+        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+    return {
+        "ref": case.ref,
+        "category": names[case.category].name(desk.locale) if case.category in names else case.category,
+        "channel": channels[case.channel].name(desk.locale) if case.channel in channels else case.channel,
+        "state": translate(desk.locale, f"state.{case.state.value}"),
+        "reported": at(case.reported_at),
+        "due": at(case.due_at),
+        "handled": at(case.handled_at),
+        "is_late": case.due_at is not None and (case.handled_at or desk.as_of) > case.due_at,
+    }
+
+
+def _hour_of_week(weekday: str | None, hour: str | None) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    faults = []
+    for name, word, known in (("weekday", weekday, _WEEKDAYS), ("hour", hour, _HOURS)):
+        if not word:
+            found[name] = None
+        elif word.isascii() and word.isdigit() and int(word) in known:
+            found[name] = int(word)
+        else:
+            params = {name: word, "most": str(known[-1])}
+            faults.append(Fault(code=f"maps.unknown_{name}", pointer=f"/{name}", params=params))
+    if faults:
+        raise InvalidRequestError(faults)
+    return found
+
+
+def _hour_words(locale: Locale, of_week: dict[str, int | None]) -> str:
+    weekday, hour = of_week["weekday"], of_week["hour"]
+    if weekday is None or hour is None:
+        return ""
+    day = translate(locale, f"planner.weekday.{weekday}")
+    return translate(locale, "planner.cases.hour", weekday=day, hour=hour, next=hour + 1)
+
+
+def _write_cursor(case: MapCase) -> str:
+    return f"{int(case.reported_at.timestamp() * 1_000_000)}-{case.id}"
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if not cursor:
+        return None
+    try:
+        micros, _, number = cursor.partition("-")
+        whole, rest = divmod(int(micros), 1_000_000)
+        return datetime.fromtimestamp(whole, UTC).replace(microsecond=rest), UUID(number)
+    except (ValueError, OverflowError, OSError):
+        raise BadInputError("dispatch.bad_cursor", pointer="/cursor", cursor=cursor[:80]) from None
+
+
+class ShareIn(BaseModel):
+    """A map to be frozen."""
+
+    kind: str = Field(max_length=16)
+    query: str = Field("", max_length=4000)
+    scope: ShareScope = ShareScope.OFFICE
+    days: int = Field(7, ge=1, le=MAX_DAYS)
+
+
+@router.post("/maps/shares")
+async def make_share(request: Request, unit: Reading, container: Wired, caller: Planner, asked: ShareIn) -> Response:
+    """Freeze a map as it is now and answer with its link."""
+    if not is_own_origin(request, container.settings.public_url):
+        raise ForbiddenError("access.foreign_origin")
+    if asked.kind not in KINDS or KINDS[asked.kind].template == "compare.html":
+        known = ", ".join(kind for kind in KINDS if kind != "compare")
+        raise BadInputError("maps.unknown_kind", pointer="/kind", kind=asked.kind[:40], known=known)
+    locale = locale_of(request)
+    desk = await desk_of(unit, container, caller, locale)
+    if asked.scope is ShareScope.LINK:
+        # Whoever gets the link is nobody we know: no more than a planner sees.
+        desk = replace(desk, sees_cases=False)
+    given = parse_qs(asked.query, keep_blank_values=False, max_num_fields=200)
+    view = KINDS[asked.kind].parse(given, desk.reference, desk.today, desk.whole)
+    if desk.version is None:
+        raise NotFoundError("maps.no_grid")
+    page = await KINDS[asked.kind].read(desk, view)
+    frame = await run_in_threadpool(page.frame, inline=True)
+    context = await run_in_threadpool(page.context, root="")
+    # No filters, no files, no links to cases: what is left is the finding, the map, its table and the definitions.
+    context |= {"frozen": True, "frame_url": FRAME, "sees_cases": False}
+    body = await run_in_threadpool(text_of, KINDS[asked.kind].template, context)
+    async with write_unit(container.control) as writing:
+        secret, until = await create_share(
+            writing,
+            desk,
+            caller,
+            kind=asked.kind,
+            query=view.query(),
+            title=page.title,
+            scope=asked.scope,
+            days=asked.days,
+            page=_main_of(body),
+            frame=frame,
+        )
+    root = request.scope.get("root_path", "")
+    answer = {"url": f"{root}/maps/shared/{secret}", "expires_at": instant(until), "scope": asked.scope.value}
+    return json_answer(answer, locale=locale, status=201, Cache_Control="no-store")
+
+
+def _main_of(body: str) -> str:
+    """Return the part of a page that is frozen: what is read; the links at the top are of the day."""
+    start, end = body.index("<main"), body.index("</main>") + len("</main>")
+    return body[start:end]
+
+
+@router.get("/maps/shares")
+async def read_shares(request: Request, container: Wired, caller: Planner) -> Response:
+    """The links that work: one's own, and for administrators all."""
+    async with read_unit(container.control) as unit:
+        shares = await list_shares(unit, container.settings.jurisdiction, created_by=_owner(caller))
+    body = [
+        {
+            "id": str(share.id),
+            "kind": share.kind,
+            "title": share.title,
+            "query": share.query,
+            "scope": share.scope.value,
+            "created_by": share.created_by,
+            "created_at": instant(share.created_at),
+            "expires_at": instant(share.expires_at),
+        }
+        for share in shares
+    ]
+    return json_answer({"shares": body}, locale=locale_of(request), Cache_Control="no-store")
+
+
+@router.delete("/maps/shares/{share}")
+async def delete_share(request: Request, container: Wired, caller: Planner, share: UUID) -> Response:
+    """End a link now."""
+    if not is_own_origin(request, container.settings.public_url):
+        raise ForbiddenError("access.foreign_origin")
+    async with write_unit(container.control) as unit:
+        await end_share(unit, container.settings.jurisdiction, share, created_by=_owner(caller))
+    return Response(status_code=204)
+
+
+def _owner(caller: Caller) -> str | None:
+    return None if Scope.PEOPLE_MANAGE in caller.scopes else maker_of(caller)
+
+
+async def _opened(request: Request, container: Container, secret: str) -> Share:
+    """Return a share for whoever asks; a link for the office is, to others, not there."""
+    async with read_unit(container.control) as unit:
+        share = await open_share(unit, secret)
+    caller = await container.doorkeeper.find(request)
+    if not may_open(share, caller):
+        if caller is None:
+            raise BadInputError("access.key_required")
+        raise NotFoundError("maps.share_not_found")
+    return share
+
+
+_QUIET: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+
+
+@router.get("/maps/shared/{secret}")
+async def read_shared(request: Request, container: Wired, secret: str) -> Response:
+    """A frozen map: what it said when the link was made."""
+    share = await _opened(request, container, secret)
+    locale = share.locale
+    jurisdiction = (await container.reference.get()).jurisdictions.get(container.settings.jurisdiction)
+    zone = ZoneInfo(jurisdiction.time_zone if jurisdiction else "Asia/Shanghai")
+    root = request.scope.get("root_path", "")
+    context = {
+        "locale": locale,
+        "root": root,
+        "texts": {"console.brand": translate(locale, "console.brand")},
+        "title": share.title,
+        "place": jurisdiction.name(locale) if jurisdiction else "",
+        "frozen": translate(
+            locale,
+            "planner.shared.note",
+            as_of=share.as_of.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+            until=share.expires_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        ),
+        "body": share.page.replace(FRAME, f"{root}/maps/shared/{secret}/frame"),
+    }
+    response = render("shared.html", context, locale=locale)
+    response.headers.update(_QUIET)
+    return response
+
+
+@router.get("/maps/shared/{secret}/frame")
+async def read_shared_frame(request: Request, container: Wired, secret: str) -> Response:
+    """The map of a frozen page."""
+    share = await _opened(request, container, secret)
+    headers = _QUIET | {"Content-Security-Policy": content_security_policy(share.frame)}
+    return Response(share.frame, media_type="text/html; charset=utf-8", headers=headers)

@@ -137,12 +137,9 @@ async def _draw(html: str, *how: str, view: str = "") -> bytes:
     async with _PRINTING:
         with tempfile.TemporaryDirectory(prefix="gridward-print-", ignore_cleanup_errors=True) as folder:
             page = Path(folder) / "map.html"
-            # The browser goes by the ending.
-            target = Path(folder) / ("out.pdf" if "--print-to-pdf" in how[0] else "out.png")
+            target = Path(folder) / "map.png"
             await asyncio.to_thread(page.write_text, html, encoding="utf-8")
             flags = [*_FLAGS, f"--user-data-dir={folder}/profile", *(each.format(target=target) for each in how)]
-            if "--print-to-pdf" in how[0]:
-                flags.append("--no-pdf-header-footer")
             # Inside containers and as root the browser's own sandbox cannot be set up; the page is only ever ours.
             if os.geteuid() == 0:
                 flags.append("--no-sandbox")

@@ -24,6 +24,7 @@ from api.container import Container
 from api.drawn_cells import CellShapes, read_shapes
 from api.planner_counted import NOTHING, REST, Counted, coarse
 from api.planning import sees_everything
+from api.rates_query import family_of
 from dispatch import hotspot_series
 from dispatch.hotspot_series import Site
 from dispatch.hotspots import CellMeasure, MeasureFilter, measure_by_cell
@@ -281,7 +282,7 @@ class Desk:
         )
 
     def _families(self, question: Question) -> frozenset[str] | None:
-        families = [_family(self.reference, code) for code in question.categories]
+        families = [family_of(self.reference, code) or frozenset() for code in question.categories]
         return frozenset().union(*families) if families else None
 
     def _asked(self, question: Question, period: Period) -> Asked:
@@ -309,14 +310,6 @@ class Desk:
             states=(question.state,) if question.state else None,
             area=(question.area,) if question.area else None,
         )
-
-
-def _family(reference: Reference, code: str) -> frozenset[str]:
-    """Return a class with everything below it."""
-    family = {code}
-    while more := {c.code for c in reference.categories.values() if c.parent in family} - family:
-        family |= more
-    return frozenset(family)
 
 
 def _one(word: str) -> frozenset[str] | None:

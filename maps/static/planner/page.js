@@ -36,10 +36,10 @@ window.addEventListener("message", (event) => {
   const { type, code, view } = event.data;
   if (type === "ready") tellTheme();
   // Two maps in step: where one looks, the other looks as well, and a cell is marked on both.
-  if (type === "view" && frames.length === 2) frames[1 - from].contentWindow?.postMessage({ type: "view", value: view }, "*");
+  if (type === "view" && frames.length === 2) frames[1 - from]?.contentWindow?.postMessage({ type: "view", value: view }, "*");
   if (type === "hover") {
     markRow(typeof code === "string" ? code : null);
-    if (frames.length === 2) frames[1 - from].contentWindow?.postMessage({ type: "mark", value: code }, "*");
+    if (frames.length === 2) frames[1 - from]?.contentWindow?.postMessage({ type: "mark", value: code }, "*");
   }
   if (type === "case" && typeof code === "string") {
     location.assign(new URL(`../../?case=${encodeURIComponent(code)}`, import.meta.url));

@@ -40,7 +40,7 @@
     const all = content.variants;
     if (!all || all.length === 0) return;
     const { texts } = content;
-    const signs = content.legends.cells.filter(([sign]) => sign === "class").map(([, , words]) => words);
+    const signs = (content.legends.cells ?? []).filter(([sign]) => sign === "class").map(([, , words]) => words);
     const classes = [texts["tip.none"] || "", texts["tip.small"] || "", ...signs];
     const box = make("div", "", `gw-variants gw-${content.control}`);
     box.append(...(content.control === "slider" ? slider() : choice()));
@@ -49,9 +49,15 @@
 
     /** @param {number} at */
     const show = (at) => {
-      recolour(group, all[at], classes);
+      const variant = all[at];
+      if (!variant) return;
+      recolour(group, variant, classes);
       changed();
     };
+    /** @param {number} at */
+    const nameOf = (at) => all[at]?.[0] ?? "";
+    /** @param {string} key */
+    const say = (key) => texts[key] ?? "";
 
     function choice() {
       const label = make("label", texts["variants.layer"]);
@@ -78,14 +84,14 @@
     function slider() {
       const play = /** @type {HTMLButtonElement} */ (make("button", "▶"));
       play.type = "button";
-      play.setAttribute("aria-label", texts["variants.play"]);
+      play.setAttribute("aria-label", say("variants.play"));
       const range = /** @type {HTMLInputElement} */ (make("input"));
       range.type = "range";
       range.min = "0";
       range.max = String(all.length - 1);
       range.value = range.max;
-      range.setAttribute("aria-label", texts["variants.step"]);
-      const words = make("output", all[all.length - 1][0]);
+      range.setAttribute("aria-label", say("variants.step"));
+      const words = make("output", nameOf(all.length - 1));
       words.setAttribute("aria-live", "polite");
       /** @type {number | undefined} */
       let timer;
@@ -93,13 +99,13 @@
         window.clearInterval(timer);
         timer = undefined;
         play.textContent = "▶";
-        play.setAttribute("aria-label", texts["variants.play"]);
+        play.setAttribute("aria-label", say("variants.play"));
       };
       /** @param {number} at */
       const go = (at) => {
         range.value = String(at);
-        words.textContent = all[at][0];
-        range.setAttribute("aria-valuetext", all[at][0]);
+        words.textContent = nameOf(at);
+        range.setAttribute("aria-valuetext", nameOf(at));
         show(at);
       };
       range.addEventListener("input", () => {
@@ -112,7 +118,7 @@
           return;
         }
         play.textContent = "❚❚";
-        play.setAttribute("aria-label", texts["variants.stop"]);
+        play.setAttribute("aria-label", say("variants.stop"));
         if (Number(range.value) >= all.length - 1) go(0);
         timer = window.setInterval(() => {
           const next = Number(range.value) + 1;
@@ -120,7 +126,7 @@
           else go(next);
         }, PAUSE_MS);
       });
-      range.setAttribute("aria-valuetext", all[all.length - 1][0]);
+      range.setAttribute("aria-valuetext", nameOf(all.length - 1));
       return [play, range, words];
     }
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -130,6 +130,9 @@ def moran(values: Floats, neighbours: Neighbours, *, permutations: int = 9_999, 
     spread = n * ((n * n - 3 * n + 3) * s1 - n * s2 + 3 * s0 * s0)
     spread -= kurtosis * ((n * n - n) * s1 - 2 * n * s2 + 6 * s0 * s0)
     random = spread / ((n - 1) * (n - 2) * (n - 3) * s0 * s0) - expected * expected
+    if min(random, normal) <= 1e-12 * abs(i):
+        # One cell has everything: wherever it lay, the index would be about the same, and nothing can be said of it.
+        return replace(nothing, i=i)
     z_random, z_normal = (i - expected) / np.sqrt(random), (i - expected) / np.sqrt(normal)
     return Moran(
         too_few=n < FEWEST_CELLS,

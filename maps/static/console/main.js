@@ -18,7 +18,7 @@ import { Points } from "./points.js";
 import { Queue } from "./queue.js";
 import { Repeats } from "./repeats.js";
 import { Replay } from "./replay.js";
-import { getWorkingTime, listCells, listOpenCases, ServiceError } from "./service.js";
+import { getCase, getWorkingTime, listCells, listOpenCases, ServiceError } from "./service.js";
 import { SHADES, shadeLegend, stepOf, workload } from "./shading.js";
 import { known, LIGHTS, sign } from "./shapes.js";
 import { ALARMS, Sounds } from "./sounds.js";
@@ -62,9 +62,7 @@ const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),
   centre: (one) => centre(one, true),
-  open: (ref) => {
-    if (store.get(ref)) select(ref, true);
-  },
+  open: (ref) => show(ref),
   pin: (one, take) => {
     takePlace = take;
     pin.show(one);
@@ -119,6 +117,31 @@ function select(ref, open) {
   remember();
 }
 
+/**
+ * Open a case by its number: one of the queue, or one that has ended.
+ * @param {string} ref
+ */
+function show(ref) {
+  if (store.get(ref)) select(ref, true);
+  else void showEnded(ref);
+}
+
+/** @param {string} ref */
+async function showEnded(ref) {
+  const state = byId("map-state");
+  try {
+    const one = await getCase(ref, new AbortController().signal);
+    select(null, false);
+    panel.open(one);
+    map.invalidateSize({ animate: false, pan: false });
+    centre(one, true);
+    remember();
+  } catch (fault) {
+    setText(state, fault instanceof Error ? fault.message : "");
+    state.hidden = false;
+  }
+}
+
 function back() {
   if (panel.isOpen) {
     panel.close();
@@ -150,7 +173,7 @@ function remember() {
   const centre = map.getCenter();
   put("at", hasMoved ? `${map.getZoom()}/${centre.lat.toFixed(5)}/${centre.lng.toFixed(5)}` : null);
   put("shade", shade === "none" ? null : shade);
-  put("case", panel.isOpen ? store.selected : null);
+  put("case", panel.ref);
   history.replaceState(null, "", url);
   const link = byId("language");
   const other = new URL(url);
@@ -495,7 +518,7 @@ async function showCells() {
 void Promise.all([filled, showCells()]).then(() => {
   const wanted = address.get("case");
   if (address.has("at")) applyView(address);
-  if (wanted && store.get(wanted)) select(wanted, true);
+  if (wanted) show(wanted);
   // Tests and the time to first use look for this mark.
   document.documentElement.dataset.ready = "true";
 });

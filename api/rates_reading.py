@@ -24,21 +24,25 @@ from dispatch.reference import Reference
 from geo.errors import BadInputError, ForbiddenError
 from geo.storage.uow import ReadUnit
 from maps.i18n import Locale
-from maps.rates.table import RatesView, view_table
+from maps.rates.table import RatesView, coarsen_table, view_table
 
 __all__ = [
     "Asking",
     "Planner",
     "RatesRead",
+    "Reader",
     "Word",
     "everybody",
     "name_of",
     "place_of",
     "read_rates_asked",
+    "sees_cases",
     "view_rates",
 ]
 
 Planner = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
+#: Whoever may see the tables; those who may not see cases get their counts in steps (`view_rates`).
+Reader = Annotated[Caller, Depends(require(Scope.MAPS_READ, Scope.CASES_READ_ALL))]
 Word = Annotated[str | None, Query(max_length=80)]
 Words = Annotated[list[str] | None, Query(max_length=20)]
 
@@ -127,9 +131,16 @@ async def read_rates_asked(unit: ReadUnit, container: Container, asking: RatesWo
     )
 
 
-async def view_rates(unit: ReadUnit, locale: Locale, read: RatesRead) -> tuple[RateTable, RatesView]:
-    """Count, and name the rows."""
+def sees_cases(caller: Caller) -> bool:
+    """Whether the cases behind a number may be opened."""
+    return Scope.CASES_READ_ALL in caller.scopes
+
+
+async def view_rates(unit: ReadUnit, locale: Locale, read: RatesRead, caller: Caller) -> tuple[RateTable, RatesView]:
+    """Count, and name the rows; in steps of five for those who may not see the cases."""
     table = await count_rates(unit, read.chosen, read.asked.dimension, read.asked.rates)
+    if not sees_cases(caller):
+        table = coarsen_table(table)
     keys = [row.key for row in table.rows if row.key]
     return table, view_table(locale, table, await read_names(unit, read.chosen.jurisdiction, table.dimension, keys))
 

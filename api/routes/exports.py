@@ -19,7 +19,7 @@ from api.event_query import EventQuery, event_sheet
 from api.formats import MEDIA_TYPES, Form
 from api.language import locale_of
 from api.rates_files import rates_file
-from api.rates_reading import Asking, Planner, read_rates_asked, view_rates
+from api.rates_reading import Asking, Reader, read_rates_asked, view_rates
 from api.responsible import zone_of
 from api.schemas import problems
 from api.sheets import file_answer, one_export
@@ -113,12 +113,12 @@ async def export_events(
 
 @router.get("/v1/rates.{form}", response_model=None, responses=_described(Form.CSV, Form.XLSX))
 async def export_rates(
-    request: Request, form: Literal["csv", "xlsx"], unit: Reading, container: Wired, _: Planner, asking: Asking
+    request: Request, form: Literal["csv", "xlsx"], unit: Reading, container: Wired, caller: Reader, asking: Asking
 ) -> Response:
     """The table of `/v1/rates` as a file."""
     locale = locale_of(request)
     read = await read_rates_asked(unit, container, asking)
-    table, view = await view_rates(unit, locale, read)
+    table, view = await view_rates(unit, locale, read, caller)
     return rates_file(Form(form), locale, read, table.as_of, view)
 
 

@@ -15,7 +15,17 @@ from api.formats import MEDIA_TYPES, Form, accepted_form, tagged_answer
 from api.language import locale_of
 from api.rates_files import rates_file
 from api.rates_query import RatesAsked
-from api.rates_reading import Asking, Planner, Word, everybody, place_of, read_rates_asked, view_rates
+from api.rates_reading import (
+    Asking,
+    Planner,
+    Reader,
+    Word,
+    everybody,
+    place_of,
+    read_rates_asked,
+    sees_cases,
+    view_rates,
+)
 from api.rendering import instant
 from api.schemas import problems
 from dispatch.evaluation import DEFINITIONS, Dimension, Part, Rate
@@ -37,9 +47,11 @@ class FigureOut(BaseModel):
     numerator: int
     denominator: int
     percent: str | None = Field(description="Half up, two decimals; null without a denominator")
-    missing_url: str = Field(description="Cases below the line and not above it")
-    denominator_url: str
-    numerator_url: str
+    missing_url: str | None = Field(
+        description="Cases below the line and not above it; null, as the next two, for those who may not see cases"
+    )
+    denominator_url: str | None
+    numerator_url: str | None
 
 
 class RateRowOut(BaseModel):
@@ -151,11 +163,11 @@ class RateCasesOut(BaseModel):
         **problems(400, 401, 403, 422),
     },
 )
-async def read_rates(request: Request, unit: Reading, container: Wired, _: Planner, asking: Asking) -> Response:
+async def read_rates(request: Request, unit: Reading, container: Wired, caller: Reader, asking: Asking) -> Response:
     """Rates by one dimension, with numerator, denominator and the cases behind each."""
     locale = locale_of(request)
     read = await read_rates_asked(unit, container, asking)
-    table, view = await view_rates(unit, locale, read)
+    table, view = await view_rates(unit, locale, read, caller)
     form = accepted_form(request)
     if form in (Form.CSV, Form.XLSX):
         return rates_file(form, locale, read, table.as_of, view)
@@ -168,9 +180,9 @@ async def read_rates(request: Request, unit: Reading, container: Wired, _: Plann
             "by": table.dimension,
             "drawing": read.drawing.as_json(locale) if read.drawing else None,
             "rates": [_rate(locale, rate) for rate in table.rates],
-            "total": _row(view.total, read.asked, total=True),
-            "worst": None if view.worst is None else _row(view.worst, read.asked),
-            "rows": [_row(row, read.asked) for row in view.rows],
+            "total": _row(view.total, read.asked, total=True, is_open=sees_cases(caller)),
+            "worst": None if view.worst is None else _row(view.worst, read.asked, is_open=sees_cases(caller)),
+            "rows": [_row(row, read.asked, is_open=sees_cases(caller)) for row in view.rows],
         },
         locale=locale,
     )
@@ -281,13 +293,15 @@ def _rate(locale: Locale, rate: Rate) -> dict[str, Any]:
     }
 
 
-def _row(row: NamedRow, asked: RatesAsked, *, total: bool = False) -> dict[str, Any]:
+def _row(row: NamedRow, asked: RatesAsked, *, total: bool = False, is_open: bool = True) -> dict[str, Any]:
     figures = {}
     for rate, figure in row.figures.items():
         urls = {
             f"{part.value}_url": f"/v1/rates/{rate.value}/cases?"
             + asked.query(rate=None, part=part.value, **({} if total else {"key": row.key or None}))
             + ("" if total or row.key else "&key=")
+            if is_open
+            else None
             for part in Part
         }
         figures[rate.value] = {

@@ -13,7 +13,7 @@ from api.errors import message_of
 from api.formats import Form
 from api.language import locale_of
 from api.rates_files import rates_file
-from api.rates_reading import Asking, Planner, Word, name_of, place_of, read_rates_asked, view_rates
+from api.rates_reading import Asking, Planner, Reader, Word, name_of, place_of, read_rates_asked, sees_cases, view_rates
 from api.templating import render
 from dispatch.evaluation import Dimension, Rate
 from dispatch.queries import database_now
@@ -31,14 +31,16 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/maps/rates")
-async def read_rates_page(request: Request, unit: Reading, container: Wired, _: Planner, asking: Asking) -> Response:
+async def read_rates_page(
+    request: Request, unit: Reading, container: Wired, caller: Reader, asking: Asking
+) -> Response:
     """The finding, the table with its worst class, printed figures, definitions."""
     locale = locale_of(request)
     try:
         read = await read_rates_asked(unit, container, asking)
     except InvalidRequestError as error:
         return _refuse(request, locale, error)
-    table, view = await view_rates(unit, locale, read)
+    table, view = await view_rates(unit, locale, read, caller)
     context = rates_context(
         locale,
         view,
@@ -48,7 +50,8 @@ async def read_rates_page(request: Request, unit: Reading, container: Wired, _: 
         choices=_choices(locale, read.reference),
         grid=read.grid(locale),
         boundaries=read.asked.boundaries.value,
-        has_printed=await has_cases(unit, container.settings.jurisdiction, Origin.DEMO.value),
+        sees_cases=sees_cases(caller),
+        has_printed=sees_cases(caller) and await has_cases(unit, container.settings.jurisdiction, Origin.DEMO.value),
         as_of=table.as_of,
         zone=read.zone,
         today=read.today,
@@ -99,12 +102,12 @@ async def read_cases_page(
 
 @router.get("/maps/rates/file")
 async def read_rates_file(
-    request: Request, unit: Reading, container: Wired, _: Planner, asking: Asking, form: Word = None
+    request: Request, unit: Reading, container: Wired, caller: Reader, asking: Asking, form: Word = None
 ) -> Response:
     """The table as CSV or XLSX."""
     locale = locale_of(request)
     read = await read_rates_asked(unit, container, asking)
-    table, view = await view_rates(unit, locale, read)
+    table, view = await view_rates(unit, locale, read, caller)
     if form not in (None, "csv", "xlsx"):
         raise BadInputError("rates.unknown_form", pointer="/form", form=form, known="csv, xlsx")
     return rates_file(Form(form or "csv"), locale, read, table.as_of, view)

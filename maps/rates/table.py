@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dispatch.evaluation import DEFINITIONS, Dimension, Rate
 from dispatch.rates import RateRow, RateTable
 from maps.figures import format_count, format_ratio
 from maps.i18n import Locale, translate
+from maps.suppression import SMALL_COUNT, coarsen
 
-__all__ = ["FEWEST", "Figure", "NamedRow", "RatesView", "csv_rows", "figure_of", "view_table", "word_finding"]
+__all__ = [
+    "FEWEST",
+    "Figure",
+    "NamedRow",
+    "RatesView",
+    "coarsen_table",
+    "csv_rows",
+    "figure_of",
+    "view_table",
+    "word_finding",
+]
 
 #: A rate of fewer cases says nothing about who is worst.
 FEWEST: Final = 20
@@ -63,6 +74,29 @@ def figure_of(counts: tuple[int, int]) -> Figure:
     """
     numerator, denominator = counts
     return Figure(numerator=numerator, denominator=denominator, percent=format_ratio(numerator, denominator, scale=100))
+
+
+def coarsen_table(table: RateTable) -> RateTable:
+    """Return the table as those see it who may not see the cases: counts in steps of five, small rows closed.
+
+    Notes
+    -----
+    Numerators and denominators are rounded each by itself, by one rule that keeps their order, and every percentage is
+    computed from what is shown (`maps.suppression.coarsen_all` says why two filters then tell nothing of one case). A
+    row of fewer than five cases has no figure.
+    """
+    return replace(table, total=_coarse_row(table.total), rows=tuple(_coarse_row(row) for row in table.rows))
+
+
+def _coarse_row(row: RateRow) -> RateRow:
+    return replace(row, counts={rate: _coarse_counts(*counts) for rate, counts in row.counts.items()})
+
+
+def _coarse_counts(numerator: int, denominator: int) -> tuple[int, int]:
+    if denominator < SMALL_COUNT:
+        return 0, 0
+    # One to four is as near to nothing as a reader may learn; whether it was any is not said.
+    return (coarsen(numerator) if numerator >= SMALL_COUNT else 0), coarsen(denominator)
 
 
 def view_table(locale: Locale, table: RateTable, names: Mapping[str, tuple[str, str]]) -> RatesView:

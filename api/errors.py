@@ -155,6 +155,7 @@ _SHAPE = {
     "datetime_from_date_parsing": "request.not_a_time",
     "datetime_parsing": "request.not_a_time",
     "timezone_aware": "request.time_without_zone",
+    "timezone_naive": "request.wall_time_with_zone",
     "bad_character": "request.bad_character",
     "model_attributes_type": "request.not_an_object",
     "dict_type": "request.not_an_object",

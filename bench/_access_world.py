@@ -189,7 +189,9 @@ async def _person(
             area = (cell, department, None)
             asker.areas.append(area)
             asker.roles.append((role.value, area))
-            asker.scopes |= {"cases:read", "cases:read_all"}
+            # A planner's areas are counted, and no case of them is opened.
+            if role is not Role.PLANNER:
+                asker.scopes |= {"cases:read", "cases:read_all"}
             if role not in (Role.ADMINISTRATOR, Role.PLANNER):
                 asker.scopes.add("cases:move")
     token = await start_session(unit, account, method="password", is_full=True, browser="bench", hours=12)

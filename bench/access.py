@@ -107,7 +107,7 @@ class _Asking:
             self.figures.leaks.append(f"{asker.name}: GET {path} of {case.ref}: {answer.status_code}")
         if not sees and "cases:read_all" in asker.scopes and answer.status_code not in {404, 405, 422}:
             self.figures.leaks.append(f"{asker.name}: GET {path} of {case.ref} is not 404: {answer.status_code}")
-        if sees and path == "/v1/cases/{ref}" and answer.status_code != 200:
+        if sees and "cases:read" in asker.scopes and path == "/v1/cases/{ref}" and answer.status_code != 200:
             self.figures.refused_wrongly.append(f"{asker.name}: GET {path} of {case.ref}: {answer.status_code}")
         self._search(asker, answer, path, but=set() if sees else {case.ref})
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.background import BackgroundTask
 
 from api.access import require
@@ -58,13 +59,22 @@ class YearIn(BaseModel):
     note: Short = Field("", description="Why it changes; kept with the revision")
 
 
+def _on_the_wall(value: time) -> time:
+    if value.tzinfo is not None:
+        raise PydanticCustomError("timezone_naive", "a time on the wall has no zone")
+    return value
+
+
+WallTime = Annotated[time, AfterValidator(_on_the_wall)]
+
+
 class SpanIn(BaseModel):
     """Working hours without a break, on the wall clock; `00:00` as an end is midnight."""
 
     model_config = ConfigDict(extra="forbid")
 
-    starts: time
-    ends: time
+    starts: WallTime
+    ends: WallTime
 
 
 class HoursIn(BaseModel):

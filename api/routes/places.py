@@ -67,7 +67,14 @@ async def read_cells(
     "/v1/cells.{suffix}",
     response_model=None,
     responses={
-        200: {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()}},
+        200: {
+            "content": {
+                media: {
+                    "schema": {"type": "object"} if form is Form.GEOJSON else {"type": "string", "format": "binary"}
+                }
+                for form, media in MEDIA_TYPES.items()
+            }
+        },
         304: {"description": "Not changed"},
         **problems(401, 403, 404, 422, 503),
     },

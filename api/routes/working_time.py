@@ -30,14 +30,14 @@ class WorkingTimeOut(BaseModel):
 
     zone: str
     day_s: int = Field(description="Working seconds of an ordinary day")
-    stretches: list[tuple[datetime, datetime]]
+    stretches: list[Annotated[list[datetime], Field(min_length=2, max_length=2)]]
     as_of: datetime
 
 
 @router.get(
     "/v1/working-time",
     response_model=None,
-    responses={200: {"model": WorkingTimeOut}, **problems(401, 403, 422, 503)},
+    responses={200: {"model": WorkingTimeOut}, **problems(400, 401, 403, 422, 503)},
     dependencies=[Depends(require(Scope.CASES_READ))],
 )
 async def read_working_time(

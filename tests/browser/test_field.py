@@ -75,7 +75,7 @@ def test_a_case_from_the_list_to_reported_back(site: Site, database: str, browse
         assert serious(page) == []
         page.get_by_role("button", name="签收").click()
         # One tap, and the next step is there.
-        page.get_by_role("button", name="报结", exact=True).click()
+        page.get_by_role("button", name="反馈", exact=True).click()
         page.locator("#photo-input").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture()})
         expect(page.locator(".sheet .photo-list img")).to_have_count(1)
         page.fill("#sheet-words", HOSTILE)

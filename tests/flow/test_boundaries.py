@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from geo.storage.grid_versions import activate, copy_cells, create_draft
+from geo.storage.taking_effect import await_effect
 from geo.storage.uow import read_unit, write_unit
 from maps.facts.asking import Asked, Grid
 from maps.facts.keeping import FactKeeper
@@ -36,7 +37,10 @@ async def _redraw(engine: AsyncEngine) -> int:
         draft = await create_draft(unit, JURISDICTION, name="redrawn", code_system="cn15", source="test")
         records = cell_records(REDRAWN)
         await copy_cells(unit, draft.id, records, count=len(records))
-        return int((await activate(unit, draft.id)).id)
+        version = await activate(unit, draft.id)
+    # It begins when every process can know of it.
+    await await_effect(engine, version.valid_from)
+    return int(version.id)
 
 
 async def _by_position(engine: AsyncEngine, version: int) -> dict[str, int]:

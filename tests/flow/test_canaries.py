@@ -53,6 +53,11 @@ def logged() -> Any:
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(said)
+    # A server that another test ran in this process may have given it a voice of its own; ours never does.
+    servers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
+    for server in servers:
+        server.handlers.clear()
+        server.propagate = True
     yield said
     root.handlers[:] = before
     root.setLevel(level)

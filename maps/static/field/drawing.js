@@ -61,7 +61,7 @@ export function drawMap({ cells, cases, focus, selected = null, label, hasTools 
   const y = (/** @type {number} */ lat) => (home.north - lat) * scale;
 
   const element = make("div", "drawing");
-  const svg = /** @type {SVGSVGElement} */ (draw("svg", { role: "img", "aria-label": label, preserveAspectRatio: "xMidYMid meet" }));
+  const svg = /** @type {SVGSVGElement} */ (draw("svg", { role: "group", "aria-label": label, preserveAspectRatio: "xMidYMid meet" }));
   const ground = draw("g", {});
   const signs = draw("g", {});
   svg.append(ground, signs);

@@ -72,7 +72,7 @@ def console(profile: Profile) -> Iterator[Result]:
     if chromium is None:
         raise RuntimeError("chromium is needed: gridward doctor says how to get it")
     chance = random.Random(profile.seed)
-    with profile.cluster() as cluster:
+    with profile.cluster(durable=True) as cluster:
         cluster.create_database("bench")
         url = cluster.url("bench")
         stage = asyncio.run(_prepare(url, profile))

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.hotspots import NOT_COUNTED, HotspotFilter, bin_points, count_by_cell
+from dispatch.hotspots import NOT_COUNTED
 from dispatch.states import CaseState
 from geo.storage.engine import create_engine
 from geo.storage.uow import read_unit, write_unit
@@ -23,6 +23,7 @@ from maps.facts.columns import load_base
 from maps.facts.keeping import FactKeeper
 from maps.facts.store import FactStore
 from tests.builders import JURISDICTION, report
+from tests.counting import HotspotFilter, bin_points, count_by_cell
 from tests.flow.conftest import Client
 
 EVER = Asked(from_on=date(2020, 1, 1), to_on=date(2035, 1, 1))

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.hotspots import HotspotFilter, bin_points, count_by_cell, count_cases
 from geo.storage.uow import read_unit, write_unit
 from maps.bins import Lattice
 from maps.own_files import check_no_foreign
 from tests.builders import EAST, JURISDICTION, L1, WEST, report
+from tests.counting import HotspotFilter, bin_points, count_by_cell, count_cases
 from tests.flow.conftest import Client
 
 WEST_CELL, EAST_CELL = f"{WEST}001", f"{EAST}002"

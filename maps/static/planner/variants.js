@@ -42,10 +42,6 @@
     const { texts } = content;
     const signs = (content.legends.cells ?? []).filter(([sign]) => sign === "class").map(([, , words]) => words);
     const classes = [texts["tip.none"] || "", texts["tip.small"] || "", ...signs];
-    const box = make("div", "", `gw-variants gw-${content.control}`);
-    box.append(...(content.control === "slider" ? slider() : choice()));
-    // Between map and legend: it must not hide what it changes.
-    map.getContainer().after(box);
 
     /** @param {number} at */
     const show = (at) => {
@@ -58,6 +54,11 @@
     const nameOf = (at) => all[at]?.[0] ?? "";
     /** @param {string} key */
     const say = (key) => texts[key] ?? "";
+
+    const box = make("div", "", `gw-variants gw-${content.control}`);
+    box.append(...(content.control === "slider" ? slider() : choice()));
+    // Between map and legend: it must not hide what it changes.
+    map.getContainer().after(box);
 
     function choice() {
       const label = make("label", texts["variants.layer"]);

@@ -22,6 +22,7 @@ from api.plain_reports import PlainReports
 from api.routes import (
     account_page,
     accounts,
+    admin,
     audit,
     briefs,
     calendars,
@@ -183,6 +184,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
         single_sign_on,
         account_page,
         accounts,
+        admin,
         keys,
         working_time,
         desk,

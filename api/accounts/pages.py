@@ -40,11 +40,9 @@ def safe_next(text: str | None) -> str | None:
 def is_page_request(request: Request) -> bool:
     """Whether a person with a browser asks, who is better served by a page than by a problem document."""
     path = _path(request)
-    return (
-        request.method in {"GET", "HEAD"}
-        and "text/html" in request.headers.get("accept", "")
-        and not path.startswith(_MACHINES)
-    )
+    # The forms of the administration go to the address of their page, so whoever has been signed out is led back there.
+    asks = request.method in {"GET", "HEAD"} or (request.method == "POST" and path.startswith("/admin/"))
+    return asks and "text/html" in request.headers.get("accept", "") and not path.startswith(_MACHINES)
 
 
 def sign_in_address(request: Request) -> str:

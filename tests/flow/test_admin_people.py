@@ -1,0 +1,107 @@
+"""Administration pages of people and posts: filled in over HTTP as a browser without scripts does it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.accounts.people import NewGrant
+from api.accounts.roles import Role
+from api.app import create_app
+from api.settings import Settings
+from tests.admin_forms import open_page, send
+from tests.builders import WEST, District
+from tests.signing import browser, make_person, signed_in
+
+HOSTILE = "</script><script>alert(1)</script>`${1}`\\\u2028\u202e\"'<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+async def app(district: District, database: str, engine: AsyncEngine) -> AsyncIterator[FastAPI]:
+    await make_person(engine, "chen", NewGrant(role=Role.ADMINISTRATOR))
+    await make_person(engine, "wang", NewGrant(role=Role.DISPATCHER))
+    app = create_app(Settings(database_url=database))
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+async def test_only_those_with_the_role_see_the_pages(app: FastAPI) -> None:
+    async with signed_in(app, "wang") as client:
+        for path in ("/admin", "/admin/people", "/admin/posts"):
+            drawn = await open_page(client, path, status=403)
+            assert "/admin/people" not in drawn.links
+        answer = await client.post("/admin/people", data={"_act": "add", "name": "X"}, headers={"Accept": "text/html"})
+        assert answer.status_code == 403
+    async with signed_in(app, "chen") as client:
+        start = await client.get("/admin")
+        assert (start.status_code, start.headers["location"]) == (303, "/admin/people")
+        assert "/admin/posts" in (await open_page(client, "/admin/people")).links
+        answer, _ = await send(
+            client, "/admin/people", "add", {"name": "X"}, headers={"Origin": "https://evil.example"}
+        )
+        assert answer.status_code == 403
+    async with browser(app, accept="text/html") as client:
+        answer = await client.post("/admin/people", data={"_act": "add", "name": "X"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fadmin%2Fpeople")
+
+
+async def test_somebody_is_added_changed_sent_on_leave_and_leaves(app: FastAPI) -> None:
+    async with signed_in(app, "chen") as client:
+        answer, drawn = await send(client, "/admin/people", "add", {"name": "王强", "staff_number": "?", "phone": "1"})
+        assert answer.status_code == 422
+        form = drawn.form("add")
+        assert (form.values["name"], form.values["staff_number"]) == (["王强"], ["?"])
+        assert answer.text.count('aria-invalid="true"') == 2
+        answer, _ = await send(client, "/admin/people", "add", {"name": HOSTILE[:70], "staff_number": "N-1"})
+        assert answer.status_code == 303
+        page = answer.headers["location"].partition("?")[0]
+        assert HOSTILE[:20] in (await open_page(client, answer.headers["location"])).text
+        answer, drawn = await send(client, "/admin/people", "add", {"name": "李梅", "staff_number": "N-1"})
+        assert (answer.status_code, "The staff number N-1 is taken." in drawn.text) == (409, True)
+
+        one, other = await open_page(client, page), await open_page(client, page)
+        answer, _ = await send(client, page, "change", {"name": "王强"}, on=one)
+        assert answer.status_code == 303
+        answer, drawn = await send(client, page, "change", {"name": "王刚"}, on=other)
+        assert answer.status_code == 409
+        assert drawn.form("change").values["name"] == ["王刚"]
+        assert "Now: 王强" in drawn.text
+        answer, _ = await send(client, page, "change", on=drawn)
+        assert answer.status_code == 303
+
+        typed = {"starts_at": "2027-03-01T08:00", "ends_at": "2027-02-01T08:00", "reason": HOSTILE}
+        answer, drawn = await send(client, page, "leave", typed)
+        assert answer.status_code == 400
+        assert "must be later" in drawn.text
+        answer, _ = await send(client, page, "leave", typed | {"ends_at": "2027-03-05T08:00"})
+        assert answer.status_code == 303
+        drawn = await open_page(client, page)
+        assert "2027-03-01 08:00 to 2027-03-05 08:00" in drawn.text
+        (act,) = [form.act for form in drawn.forms if form.act.startswith("leave-")]
+        assert (await send(client, page, act, {"ends_at": "soon"}))[0].status_code == 422
+        assert (await send(client, page, act, {"ends_at": "2027-02-01T08:00"}))[0].status_code == 303
+        answer, drawn = await send(client, page, act, on=drawn)
+        assert (answer.status_code, "no longer there" in drawn.text) == (409, True)
+
+        assert (await send(client, page, "leaves"))[0].status_code == 303
+        assert "Has left" in (await open_page(client, page)).text
+        assert (await send(client, page, "returns"))[0].status_code == 303
+        trail = (await client.get("/v1/audit")).json()["records"]
+        assert sum(entry["kind"] == "settings.changed" for entry in trail) == 6
+        for lost in ("/admin/people/nobody", "/admin/people/0190f0c8-0000-7000-8000-000000000000"):
+            await open_page(client, lost, status=404)
+
+
+async def test_a_post_is_added_with_its_cell(app: FastAPI) -> None:
+    async with signed_in(app, "chen") as client:
+        typed = {"kind": "assistant", "title_zh": HOSTILE[:70], "cell": "410102999"}
+        answer, drawn = await send(client, "/admin/posts", "add", typed)
+        assert (answer.status_code, "There is no cell 410102999" in drawn.text) == (400, True)
+        answer, _ = await send(client, "/admin/posts", "add", typed | {"cell": WEST, "valid_from": "2026-01-01T00:00"})
+        assert answer.status_code == 303
+        drawn = await open_page(client, f"/admin/posts?kind=assistant&cell={WEST}")
+        assert "Vacant" in drawn.text
+        assert "No post fits." in (await open_page(client, "/admin/posts?kind=leader&cell=1")).text

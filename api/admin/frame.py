@@ -148,7 +148,9 @@ def _faulty(page: Page, form: Form, answer: Answer) -> Page:
     problem = answer.detail if not places or answer.code != "request.invalid" else ""
 
     def marked(one: Field) -> Field:
-        return replace(one, fault=places.get(one.name, ""))
+        # The interface speaks of fields by the names that programs use; on the page they have labels.
+        text = places.get(one.name, "")
+        return replace(one, fault=text.replace(one.name.replace("/", "."), one.label) if text else "")
 
     again = replace(
         form,

@@ -85,7 +85,7 @@ class Field:
     ----------
     value, values
         What stands in it; of boxes, those that are ticked.
-    in_path
+    in_path, in_query
         It is part of the address that the form is sent to, not of the body.
     is_tick
         A box that only marks its row as left out; it goes nowhere.
@@ -104,10 +104,23 @@ class Field:
     most: int | None = None
     choices: tuple[Choice, ...] = ()
     in_path: bool = False
+    in_query: bool = False
     is_tick: bool = False
     is_short: bool = False
     fault: str = ""
     now: str = ""
+
+    @property
+    def group(self) -> str:
+        """The list that its row belongs to."""
+        return self.name.partition("/")[0]
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether something in it means that its row was filled in; what stands chosen from the start does not."""
+        if self.kind is Kind.CHOICE:
+            return any(not choice.value for choice in self.choices)
+        return self.kind not in {Kind.CHECK, Kind.HIDDEN}
 
     @property
     def id(self) -> str:
@@ -124,7 +137,7 @@ class Form:
     name
         Unique on its page.
     fields, rows
-        Single fields; and rows of fields that make a list, each under one legend.
+        Single fields; and rows of fields that make a list, or several, each list under its legend.
     path
         Address of the interface; ``{name}`` is filled from the field of that name.
     base
@@ -133,6 +146,8 @@ class Form:
         The state that was looked at: a digest that the page compares, or the version that the interface wants to see.
     reads
         Instead of the fields: makes media type and bytes from what was sent.
+    taken
+        Codes that are there already: the interface would write over them, which nobody means who adds one.
     leads_to
         Address of the page to go to afterwards, from the answer; by default the page itself.
     shows
@@ -147,6 +162,7 @@ class Form:
     fields: tuple[Field, ...] = ()
     rows: tuple[tuple[Field, ...], ...] = ()
     rows_legend: str = ""
+    legends: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
     base: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
@@ -157,13 +173,21 @@ class Form:
     is_plain: bool = False
     reads: Callable[[FormData], Any] | None = None
     leads_to: Callable[[Any], str] | None = None
-    shows: Callable[[Any], tuple[str, str]] | None = None
+    shows: Callable[[Any], tuple[str, str] | None] | None = None
+    taken: frozenset[str] = frozenset()
     problem: str = ""
     others: tuple[str, ...] = ()
 
     def every_field(self) -> tuple[Field, ...]:
         """Single fields and those of the rows."""
         return (*self.fields, *(one for row in self.rows for one in row))
+
+    def groups(self) -> list[tuple[str, list[tuple[Field, ...]]]]:
+        """The lists with their legends."""
+        found: dict[str, list[tuple[Field, ...]]] = {}
+        for row in self.rows:
+            found.setdefault(row[0].group, []).append(row)
+        return [(self.legends.get(name, self.rows_legend), rows) for name, rows in found.items()]
 
     @property
     def takes_file(self) -> bool:
@@ -206,21 +230,18 @@ def filled(form: Form, typed: FormData) -> Form:
     )
 
 
-def _as_many(form: Form, typed: FormData) -> tuple[tuple[Field, ...], ...]:
+def _as_many(form: Form, typed: FormData) -> list[tuple[Field, ...]]:
     """As many rows as were sent: somebody else may have made the list shorter meanwhile."""
-    if not form.rows:
-        return ()
-    name = form.rows[0][0].name.split("/")[0]
-    sent = [int(found[1]) for key in typed if (found := _PLACE.match(key)) and key.startswith(f"{name}/")]
-    more = range(len(form.rows), min(max(sent, default=-1) + 1, _MOST_ROWS))
-    last = form.rows[-1]
-    return (
-        *form.rows,
-        *(
-            tuple(replace(one, name="/".join([name, str(place), *one.name.split("/")[2:]])) for one in last)
-            for place in more
-        ),
-    )
+    found: list[tuple[Field, ...]] = []
+    for _, rows in form.groups():
+        group, last = rows[0][0].group, rows[-1]
+        sent = [int(place[1]) for key in typed if (place := _PLACE.match(key)) and key.startswith(f"{group}/")]
+        found += rows
+        found += (
+            tuple(replace(one, name="/".join([group, str(place), *one.name.split("/")[2:]])) for one in last)
+            for place in range(len(rows), min(max(sent, default=-1) + 1, _MOST_ROWS))
+        )
+    return found
 
 
 def body_of(form: Form, zone: ZoneInfo) -> dict[str, Any]:
@@ -233,7 +254,7 @@ def body_of(form: Form, zone: ZoneInfo) -> dict[str, Any]:
     body: dict[str, Any] = dict(form.base)
     for one in form.fields:
         _put(body, one.name, one, zone)
-    for name in {row[0].name.split("/")[0] for row in form.rows}:
+    for name in {row[0].group for row in form.rows}:
         body[name] = []
     for row, place in _kept(form):
         name, _, _ = row[0].name.partition("/")
@@ -265,8 +286,8 @@ def _kept(form: Form) -> list[tuple[Sequence[Field], int]]:
     counts: dict[str, int] = {}
     kept: list[tuple[Sequence[Field], int]] = []
     for row in form.rows:
-        name = row[0].name.split("/")[0]
-        typed = (one for one in row if one.kind not in {Kind.CHECK, Kind.CHOICE, Kind.HIDDEN})
+        name = row[0].group
+        typed = (one for one in row if one.is_telling)
         if any(one.is_tick and one.value for one in row) or not any(one.value.strip() or one.values for one in typed):
             continue
         kept.append((row, counts.setdefault(name, 0)))
@@ -275,7 +296,7 @@ def _kept(form: Form) -> list[tuple[Sequence[Field], int]]:
 
 
 def _put(body: dict[str, Any], name: str, one: Field, zone: ZoneInfo) -> None:
-    if one.in_path or one.is_tick or one.kind is Kind.FILE:
+    if one.in_path or one.in_query or one.is_tick or one.kind is Kind.FILE:
         return
     value = _value(one, zone)
     if value is None and one.blank is Blank.OMIT:

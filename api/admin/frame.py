@@ -49,6 +49,24 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
         (
             Item(key="people", path="/admin/people", scope=Scope.POSTS_WRITE),
             Item(key="posts", path="/admin/posts", scope=Scope.POSTS_WRITE),
+            Item(key="accounts", path="/admin/accounts", scope=Scope.PEOPLE_MANAGE),
+        ),
+    ),
+    (
+        "admin.menu.clocks",
+        (
+            Item(key="categories", path="/admin/categories", scope=Scope.GRID_WRITE),
+            Item(key="calendars", path="/admin/calendars", scope=Scope.GRID_WRITE),
+            Item(key="ladders", path="/admin/ladders", scope=Scope.POSTS_WRITE),
+        ),
+    ),
+    (
+        "admin.menu.office",
+        (
+            Item(key="profiles", path="/admin/profiles", scope=Scope.GRID_WRITE),
+            Item(key="start_rules", path="/admin/start-rules", scope=Scope.GRID_WRITE),
+            Item(key="repeat_rules", path="/admin/repeat-rules", scope=Scope.GRID_WRITE),
+            Item(key="ledgers", path="/admin/ledgers", scope=Scope.GRID_WRITE),
         ),
     ),
 )
@@ -111,9 +129,9 @@ async def _carry_out(desk: Desk, build: Builder) -> Response:
         asked = filled(form, typed)
         answer = await _send(desk, asked, typed)
         if answer.is_good:
-            if form.shows is not None:
-                again = await build(desk)
-                return _draw(desk, replace(again, once=form.shows(answer.body)))
+            once = form.shows(answer.body) if form.shows is not None else None
+            if once is not None:
+                return _draw(desk, replace(await build(desk), once=once))
             return _lead_on(desk, form, answer.body)
         if answer.code in _CHANGED:
             return _draw(desk, _conflict(desk, page, form, typed))
@@ -127,6 +145,9 @@ async def _send(desk: Desk, form: Form, typed: FormData) -> Answer:
     missing = {name: desk.t("error.request.missing", field=name) for name, text in parts.items() if not text}
     if missing:
         return Answer(status=422, code="request.missing", detail=next(iter(missing.values())), faults=missing)
+    twice = {name: desk.t("admin.taken", code=text) for name, text in parts.items() if text in form.taken}
+    if twice:
+        return Answer(status=409, code="admin.taken", detail=next(iter(twice.values())), faults=twice)
     content = await form.reads(typed) if form.reads is not None else None
     if isinstance(content, Answer):
         return content
@@ -135,11 +156,17 @@ async def _send(desk: Desk, form: Form, typed: FormData) -> Answer:
         desk.locale,
         form.method,
         path_of(form.path, **parts) if parts else form.path,
-        query=form.query,
+        query=_query_of(form),
         body=body_of(form, desk.zone) if content is None and form.method not in {"GET", "DELETE"} else None,
         content=content,
         seen=str(typed.get(SEEN) or "") or None if form.is_versioned else None,
     )
+
+
+def _query_of(form: Form) -> dict[str, str]:
+    said = {one.name: one for one in form.fields if one.in_query}
+    ticked = {name: "true" if one.value else "false" for name, one in said.items() if one.kind is Kind.CHECK}
+    return {**form.query, **{name: one.value.strip() for name, one in said.items()}, **ticked}
 
 
 def _faulty(page: Page, form: Form, answer: Answer) -> Page:
@@ -175,11 +202,19 @@ def _conflict(desk: Desk, page: Page, form: Form, typed: FormData) -> Page:
     again = replace(
         asked,
         fields=tuple(map(compared, asked.fields, form.fields)),
-        rows=tuple(tuple(map(compared, mine, theirs)) for mine, theirs in zip(asked.rows, form.rows, strict=True)),
+        rows=tuple(tuple(map(compared, mine, theirs)) for mine, theirs in _beside(asked.rows, form.rows)),
         problem=desk.t("admin.conflict"),
         is_open=True,
     )
     return replace(_with(page, again), status=409)
+
+
+def _beside(
+    mine: tuple[tuple[Field, ...], ...], theirs: tuple[tuple[Field, ...], ...]
+) -> list[tuple[tuple[Field, ...], tuple[Field, ...]]]:
+    """Each row with the one of the same place; with itself where there is none any more."""
+    places = {row[0].name: row for row in theirs}
+    return [(row, places.get(row[0].name, row)) for row in mine]
 
 
 def _said(one: Field) -> str:

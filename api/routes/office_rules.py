@@ -217,12 +217,14 @@ async def _repeat_rules(request: Request, unit: Unit) -> Response:
 
 
 def _channel(channel: Channel, locale: Locale) -> dict[str, Any]:
-    return {"code": channel.code, "name": channel.name(locale), "start_rule": channel.start_rule}
+    names = {"name_zh": channel.name_zh, "name_en": channel.name_en}
+    return {"code": channel.code, "name": channel.name(locale), **names, "start_rule": channel.start_rule}
 
 
 def _ledger(ledger: Ledger, locale: Locale) -> dict[str, Any]:
     name = (ledger.name_en if locale == "en" else ledger.name_zh) or ledger.name_zh
-    return {"code": ledger.code, "name": name, "is_active": ledger.is_active}
+    names = {"name_zh": ledger.name_zh, "name_en": ledger.name_en}
+    return {"code": ledger.code, "name": name, **names, "is_active": ledger.is_active}
 
 
 def _category(category: Category, locale: Locale) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def page_context(request: Request, locale: Locale) -> dict[str, Any]:
     """What every page of accounts is given."""
     other: Locale = "en" if locale == "zh-CN" else "zh-CN"
     texts = subset(locale, "sign_in.") | subset(locale, "account.") | subset(locale, "role.")
+    texts |= subset(locale, "admin.title")
     return {
         "locale": locale,
         "other_locale": other,

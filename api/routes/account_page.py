@@ -18,6 +18,7 @@ from api.accounts.passwords import verify_password
 from api.accounts.people import get_person, set_password
 from api.accounts.second_factor import begin_totp, confirm_totp, count_recovery_codes, drop_totp, qr_svg
 from api.accounts.sessions import end_sessions, list_sessions, start_session
+from api.admin.frame import first_page_of
 from api.container import Container, Wired
 from api.errors import message_of, status_of
 from api.language import COOKIE, locale_of
@@ -174,6 +175,7 @@ async def _page(
     image = base64.b64encode(qr_svg(secret, caller.login).encode()).decode() if secret else ""
     context = page_context(request, locale) | {
         "home": home_of(caller),
+        "administration": first_page_of(caller),
         "name": caller.name,
         "login": caller.login,
         "must_change": caller.must_change,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
+from api.admin.frame import first_page_of
 from api.container import Reading, Wired
 from api.language import COOKIE, locale_of
 from api.templating import render
@@ -38,7 +39,7 @@ async def read_console(
         root=request.scope.get("root_path", ""),
         person=caller.name,
     )
-    response = render("console.html", context, locale=locale)
+    response = render("console.html", context | {"administration": first_page_of(caller)}, locale=locale)
     asked = request.query_params.get("lang")
     if asked in LOCALES:
         # The switch is remembered, so that the next page opens in the same language.

@@ -90,7 +90,7 @@ async def test_somebody_is_added_changed_sent_on_leave_and_leaves(app: FastAPI) 
         assert "Has left" in (await open_page(client, page)).text
         assert (await send(client, page, "returns"))[0].status_code == 303
         trail = (await client.get("/v1/audit")).json()["records"]
-        assert sum(entry["kind"] == "settings.changed" for entry in trail) == 6
+        assert sum(entry["kind"] == "settings.changed" for entry in trail) == 7
         for lost in ("/admin/people/nobody", "/admin/people/0190f0c8-0000-7000-8000-000000000000"):
             await open_page(client, lost, status=404)
 

@@ -65,7 +65,7 @@ def _facts(desk: Desk, one: dict[str, Any]) -> Facts:
 
 async def _standing_in(desk: Desk, one: dict[str, Any]) -> Section:
     """Who answers in this cell now, and everybody who was looked at, each with why not."""
-    title, hint = desk.t("admin.standing.title"), desk.t("admin.standing.hint")
+    title = desk.t("admin.standing.title")
     if one["cell"] is None:
         return Section(id="standing", title=title, note=Note(text=desk.t("admin.standing.no_cell")))
     found = await desk.find("/v1/responsible", query={"cell": one["cell"]})
@@ -84,7 +84,7 @@ async def _standing_in(desk: Desk, one: dict[str, Any]) -> Section:
     return Section(
         id="standing",
         title=title,
-        hint=f"{found.body['text']} {hint}",
+        hint=desk.t("admin.standing.hint", text=found.body["text"]),
         table=Table(head=head, rows=rows, empty=desk.t("admin.standing.nobody")),
     )
 

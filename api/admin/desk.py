@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
+from starlette.datastructures import FormData
 
 from api.accounts.callers import Caller
 from api.admin.forms import Choice, Field, Kind, local_of
@@ -28,6 +29,7 @@ class Desk:
     locale: Locale
     zone: ZoneInfo
     place: str
+    typed: FormData | None = None
 
     def t(self, key: str, /, **params: object) -> str:
         """A text in the caller's language."""

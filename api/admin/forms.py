@@ -152,6 +152,10 @@ class Form:
         Address of the page to go to afterwards, from the answer; by default the page itself.
     shows
         The answer has something that is shown once: the page is drawn again with it, and nobody is led on.
+    draws
+        Sections to draw above the page instead of leading on, from the answer and the bytes that were sent.
+    lists_faults
+        The faults speak of rows of a file, not of fields: makes a sentence from pointer and text.
     """
 
     name: str
@@ -174,6 +178,8 @@ class Form:
     reads: Callable[[FormData], Any] | None = None
     leads_to: Callable[[Any], str] | None = None
     shows: Callable[[Any], tuple[str, str] | None] | None = None
+    draws: Callable[[Any, bytes], tuple[Any, ...]] | None = None
+    lists_faults: Callable[[str, str], str] | None = None
     taken: frozenset[str] = frozenset()
     problem: str = ""
     others: tuple[str, ...] = ()

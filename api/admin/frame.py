@@ -118,6 +118,7 @@ async def _show(desk: Desk, build: Builder) -> Response:
 
 async def _carry_out(desk: Desk, build: Builder) -> Response:
     typed = await desk.request.form()
+    desk = replace(desk, typed=typed)
     try:
         page = await build(desk)
         form = next((one for one in page.forms() if one.name == typed.get(ACT)), None)
@@ -127,8 +128,10 @@ async def _carry_out(desk: Desk, build: Builder) -> Response:
         if form.seen and not form.is_versioned and typed.get(SEEN) != form.seen:
             return _draw(desk, _conflict(desk, page, form, typed))
         asked = filled(form, typed)
-        answer = await _send(desk, asked, typed)
+        answer, sent = await _send(desk, asked, typed)
         if answer.is_good:
+            if form.draws is not None:
+                return _draw(desk, replace(page, sections=(*form.draws(answer.body, sent), *page.sections)))
             once = form.shows(answer.body) if form.shows is not None else None
             if once is not None:
                 return _draw(desk, replace(await build(desk), once=once))
@@ -140,18 +143,18 @@ async def _carry_out(desk: Desk, build: Builder) -> Response:
         return _refuse(desk, error.answer)
 
 
-async def _send(desk: Desk, form: Form, typed: FormData) -> Answer:
+async def _send(desk: Desk, form: Form, typed: FormData) -> tuple[Answer, bytes]:
     parts = {one.name: one.value.strip() for one in form.fields if one.in_path}
     missing = {name: desk.t("error.request.missing", field=name) for name, text in parts.items() if not text}
     if missing:
-        return Answer(status=422, code="request.missing", detail=next(iter(missing.values())), faults=missing)
+        return Answer(status=422, code="request.missing", detail=next(iter(missing.values())), faults=missing), b""
     twice = {name: desk.t("admin.taken", code=text) for name, text in parts.items() if text in form.taken}
     if twice:
-        return Answer(status=409, code="admin.taken", detail=next(iter(twice.values())), faults=twice)
+        return Answer(status=409, code="admin.taken", detail=next(iter(twice.values())), faults=twice), b""
     content = await form.reads(typed) if form.reads is not None else None
     if isinstance(content, Answer):
-        return content
-    return await ask(
+        return content, b""
+    answer = await ask(
         desk.request,
         desk.locale,
         form.method,
@@ -161,6 +164,7 @@ async def _send(desk: Desk, form: Form, typed: FormData) -> Answer:
         content=content,
         seen=str(typed.get(SEEN) or "") or None if form.is_versioned else None,
     )
+    return answer, content[1] if content else b""
 
 
 def _query_of(form: Form) -> dict[str, str]:
@@ -171,7 +175,11 @@ def _query_of(form: Form) -> dict[str, str]:
 
 def _faulty(page: Page, form: Form, answer: Answer) -> Page:
     """The page as it was typed, each fault beside its field."""
-    places, others = fault_places(form, answer.faults)
+    places: dict[str, str] = {}
+    if form.lists_faults is not None:
+        others = tuple(form.lists_faults(pointer, text) for pointer, text in answer.faults.items())
+    else:
+        places, others = fault_places(form, answer.faults)
     problem = answer.detail if not places or answer.code != "request.invalid" else ""
 
     def marked(one: Field) -> Field:

@@ -15,9 +15,11 @@ from dispatch.deadlines import Limit, LimitUnit
 from dispatch.importing.category_changes import Change, ChangeKind, StoredCategory, check_tree, find_changes
 from dispatch.importing.category_rows import CategoryTable, NewCategory, NewCondition, ReadingRules, read_categories
 from dispatch.importing.sheets import SheetFault, read_sheet
-from geo.errors import GridwardError
+from geo.errors import BadInputError, Fault
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
+#: Faults that an answer lists; whoever has more mends these first.
+_MOST_TOLD = 200
 _STORED = "SELECT code, kind, parent, name_zh, name_en, code_system, is_active FROM dispatch.category"
 _CONDITIONS = (
     "SELECT category_code, number, name_zh, name_en, limit_value, limit_unit, is_default"
@@ -54,12 +56,20 @@ SELECT r.code, r.number, r.name_zh, r.name_en, r.value, r.unit, r.is_default
 _DEACTIVATE = "UPDATE dispatch.category SET is_active = false WHERE code = ANY (%s)"
 
 
-class CategoriesRefusedError(GridwardError):
-    """The tables have faults; nothing was written."""
+class CategoriesRefusedError(BadInputError):
+    """The tables have faults; nothing was written. The first of them are its causes, each with its row."""
 
     def __init__(self, file: str, faults: list[SheetFault]) -> None:
         super().__init__("category.table_refused", file=file, count=len(faults))
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.file != file, fault.row or 0)))
+        self.causes = tuple(
+            Fault(
+                code=fault.code,
+                pointer=f"/{'table' if fault.file == file else 'conditions'}/{fault.row or 0}/{place}",
+                params=dict(fault.params),
+            )
+            for place, fault in enumerate(self.faults[:_MOST_TOLD])
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,24 +109,54 @@ async def import_categories(engine: AsyncEngine, path: Path, options: CategoryIm
     CategoriesRefusedError
         Rows are wrong; the error has all of them.
     """
-    sheet = read_sheet(path)
-    conditions = read_sheet(options.conditions) if options.conditions else None
-    table = read_categories(sheet, conditions, options.rules)
+    table = read_tables(path, options)
     if options.dry_run:
         async with read_unit(engine) as reading:
-            return await _plan(reading, path.name, table, options)
+            return await plan_import(reading, path.name, table, options)
     async with write_unit(engine) as writing:
-        driver = await writing.driver()
-        # Two imports at once must not mix; reports go on being read against the old table meanwhile.
-        await driver.execute("LOCK TABLE dispatch.category IN SHARE ROW EXCLUSIVE MODE")
-        found = await _plan(writing, path.name, table, options)
-        await _write(writing, table.categories, found.changes)
-        return found
+        return await apply_import(writing, path.name, table, options)
 
 
-async def _plan(
+def read_tables(path: Path, options: CategoryImportOptions) -> CategoryTable:
+    """Read the tables; what is wrong with single rows is kept in them.
+
+    Raises
+    ------
+    BadInputError
+        A file cannot be read, a column is missing, an option is wrong.
+    """
+    conditions = read_sheet(options.conditions) if options.conditions else None
+    return read_categories(read_sheet(path), conditions, options.rules)
+
+
+async def apply_import(
+    unit: WriteUnit, file: str, table: CategoryTable, options: CategoryImportOptions
+) -> CategoryImport:
+    """Write what the tables say, in somebody's transaction, and tell what that changed.
+
+    Raises
+    ------
+    CategoriesRefusedError
+        Rows are wrong; nothing is written.
+    """
+    driver = await unit.driver()
+    # Two imports at once must not mix; reports go on being read against the old table meanwhile.
+    await driver.execute("LOCK TABLE dispatch.category IN SHARE ROW EXCLUSIVE MODE")
+    found = await plan_import(unit, file, table, options)
+    await _write(unit, table.categories, found.changes)
+    return found
+
+
+async def plan_import(
     unit: ReadUnit | WriteUnit, file: str, table: CategoryTable, options: CategoryImportOptions
 ) -> CategoryImport:
+    """Say what an import would change.
+
+    Raises
+    ------
+    CategoriesRefusedError
+        Rows are wrong; the error has all of them.
+    """
     stored = await _load(unit, list(table.categories))
     faults = [*table.faults, *check_tree(file, table.categories, stored)]
     if faults:

@@ -212,3 +212,36 @@ async def test_an_account_with_a_role_in_one_area(app: FastAPI) -> None:
         assert (await send(client, page, "reopen"))[0].status_code == 303
         kinds = [entry["kind"] for entry in (await client.get("/v1/audit?limit=100")).json()["records"]]
         assert len(kinds) >= 5
+
+
+async def test_a_table_of_categories_is_looked_at_and_then_written(app: FastAPI) -> None:
+    page = "/admin/categories-import"
+    head = "code,name_zh,kind,parent,condition,limit,unit\r\n"
+    async with signed_in(app, "chen") as client:
+        assert (await send(client, page, "check"))[0].status_code == 422
+        for name, data in (
+            ("x.exe", b"MZ"),
+            ("x.xlsx", b"PK\x03\x04rubbish"),
+            ("x.csv", b"\xff\xfe\x00"),
+            ("y.csv", b""),
+        ):
+            answer, _ = await send(client, page, "check", files={"table": (name, data)})
+            assert 400 <= answer.status_code < 500, name
+        bad = (head + "Z9,怪,thing,,,,\r\n").encode()
+        answer, drawn = await send(client, page, "check", files={"table": ("bad.csv", bad)})
+        assert answer.status_code == 400
+        assert "Table of classes row 2" in drawn.text
+        before = (await client.get("/v1/categories?active=false")).json()["categories"]
+        good = (head + f"E97,{HOSTILE[:40].replace(',', '')},event,,,,\r\nE9701,测试小类,event,E97,,,\r\n").encode()
+        answer, drawn = await send(client, page, "check", files={"table": ("good.csv", good)})
+        assert answer.status_code == 200, drawn.text[-1500:]
+        assert "Classes added" in drawn.text
+        assert (await client.get("/v1/categories?active=false")).json()["categories"] == before
+        answer, _ = await send(client, page, "apply", on=drawn)
+        assert answer.status_code == 303, answer.text[-1500:]
+        assert "2 changes were made" in (await open_page(client, answer.headers["location"])).text
+        assert "测试小类" in (await open_page(client, "/admin/categories/E9701")).text
+        forged = await client.post(page, data={"_act": "apply", "body": "rubbish"}, headers={"Accept": "text/html"})
+        assert 400 <= forged.status_code < 500
+        last = (await client.get("/v1/audit?limit=1")).json()["records"][0]
+        assert (last["kind"], "categories:import" in str(last)) == ("settings.changed", True)

@@ -7,7 +7,19 @@ from fastapi import APIRouter, Request, Response
 from api.access import require_person
 from api.admin.frame import first_page_of
 from api.container import Wired
-from api.routes.admin import accounts, calendars, categories, ladders, office, people, person, post, posts, shifts
+from api.routes.admin import (
+    accounts,
+    calendars,
+    categories,
+    category_import,
+    ladders,
+    office,
+    people,
+    person,
+    post,
+    posts,
+    shifts,
+)
 from api.routes.signing_in import go
 from geo.errors import ForbiddenError, GridwardError
 
@@ -29,5 +41,5 @@ async def read_start(request: Request, container: Wired) -> Response:
     return go(request, first)
 
 
-for module in (people, person, posts, post, shifts, accounts, categories, calendars, ladders, office):
+for module in (people, person, posts, post, shifts, accounts, categories, category_import, calendars, ladders, office):
     router.include_router(module.router)

@@ -86,9 +86,10 @@ class CategoryTableIn(BaseModel):
 async def check_categories(request: Request, body: CategoryTableIn, container: Wired, _: Editor) -> Response:
     """Say what a table would change; nothing is written."""
     table, options = await asyncio.to_thread(_read, body)
-    async with read_unit(container.control) as unit:
-        found = await plan_import(unit, body.table.name, table, options)
-    return _answer(request, found, is_written=False)
+    with _named(body):
+        async with read_unit(container.control) as unit:
+            found = await plan_import(unit, _name_of("table", body.table), table, options)
+    return _answer(request, body, found, is_written=False)
 
 
 @router.post("/v1/categories:import", response_model=None, responses=_ANSWERS)
@@ -99,8 +100,9 @@ async def import_category_table(
     table, options = await asyncio.to_thread(_read, body)
     # Which conditions cases refer to is asked about all cases, also those outside the caller's sight.
     await act_as_service(unit)
-    found = await apply_import(unit, body.table.name, table, options)
-    return _forgetting(container, _answer(request, found, is_written=True))
+    with _named(body):
+        found = await apply_import(unit, _name_of("table", body.table), table, options)
+    return _forgetting(container, _answer(request, body, found, is_written=True))
 
 
 def _read(body: CategoryTableIn) -> tuple[CategoryTable, CategoryImportOptions]:
@@ -122,10 +124,15 @@ def _read(body: CategoryTableIn) -> tuple[CategoryTable, CategoryImportOptions]:
             return read_tables(table, options), options
 
 
+def _name_of(field: str, file: FileIn) -> str:
+    """A name of ours: of theirs only the end counts, which says what the file is."""
+    return field + Path(file.name).suffix.lower()[:6]
+
+
 def _put(folder: Path, field: str, file: FileIn) -> Path:
-    """Lay a file where the readers of tables find it, under a name of ours."""
-    kind = Path(file.name).suffix.lower()
-    if kind not in _KINDS:
+    """Lay a file where the readers of tables find it."""
+    path = folder / _name_of(field, file)
+    if path.suffix not in _KINDS:
         raise BadInputError(
             "import.file_unreadable", pointer=f"/{field}/name", file=file.name, reason=", ".join(_KINDS)
         )
@@ -135,9 +142,8 @@ def _put(folder: Path, field: str, file: FileIn) -> Path:
         raise BadInputError(
             "import.file_unreadable", pointer=f"/{field}/content", file=file.name, reason="base64"
         ) from None
-    path = folder / f"{field}{kind}"
     path.write_bytes(data)
-    if kind == ".xlsx":
+    if path.suffix == ".xlsx":
         _check_size(path, field, file.name)
     return path
 
@@ -154,25 +160,25 @@ def _check_size(path: Path, field: str, name: str) -> None:
 
 
 @contextmanager
-def _named(body: CategoryTableIn, folder: str) -> Iterator[None]:
+def _named(body: CategoryTableIn, folder: str = "") -> Iterator[None]:
     """Errors speak of the file by the name that it came under, never by where it lay."""
     try:
         yield
     except BadInputError as error:
-        if "reason" in error.params:
+        if folder and "reason" in error.params:
             error.params["reason"] = str(error.params["reason"]).replace(f"{folder}/", "")
         if "file" in error.params:
             is_table = str(error.params["file"]).startswith("table")
             error.params["file"] = body.table.name if is_table or body.conditions is None else body.conditions.name
-            error.pointer = "/table" if is_table else "/conditions"
+            error.pointer = "/table" if is_table or body.conditions is None else "/conditions"
         raise
 
 
-def _answer(request: Request, found: CategoryImport, *, is_written: bool) -> Response:
+def _answer(request: Request, asked: CategoryTableIn, found: CategoryImport, *, is_written: bool) -> Response:
     locale = locale_of(request)
     counts = found.counts()
     body = {
-        "file": found.file,
+        "file": asked.table.name,
         "is_written": is_written,
         "categories": found.categories,
         "conditions": found.conditions,

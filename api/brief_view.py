@@ -35,6 +35,7 @@ def brief_json(brief: Brief, locale: Locale) -> dict[str, Any]:
         "ladder": [
             {
                 "rung": one.rung,
+                "leg": one.leg or None,
                 "epoch": one.epoch,
                 "planned_at": instant(one.planned_at),
                 "fired_at": instant(one.fired_at),
@@ -48,6 +49,7 @@ def brief_json(brief: Brief, locale: Locale) -> dict[str, Any]:
         "planned": [
             {
                 "rung": one.rung,
+                "leg": one.leg or None,
                 "name": one.name_en if english else one.name_zh,
                 "target": one.target,
                 "at": instant(one.at),
@@ -161,6 +163,7 @@ def _ladder(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]
                 names.get(one.rung, {}).get("rung_en" if locale == "en" else "rung_zh")
                 or shipped.get(one.rung, one.rung)
             )
+            + _of_leg(one.leg, locale)
             + (f" · {translate(locale, 'brief.bulletin')}" if one.in_bulletin else ""),
             when(one.planned_at),
             when(one.fired_at),
@@ -170,7 +173,7 @@ def _ladder(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]
     ]
     rows += [
         [
-            one.name_en if locale == "en" else one.name_zh,
+            (one.name_en if locale == "en" else one.name_zh) + _of_leg(one.leg, locale),
             when(one.at),
             translate(locale, "brief.planned"),
             translate(locale, f"ladder.target.{one.target}"),
@@ -178,6 +181,10 @@ def _ladder(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]
         for one in brief.planned
     ]
     return _table(locale, "ladder", ("rung", "planned", "fired", "told"), rows)
+
+
+def _of_leg(leg: int, locale: Locale) -> str:
+    return f" · {translate(locale, 'brief.leg', leg=leg)}" if leg else ""
 
 
 def _told(one: FiredRung, locale: Locale) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from maps.i18n import Locale, catalogue, translate
 
-__all__ = ["empty_text", "rung_text"]
+__all__ = ["empty_text", "of_leg", "rung_text"]
 
 
 def rung_text(payload: Mapping[str, Any], locale: Locale) -> str:
@@ -20,7 +20,15 @@ def rung_text(payload: Mapping[str, Any], locale: Locale) -> str:
         return translate(locale, "api.escalated" if told else "api.escalated_nobody", told=told)
     empty = empty_text(payload.get("empty") or (), locale)
     key = "ladder.event" if not empty else "ladder.event_instead" if payload.get("told_person_id") else "ladder.nobody"
-    return translate(locale, key, rung=rung, told=told or "–", empty=empty)
+    return of_leg(payload, translate(locale, key, rung=rung, told=told or "–", empty=empty), locale)
+
+
+def of_leg(payload: Mapping[str, Any], text: str, locale: Locale) -> str:
+    """A text about a rung, saying of which leg of joint work it is, if it is one's."""
+    if not payload.get("leg"):
+        return text
+    department = payload.get("department_en" if locale == "en" else "department_zh") or payload.get("department") or "–"
+    return translate(locale, "ladder.of_leg", leg=payload["leg"], department=department, text=text)
 
 
 def empty_text(places: Sequence[str], locale: Locale) -> str:

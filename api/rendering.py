@@ -238,7 +238,7 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
 #: Acts that tell somebody higher up, or find nobody there.
 _TELLING = frozenset(
     {"case.escalated_at_once.v1", "case.not_acknowledged.v1", "case.settled.v1", "case.handed_over.v1"}
-    | {"case.leg_redispatched.v1", "case.leg_settled.v1", "case.leg_overdue.v1", "case.phase_overdue.v1"}
+    | {"case.leg_redispatched.v1", "case.leg_settled.v1", "case.phase_overdue.v1"}
 )
 
 

@@ -10,7 +10,7 @@ so, and a monitor raises the alarm.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,15 +21,16 @@ import structlog
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.ladder_sweep import Look, look_at
+from dispatch.ladder_sweep import Key, key_of, look_at
 from dispatch.queries import database_now
 from dispatch.reference import Reference
 from dispatch.settings import DispatchSettings
+from dispatch.storage.escalation import find_legs_for_look
 from dispatch.storage.statements import statement
 from dispatch.storage.worker import count_parked, signal
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
-__all__ = ["DUTY", "LEFT", "SLICE", "UNARMED", "Auditor", "Findings"]
+__all__ = ["DUTY", "LEFT", "SLICE", "UNARMED", "UNARMED_LEGS", "Auditor", "Findings"]
 
 log = structlog.get_logger("gridward.auditor")
 
@@ -37,18 +38,30 @@ DUTY: Final = "auditor"
 #: Cases compared in one pass of the walk.
 _SLICE: Final = 500
 
-#: Instants long past. One range scan of the sweep's own index.
+#: Instants long past, of cases and of legs. A range scan of each of the sweep's own indexes.
 LEFT: Final = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(c.next_rung_at)), 0)::float8
-  FROM (SELECT next_rung_at FROM dispatch.dispatch_case
-         WHERE next_rung_at < now() - make_interval(secs => %(late_s)s) ORDER BY next_rung_at LIMIT 1000) AS c
+  FROM ((SELECT next_rung_at FROM dispatch.dispatch_case
+          WHERE next_rung_at < now() - make_interval(secs => %(late_s)s) ORDER BY next_rung_at LIMIT 1000)
+        UNION ALL
+        (SELECT next_rung_at FROM dispatch.case_leg
+          WHERE next_rung_at < now() - make_interval(secs => %(late_s)s) ORDER BY next_rung_at LIMIT 1000)) AS c
 """
 #: On the ladder, without an instant, and not parked for a hand. The partial index holds nothing in good times.
 UNARMED: Final = """
-SELECT c.id FROM dispatch.dispatch_case AS c
+SELECT c.id, 0 AS leg FROM dispatch.dispatch_case AS c
  WHERE c.next_rung_at IS NULL AND NOT c.ladder_done AND c.due_at IS NOT NULL
    AND c.state IN ('dispatched', 'handling', 'reopened', 'returned')
    AND NOT EXISTS (SELECT FROM dispatch.worker_fault AS f WHERE f.kind = 'rung' AND f.key = c.id::text)
+ LIMIT 1000
+"""
+#: The same of legs; one whose case rests has no instant, and that is as it should be.
+UNARMED_LEGS: Final = """
+SELECT l.case_id, l.number FROM dispatch.case_leg AS l JOIN dispatch.dispatch_case AS c ON c.id = l.case_id
+ WHERE l.next_rung_at IS NULL AND NOT l.ladder_done AND l.state IN ('dispatched', 'handling', 'returned')
+   AND c.state = 'handling'
+   AND NOT EXISTS (SELECT FROM dispatch.worker_fault AS f
+                    WHERE f.kind = 'rung' AND f.key = l.case_id::text || ':' || l.number)
  LIMIT 1000
 """
 SLICE: Final = "audit"
@@ -93,15 +106,16 @@ class Auditor:
         # One snapshot: a sweep that commits between two statements would look like a mistake.
         async with read_unit(self.engine, snapshot=True) as unit:
             left, oldest_s = await self._left(unit)
-            unarmed = await _ids(unit, UNARMED)
+            unarmed = [*await _clocks(unit, UNARMED), *await _clocks(unit, UNARMED_LEGS)]
             cases = await _slice(unit)
-            wrong = await _compare(unit, cases, reference, await database_now(unit))
+            legs = await find_legs_for_look(unit, [case["id"] for case in cases if case["open_legs"]])
+            wrong = await _compare(unit, [*cases, *legs], reference, await database_now(unit))
             parked = sum((await count_parked(unit)).values())
         findings = Findings(
             left=left,
             oldest_s=round(oldest_s, 1),
             unarmed=len(unarmed),
-            compared=len(cases),
+            compared=len(cases) + len(legs),
             wrong=len(wrong),
             parked=parked,
             # A slice that is not full was the last one; the walk begins anew.
@@ -121,9 +135,9 @@ class Auditor:
         return int(row[0]), float(row[1])
 
 
-async def _ids(unit: ReadUnit, query: str) -> list[UUID]:
+async def _clocks(unit: ReadUnit, query: str) -> list[Key]:
     driver = await unit.driver()
-    return [row[0] for row in await (await driver.execute(query)).fetchall()]
+    return [(case_id, leg) async for case_id, leg in await driver.execute(query)]
 
 
 async def _slice(unit: ReadUnit) -> list[dict[str, Any]]:
@@ -137,26 +151,36 @@ async def _slice(unit: ReadUnit) -> list[dict[str, Any]]:
         return await cursor.fetchall()
 
 
-async def _compare(unit: ReadUnit, cases: list[dict[str, Any]], reference: Reference, at: datetime) -> list[UUID]:
-    """Cases whose row says something else than a fresh look; those due by now are the sweep's, not a mistake."""
-    found: Mapping[UUID, Look | Exception] = await look_at(unit, cases, reference, at)
+async def _compare(unit: ReadUnit, rows: list[dict[str, Any]], reference: Reference, at: datetime) -> list[Key]:
+    """Clocks whose row says something else than a fresh look; those due by now are the sweep's, not a mistake."""
+    found = await look_at(unit, rows, reference, at)
     wrong = []
-    for case in cases:
-        look = found[case["id"]]
-        if isinstance(look, Exception) or (case["next_rung_at"] is not None and case["next_rung_at"] <= at):
+    for row in rows:
+        look = found[key_of(row)]
+        if isinstance(look, Exception) or (row["next_rung_at"] is not None and row["next_rung_at"] <= at):
             continue
-        if look.fire or look.next_at != case["next_rung_at"]:
-            wrong.append(case["id"])
+        if look.fire or look.next_at != row["next_rung_at"]:
+            wrong.append(look.key)
     return wrong
 
 
-async def _repair(unit: WriteUnit, ids: list[UUID]) -> None:
-    if not ids:
+async def _repair(unit: WriteUnit, clocks: list[Key]) -> None:
+    if not clocks:
         return
     driver = await unit.driver()
     # Not waiting for anybody: a case that is being moved right now is armed by that move.
     await driver.execute(
         "UPDATE dispatch.dispatch_case SET next_rung_at = now() WHERE id IN (SELECT id FROM dispatch.dispatch_case"
         " WHERE id = ANY (%s) AND state IN ('dispatched', 'handling', 'reopened', 'returned') FOR UPDATE SKIP LOCKED)",
-        (ids,),
+        ([case_id for case_id, leg in clocks if not leg],),
     )
+    legs = [(case_id, leg) for case_id, leg in clocks if leg]
+    if legs:
+        # The case first, as everybody who moves a leg (decision 0002).
+        await driver.execute(
+            "UPDATE dispatch.case_leg AS l SET next_rung_at = now() FROM (SELECT c.id, w.leg FROM"
+            " unnest(%s::uuid[], %s::int[]) AS w (id, leg) JOIN dispatch.dispatch_case AS c ON c.id = w.id"
+            " WHERE c.state = 'handling' FOR UPDATE OF c SKIP LOCKED) AS f"
+            " WHERE l.case_id = f.id AND l.number = f.leg AND l.state IN ('dispatched', 'handling', 'returned')",
+            ([case_id for case_id, _ in legs], [leg for _, leg in legs]),
+        )

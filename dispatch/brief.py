@@ -37,8 +37,9 @@ class Telling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiredRung:
-    """A rung that has fired. ``name`` is who was told; ``empty`` the places where nobody was."""
+    """A rung that has fired; ``leg`` 0 is the case's own clock. ``name`` was told; in ``empty`` places nobody was."""
 
+    leg: int
     rung: str
     epoch: int
     planned_at: datetime | None
@@ -52,8 +53,9 @@ class FiredRung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRung:
-    """A rung that will fire if nothing happens before."""
+    """A rung that will fire if nothing happens before; ``leg`` 0 is the case's own clock."""
 
+    leg: int
     rung: str
     name_zh: str
     name_en: str
@@ -101,7 +103,8 @@ SELECT e.seq, n.person_id, p.name, n.medium, n.state, n.created_at AS queued_at,
  ORDER BY e.seq, n.id
 """
 _FIRED: Final = """
-SELECT e.rung, e.clock_epoch AS epoch, e.planned_at, e.fired_at, p.name, t.title_zh, t.title_en, e.empty, e.in_bulletin
+SELECT e.leg, e.rung, e.clock_epoch AS epoch, e.planned_at, e.fired_at, p.name, t.title_zh, t.title_en, e.empty,
+       e.in_bulletin
   FROM dispatch.escalation AS e
   LEFT JOIN dispatch.person AS p ON p.id = e.person_id
   LEFT JOIN dispatch.post AS t ON t.id = e.post_id
@@ -131,6 +134,7 @@ async def make_brief(unit: Unit, ref: str, reference: Reference, *, channel: str
         row = await cursor.fetchone()
     assert row is not None
     office = reference.jurisdictions[row["jurisdiction"]]
+    plans = await plan_case(unit, case_id, reference, as_of)
     by_event: dict[int, list[Telling]] = {}
     for telling in tellings:
         by_event.setdefault(telling.seq, []).append(telling)
@@ -142,15 +146,20 @@ async def make_brief(unit: Unit, ref: str, reference: Reference, *, channel: str
         events=detail.events,
         tellings={seq: tuple(found) for seq, found in by_event.items()},
         fired=fired,
-        planned=tuple(_planned(one) for one in await plan_case(unit, case_id, reference, as_of)),
+        planned=tuple(sorted((_planned(*one) for one in plans), key=lambda one: one.at)),
         knowers=_knowers(tellings, detail.events),
     )
 
 
-def _planned(one: Planned) -> PlannedRung:
+def _planned(leg: int, one: Planned) -> PlannedRung:
     rung = one.rung
     return PlannedRung(
-        rung=rung.code, name_zh=rung.name("zh-CN"), name_en=rung.name("en"), target=rung.target.value, at=one.at
+        leg=leg,
+        rung=rung.code,
+        name_zh=rung.name("zh-CN"),
+        name_en=rung.name("en"),
+        target=rung.target.value,
+        at=one.at,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the worker does for clocks besides the ladder: recurring operations, overdue legs and phases, settled years."""
+"""What the worker does for clocks besides the ladder: recurring operations, overdue phases, settled years."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.calendar_keeping import settled_until
-from dispatch.joint import RUNNING
 from dispatch.making import Actor
 from dispatch.moves import record_event
 from dispatch.operations import open_due
@@ -21,19 +20,12 @@ from dispatch.recomputing import recompute_provisional
 from dispatch.segments import from_micros
 from geo.storage.uow import WriteUnit, write_unit
 
-__all__ = ["ClockDuty", "settle_provisional", "tell_overdue_parts"]
+__all__ = ["ClockDuty", "settle_provisional", "tell_overdue_phases"]
 
 _SYSTEM: Final = Actor(kind="system", id="worker")
 _SETTLE_EVERY_S: Final = 60.0
 _BATCH: Final = 200
-_LEG_STATES: Final = ", ".join(f"'{state}'" for state in sorted(RUNNING))
-# The case first, then its part (decision 0002): whoever moves a leg holds the case as well.
-_LEGS: Final = f"""
-SELECT c.id, c.ref, c.state, c.owner_post_id, c.owner_person_id, c.owner_ladder, l.number, l.department_code, l.due_at
-  FROM dispatch.case_leg AS l JOIN dispatch.dispatch_case AS c ON c.id = l.case_id
- WHERE l.state IN ({_LEG_STATES}) AND l.overdue_told_at IS NULL AND l.due_at < now() AND c.state = 'handling'
- ORDER BY l.due_at LIMIT %(batch)s FOR UPDATE OF c SKIP LOCKED
-"""  # noqa: S608 - constants only
+# The case first, then its phase (decision 0002): whoever reports a phase holds the case as well.
 _PHASES: Final = """
 SELECT c.id, c.ref, c.state, c.owner_post_id, c.owner_person_id, c.owner_ladder, p.number, p.name_zh,
        p.name_en, p.due_at
@@ -56,7 +48,7 @@ class ClockDuty:
     async def run_once(self, stopping: asyncio.Event) -> int:
         """Do what is due; each kind in a transaction of its own."""
         taken = 0
-        for once in (open_due, tell_overdue_parts):
+        for once in (open_due, tell_overdue_phases):
             if stopping.is_set():
                 return taken
             async with write_unit(self.engine) as unit:
@@ -69,27 +61,22 @@ class ClockDuty:
         return taken
 
 
-async def tell_overdue_parts(unit: WriteUnit, *, batch: int = _BATCH) -> int:
-    """Say once of each leg and phase that it is overdue; the case's owner hears of it."""
+async def tell_overdue_phases(unit: WriteUnit, *, batch: int = _BATCH) -> int:
+    """Say once of each phase that it is overdue; the case's owner hears of it."""
     driver = await unit.driver()
     at = await database_now(unit)
-    told = 0
-    for part, query in (("leg", _LEGS), ("phase", _PHASES)):
-        async with driver.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(query, {"batch": batch})
-            rows = await cursor.fetchall()
-        for row in rows:
-            told += await _tell(unit, part, row, at)
-    return told
+    async with driver.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_PHASES, {"batch": batch})
+        rows = await cursor.fetchall()
+    return sum([await _tell(unit, row, at) for row in rows])
 
 
-async def _tell(unit: WriteUnit, part: str, row: dict[str, Any], at: datetime) -> bool:
+async def _tell(unit: WriteUnit, row: dict[str, Any], at: datetime) -> bool:
     driver = await unit.driver()
-    # Looked at again under the lock: between the search and the lock somebody may have signed it.
-    states = f" AND state IN ({_LEG_STATES})" if part == "leg" else " AND done_at IS NULL"
+    # Looked at again under the lock: between the search and the lock somebody may have reported it done.
     marked = await driver.execute(
-        f"UPDATE dispatch.case_{part} SET overdue_told_at = now()"  # noqa: S608 - constants only
-        f" WHERE case_id = %s AND number = %s AND overdue_told_at IS NULL AND due_at < now(){states}",
+        "UPDATE dispatch.case_phase SET overdue_told_at = now() WHERE case_id = %s AND number = %s"
+        " AND overdue_told_at IS NULL AND due_at < now() AND done_at IS NULL",
         (row["id"], row["number"]),
     )
     if not marked.rowcount:
@@ -98,10 +85,9 @@ async def _tell(unit: WriteUnit, part: str, row: dict[str, Any], at: datetime) -
     ladder = row["owner_ladder"] or []
     owner = next((rung for rung in ladder if rung["post_id"] == row["owner_post_id"]), None)
     payload = {
-        part: row["number"],
-        "department": row.get("department_code"),
-        "name_zh": row.get("name_zh"),
-        "name_en": row.get("name_en"),
+        "phase": row["number"],
+        "name_zh": row["name_zh"],
+        "name_en": row["name_en"],
         "due_at": row["due_at"].isoformat(),
         "told_post_id": row["owner_post_id"],
         "told_zh": owner["title_zh"] if owner else None,
@@ -111,7 +97,7 @@ async def _tell(unit: WriteUnit, part: str, row: dict[str, Any], at: datetime) -
     await record_event(
         unit,
         case_id=row["id"],
-        kind=f"case.{part}_overdue.v1",
+        kind="case.phase_overdue.v1",
         moves=["overdue_part"],
         from_state=row["state"],
         to_state=row["state"],

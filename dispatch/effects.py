@@ -203,7 +203,7 @@ async def _escalate_now(act: Act) -> Columns:
     """Straight to the top rung; the ladder's own record keeps it from being told twice in one epoch."""
     top = find_top(await ladder_of(act))
     await ledgers.add_escalation(
-        act.unit, act.case["id"], EscalationRung.NOW, act.case["clock_epoch"], top.person_id if top else None
+        act.unit, act.case["id"], EscalationRung.NOW, act.case["ladder_epoch"], top.person_id if top else None
     )
     act.payload |= told(top)
     return {}

@@ -1,7 +1,8 @@
-"""The deadline sweep: look at every case whose instant has come, fire the rungs that are due, plan the next look.
+"""The deadline sweep: look at every clock whose instant has come, fire the rungs that are due, plan the next look.
 
-A look is a pure function of the case's row, its ledgers, the ladder and the calendar, so a crash costs nothing: the row
-is found again. The case is locked first, so a rung can never fire after the commit that handled or closed it.
+A clock is a case's own or that of a leg of joint work, which climbs the same ladder to its own department. A look is a
+pure function of the row, its ledgers, the ladder and the calendar, so a crash costs nothing: the row is found again.
+The case is locked first, so a rung can never fire after the commit that handled or closed it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,19 @@ import psycopg
 import structlog
 
 from dispatch.deadlines import LimitUnit, Pause, StartRule, clock_start
-from dispatch.escalation import Basis, Ladder, Planned, RungClock, Target, find_ladder, is_still_due, owed, plan_rungs
+from dispatch.escalation import (
+    Basis,
+    Ladder,
+    LadderRung,
+    Planned,
+    RungClock,
+    Target,
+    find_ladder,
+    is_still_due,
+    owed,
+    plan_rungs,
+)
+from dispatch.joint import RUNNING, LegState
 from dispatch.ladder_targets import Standing, Told, find_told
 from dispatch.posts import Rung
 from dispatch.queries import database_now, load_reference, responsible_many
@@ -26,101 +39,112 @@ from dispatch.storage import escalation as storage
 from dispatch.storage import worker as faults
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["FAULT", "Look", "look_at", "plan_case", "sweep"]
+__all__ = ["FAULT", "Key", "Look", "Row", "key_of", "look_at", "plan_case", "sweep"]
 
 log = structlog.get_logger("gridward.worker")
 
 #: Kind of the rows in ``dispatch.worker_fault``.
 FAULT: Final = "rung"
+#: A row of ``sweep.sql``, or of ``sweep_legs.sql``, which has a ``leg`` besides.
+Row = Mapping[str, Any]
+#: Which clock: the case, and the number of the leg, 0 for the case's own.
+Key = tuple[UUID, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What looking at a case found: the rungs to fire now and the instant of the next look, None for "no more"."""
+    """What looking at a clock found: the rungs to fire now and the instant of the next look, None for "no more"."""
 
-    case: Mapping[str, Any]
+    row: Row
     ladder: Ladder | None
     fire: tuple[Planned, ...]
     next_at: datetime | None
     left: tuple[Planned, ...] = ()
     """Everything that will still fire if nothing happens before, `fire` included."""
 
+    @property
+    def key(self) -> Key:
+        """Which clock."""
+        return key_of(self.row)
+
+
+def key_of(row: Row) -> Key:
+    """Which clock a row is."""
+    return row["id"], row.get("leg", 0)
+
 
 async def sweep(unit: WriteUnit, *, batch: int, reference: Reference | None = None, most_attempts: int = 8) -> int:
-    """Fire the rungs that are due; return how many cases were looked at.
+    """Fire the rungs that are due; return how many clocks were looked at.
 
     Parameters
     ----------
     reference
         A copy of the reference data some seconds old; None reads a fresh one.
     most_attempts
-        A case that cannot be looked at is put off, and after so many times parked; it never holds up the others.
+        A clock that cannot be looked at is put off, and after so many times parked; it never holds up the others.
     """
-    cases = await storage.take_due(unit, batch=batch)
-    if not cases:
+    rows = [*await storage.take_due(unit, batch=batch), *await storage.take_due_legs(unit, batch=batch)]
+    if not rows:
         return 0
     at = await database_now(unit)
     looks: list[Look] = []
-    for case, found in (await look_at(unit, cases, reference or await load_reference(unit), at)).items():
+    for key, found in (await look_at(unit, rows, reference or await load_reference(unit), at)).items():
         if isinstance(found, Look):
             looks.append(found)
         else:
-            await faults.put_off_case(unit, FAULT, case, found, most_attempts=most_attempts)
+            await faults.put_off_clock(unit, FAULT, *key, found, most_attempts=most_attempts)
     await _write(unit, looks, at, most_attempts)
-    return len(cases)
+    return len(rows)
 
 
-async def look_at(
-    unit: Unit, cases: Sequence[Mapping[str, Any]], reference: Reference, at: datetime
-) -> dict[UUID, Look | Exception]:
-    """Look at cases (rows of ``sweep.sql``) as of an instant; a case that cannot be looked at answers its error."""
+async def look_at(unit: Unit, rows: Sequence[Row], reference: Reference, at: datetime) -> dict[Key, Look | Exception]:
+    """Look at clocks as of an instant; one that cannot be looked at answers its error."""
     ladders = await storage.load_ladders(unit)
-    pauses = await storage.pauses_of(unit, cases)
-    fired = await storage.fired_rungs(unit, [case["id"] for case in cases])
-    found: dict[UUID, Look | Exception] = {}
-    for case in cases:
+    pauses = await storage.pauses_of(unit, rows)
+    fired = await storage.fired_rungs(unit, {row["id"] for row in rows})
+    found: dict[Key, Look | Exception] = {}
+    for row in rows:
+        key = key_of(row)
         try:
-            found[case["id"]] = _look(
-                case, ladders, pauses.get(case["id"], ()), fired.get(case["id"], []), reference, at
-            )
+            found[key] = _look(row, ladders, pauses.get(row["id"], ()), fired.get(key, []), reference, at)
         except Exception as error:
             # One poison row must not keep all others from being looked at.
-            found[case["id"]] = error
+            found[key] = error
     return found
 
 
 def _look(
-    case: Mapping[str, Any],
+    row: Row,
     ladders: Sequence[Ladder],
     pauses: tuple[Pause, ...],
     fired: Sequence[tuple[str, int]],
     reference: Reference,
     at: datetime,
 ) -> Look:
-    if not is_still_due(CaseState(case["state"])) or case["due_at"] is None:
-        return Look(case=case, ladder=None, fire=(), next_at=None)
-    calendar = reference.jurisdictions[case["jurisdiction"]].calendar
-    category = reference.categories.get(case["category_code"])
-    clock = _clock(case, pauses, reference)
+    if not _runs(row):
+        return Look(row=row, ladder=None, fire=(), next_at=None)
+    calendar = reference.jurisdictions[row["jurisdiction"]].calendar
+    category = reference.categories.get(row["category_code"])
+    clock = _leg_clock(row, pauses) if row.get("leg") else _case_clock(row, pauses, reference)
     ladder = find_ladder(
         ladders,
-        jurisdiction=case["jurisdiction"],
-        path=case["cell_path"],
-        category=case["category_code"],
+        jurisdiction=row["jurisdiction"],
+        path=row["cell_path"],
+        category=row["category_code"],
         parent=category.parent if category else None,
         at=clock.since or clock.began_at,
     )
     if ladder is None:
-        return Look(case=case, ladder=None, fire=(), next_at=None)
-    epoch = case["ladder_epoch"]
+        return Look(row=row, ladder=None, fire=(), next_at=None)
+    epoch = row["ladder_epoch"]
     left = owed(
-        plan_rungs(ladder.rungs, clock, calendar),
+        plan_rungs(_rungs_for(row, ladder), clock, calendar),
         clock,
         frozenset(rung for rung, of in fired if of == epoch),
         frozenset(rung for rung, of in fired if of < epoch),
     )
     return Look(
-        case=case,
+        row=row,
         ladder=ladder,
         fire=tuple(one for one in left if one.at <= at),
         next_at=next((one.at for one in left if one.at > at), None),
@@ -128,14 +152,32 @@ def _look(
     )
 
 
-async def plan_case(unit: Unit, case_id: UUID, reference: Reference, at: datetime) -> tuple[Planned, ...]:
-    """The rungs that will fire if nothing happens to a case; none when its clock does not run."""
-    cases = await storage.find_for_look(unit, case_id)
-    looks = await look_at(unit, cases, reference, at)
-    return tuple(one for look in looks.values() if isinstance(look, Look) for one in look.left)
+def _runs(row: Row) -> bool:
+    state = CaseState(row["state"])
+    if row.get("leg"):
+        # While its case rests, a leg rests: nobody may move it either.
+        return state is CaseState.HANDLING and LegState(row["leg_state"]) in RUNNING
+    return is_still_due(state) and row["due_at"] is not None
 
 
-def _clock(case: Mapping[str, Any], pauses: tuple[Pause, ...], reference: Reference) -> RungClock:
+def _rungs_for(row: Row, ladder: Ladder) -> tuple[LadderRung, ...]:
+    if not row.get("leg"):
+        return ladder.rungs
+    # What is told with the dispatch of a grave case has been told: of the case, not once more of each of its parts.
+    return tuple(rung for rung in ladder.rungs if rung.basis is not Basis.AT_ONCE)
+
+
+async def plan_case(unit: Unit, case_id: UUID, reference: Reference, at: datetime) -> tuple[tuple[int, Planned], ...]:
+    """The rungs that will fire if nothing happens to a case or its legs, with the leg's number; 0 is the case's own.
+
+    None for clocks that do not run.
+    """
+    rows = await storage.find_for_look(unit, case_id)
+    looks = await look_at(unit, rows, reference, at)
+    return tuple((key[1], one) for key, look in looks.items() if isinstance(look, Look) for one in look.left)
+
+
+def _case_clock(case: Row, pauses: tuple[Pause, ...], reference: Reference) -> RungClock:
     calendar = reference.jurisdictions[case["jurisdiction"]].calendar
     category = reference.categories.get(case["category_code"])
     condition = category.certain_condition(case["condition_number"]) if category else None
@@ -156,6 +198,20 @@ def _clock(case: Mapping[str, Any], pauses: tuple[Pause, ...], reference: Refere
     )
 
 
+def _leg_clock(leg: Row, pauses: tuple[Pause, ...]) -> RungClock:
+    return RungClock(
+        began_at=leg["started_at"],
+        start_at=leg["started_at"],
+        due_at=leg["due_at"],
+        unit=LimitUnit(leg["limit_unit"]),
+        # The case's pauses: a leg rests with its case.
+        pauses=pauses,
+        since=leg["ladder_from"],
+        is_live=leg["origin"] == "live",
+        is_acknowledged=leg["acknowledged_at"] is not None,
+    )
+
+
 async def _write(unit: WriteUnit, looks: Sequence[Look], at: datetime, most_attempts: int) -> None:
     """Write all looks in one statement; if the database refuses them, one by one, so that only the bad one waits."""
     driver = await unit.driver()
@@ -164,7 +220,7 @@ async def _write(unit: WriteUnit, looks: Sequence[Look], at: datetime, most_atte
             await _write_together(unit, looks, at)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         if len(looks) == 1:
-            await faults.put_off_case(unit, FAULT, looks[0].case["id"], error, most_attempts=most_attempts)
+            await faults.put_off_clock(unit, FAULT, *looks[0].key, error, most_attempts=most_attempts)
             return
         for look in looks:
             await _write(unit, (look,), at, most_attempts)
@@ -175,49 +231,79 @@ async def _write_together(unit: WriteUnit, looks: Sequence[Look], at: datetime) 
         return
     firing = [look for look in looks if look.fire]
     standings = await _standings(unit, firing, at)
-    seats = await storage.list_seats(unit, sorted({look.case["jurisdiction"] for look in firing}), at) if firing else {}
+    seats = await storage.list_seats(unit, sorted({look.row["jurisdiction"] for look in firing}), at) if firing else {}
     rungs: list[dict[str, Any]] = []
     for look, standing in zip(firing, standings, strict=True):
         for one in look.fire:
-            told = find_told(one.rung.target, standing, seats.get(look.case["jurisdiction"], ()))
-            rungs.append(_row(look, one, told, len(rungs)))
+            told = find_told(one.rung.target, standing, seats.get(look.row["jurisdiction"], ()))
+            rungs.append(_fired(look, one, told, len(rungs)))
             if told.empty:
-                log.warning("rung_empty", case=look.case["ref"], rung=one.rung.code, empty=list(told.empty))
-    planned = [{"id": look.case["id"], "next_rung_at": look.next_at} for look in looks]
+                log.warning("rung_empty", case=look.row["ref"], rung=one.rung.code, empty=list(told.empty))
+    planned = [{"id": look.key[0], "leg": look.key[1], "next_rung_at": look.next_at} for look in looks]
     fired = await storage.write_looks(unit, rungs, planned)
-    await faults.clear(unit, FAULT, [look.case["id"] for look in looks])
+    await faults.clear(unit, FAULT, [look.key for look in looks])
     if fired:
-        log.info("rungs_fired", rungs=fired, cases=len(firing))
+        log.info("rungs_fired", rungs=fired, clocks=len(firing))
 
 
 async def _standings(unit: Unit, looks: Sequence[Look], at: datetime) -> list[Standing]:
     by_place: dict[tuple[str, tuple[str, ...]], tuple[Rung, ...]] = {}
-    for jurisdiction in sorted({look.case["jurisdiction"] for look in looks}):
-        paths = sorted({tuple(look.case["cell_path"]) for look in looks if look.case["jurisdiction"] == jurisdiction})
+    for jurisdiction in sorted({look.row["jurisdiction"] for look in looks}):
+        paths = sorted({tuple(look.row["cell_path"]) for look in looks if look.row["jurisdiction"] == jurisdiction})
         ladders = await responsible_many(unit, jurisdiction, paths, at)
         by_place |= {(jurisdiction, path): ladder for path, ladder in zip(paths, ladders, strict=True)}
-    asked = [look.case["id"] for look in looks if any(one.rung.target is Target.DEPARTMENT_HEAD for one in look.fire)]
+    asked = [
+        look.row["id"]
+        for look in looks
+        if not look.row.get("leg") and any(one.rung.target is Target.DEPARTMENT_HEAD for one in look.fire)
+    ]
     departments = await storage.departments_of(unit, asked, at)
     return [
         Standing(
-            path=tuple(look.case["cell_path"]),
-            heads=by_place[look.case["jurisdiction"], tuple(look.case["cell_path"])],
-            owner_post_id=look.case["owner_post_id"],
-            owner_person_id=look.case["owner_person_id"],
-            department=departments.get(look.case["id"]),
+            path=tuple(look.row["cell_path"]),
+            heads=by_place[look.row["jurisdiction"], tuple(look.row["cell_path"])],
+            owner_post_id=look.row["owner_post_id"],
+            owner_person_id=look.row["owner_person_id"],
+            department=look.row["department_code"] if look.row.get("leg") else departments.get(look.row["id"]),
+            is_leg=bool(look.row.get("leg")),
+            lead_post_id=look.row.get("lead_post_id"),
+            lead_person_id=look.row.get("lead_person_id"),
         )
         for look in looks
     ]
 
 
-def _row(look: Look, one: Planned, told: Told, place: int) -> dict[str, Any]:
-    case, rung = look.case, one.rung
+def _fired(look: Look, one: Planned, told: Told, place: int) -> dict[str, Any]:
+    row, rung = look.row, one.rung
     told_zh, told_en = told.title_zh or told.title_en, told.title_en or told.title_zh
+    payload = {
+        "rung": rung.code,
+        "rung_zh": rung.name("zh-CN"),
+        "rung_en": rung.name("en"),
+        "basis": rung.basis.value,
+        "epoch": row["ladder_epoch"],
+        "planned_at": one.at.isoformat(),
+        "due_at": row["due_at"].isoformat(),
+        "told_post_id": told.post_id,
+        "told_zh": told_zh or None,
+        "told_en": told_en or None,
+        "told_person_id": str(told.person_id) if told.person_id else None,
+        "empty": list(told.empty),
+        "in_bulletin": rung.in_bulletin,
+    }
+    if row.get("leg"):
+        payload |= {
+            "leg": row["leg"],
+            "department": row["department_code"],
+            "department_zh": row["department_zh"] or row["department_en"],
+            "department_en": row["department_en"] or row["department_zh"],
+        }
     return {
         "place": place,
-        "case_id": case["id"],
+        "case_id": row["id"],
+        "leg": row.get("leg", 0),
         "rung": rung.code,
-        "epoch": case["ladder_epoch"],
+        "epoch": row["ladder_epoch"],
         "planned_at": one.at,
         "person_id": told.person_id,
         "post_id": told.post_id,
@@ -227,20 +313,6 @@ def _row(look: Look, one: Planned, told: Told, place: int) -> dict[str, Any]:
         "in_bulletin": rung.in_bulletin,
         "ladder_id": look.ladder.id if look.ladder else None,
         "type": "case.reminded.v1" if rung.basis is Basis.SHARE else "case.escalated.v1",
-        "state": case["state"],
-        "payload": {
-            "rung": rung.code,
-            "rung_zh": rung.name("zh-CN"),
-            "rung_en": rung.name("en"),
-            "basis": rung.basis.value,
-            "epoch": case["ladder_epoch"],
-            "planned_at": one.at.isoformat(),
-            "due_at": case["due_at"].isoformat(),
-            "told_post_id": told.post_id,
-            "told_zh": told_zh or None,
-            "told_en": told_en or None,
-            "told_person_id": str(told.person_id) if told.person_id else None,
-            "empty": list(told.empty),
-            "in_bulletin": rung.in_bulletin,
-        },
+        "state": row["state"],
+        "payload": payload,
     }

@@ -28,21 +28,27 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a case stands: its cells from the top, the heads who answer for them, its owner, its department."""
+    """Where a clock stands: its cells from the top, the heads who answer for them, its owner, its department.
+
+    A leg of joint work is owned in its department; ``lead`` is who owns the case that it is a part of.
+    """
 
     path: tuple[str, ...]
     heads: tuple[Rung, ...]
     owner_post_id: int | None
     owner_person_id: UUID | None
     department: str | None = None
+    is_leg: bool = False
+    lead_post_id: int | None = None
+    lead_person_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """Who is told. ``target`` is the place in which they were found; ``empty`` the places before it without anybody.
 
-    A place is written ``owner``, ``head:<cell>``, ``department:<code>``, ``shift_leader:<cell>``, ``leader:<cell>``;
-    a dash stands for "none known".
+    A place is written ``owner``, ``lead``, ``head:<cell>``, ``department:<code>``, ``shift_leader:<cell>``,
+    ``leader:<cell>``; a dash stands for "none known".
     """
 
     target: Target | None
@@ -76,6 +82,8 @@ _NEXT: Final = {
 def find_told(target: Target, standing: Standing, seats: Sequence[Seat]) -> Told:
     """The person whom a rung tells.
 
+    A leg climbs in its own line first: a vacant handler's reminder goes to the department's head. Its parent is
+    whoever leads the joint work, for they have to sign it off and cannot report the case back without it.
     A level-1 grid head is the subdistrict's leader where no post of a leader is set up; where one is set up and vacant
     that is an empty place, and the head is told instead.
     """
@@ -93,28 +101,31 @@ def find_told(target: Target, standing: Standing, seats: Sequence[Seat]) -> Told
                     empty=tuple(dict.fromkeys(empty)),
                 )
             empty.append(place.label)
-        step = _NEXT.get(step)
+        step = Target.DEPARTMENT_HEAD if step is Target.OWNER and standing.is_leg else _NEXT.get(step)
     return Told(target=None, person_id=None, post_id=None, title_zh="", title_en="", empty=tuple(dict.fromkeys(empty)))
 
 
 def _owner(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
+    yield _of_post("owner", Target.OWNER, standing.owner_post_id, standing.owner_person_id, standing, seats)
+
+
+def _of_post(
+    label: str, target: Target, post_id: int | None, person_id: UUID | None, standing: Standing, seats: Sequence[Seat]
+) -> _Place:
     titles = {rung.post_id: (rung.title_zh, rung.title_en) for rung in standing.heads}
     titles |= {seat.post_id: (seat.title_zh, seat.title_en) for seat in seats}
-    zh, en = titles.get(standing.owner_post_id or 0, ("", ""))
-    yield _Place(
-        label="owner",
-        target=Target.OWNER,
-        post_id=standing.owner_post_id,
-        person_id=standing.owner_person_id,
-        title_zh=zh,
-        title_en=en,
-    )
+    zh, en = titles.get(post_id or 0, ("", ""))
+    return _Place(label=label, target=target, post_id=post_id, person_id=person_id, title_zh=zh, title_en=en)
 
 
-def _above(standing: Standing, _: Sequence[Seat]) -> Iterator[_Place]:
-    # A department's handler stands below the cell's own head: that head is the first who hears of it.
+def _above(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
     own = len(standing.path) + 1
-    level = next((rung.level for rung in standing.heads if rung.post_id == standing.owner_post_id), own)
+    if standing.is_leg:
+        yield _of_post("lead", Target.PARENT_HEAD, standing.lead_post_id, standing.lead_person_id, standing, seats)
+        level = own
+    else:
+        # A department's handler stands below the cell's own head: that head is the first who hears of it.
+        level = next((rung.level for rung in standing.heads if rung.post_id == standing.owner_post_id), own)
     for above in range(min(level, own) - 1, 0, -1):
         yield _head(standing, above, Target.PARENT_HEAD)
 

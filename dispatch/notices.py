@@ -172,19 +172,37 @@ def _notices_of(row: dict[str, Any], helper: UUID | None) -> list[dict[str, Any]
     if not told:
         return []
     payload = row["payload"]
-    said = ("rung", "rung_zh", "rung_en", "told_zh", "told_en", "reason", "until")
+    said = (
+        "rung",
+        "rung_zh",
+        "rung_en",
+        "told_zh",
+        "told_en",
+        "reason",
+        "until",
+        "leg",
+        "department_zh",
+        "department_en",
+    )
     params = {
         "case": row["ref"],
         "category_zh": row["category_zh"],
         "category_en": row["category_en"],
         "address": row["address"],
-        "due_at": row["due_at"].isoformat() if row["due_at"] else None,
+        "due_at": _due_of(row),
         "time_zone": row["time_zone"],
         **{name: payload[name] for name in said if payload.get(name)},
     }
     return [
         {"event_id": row["event_id"], "person_id": str(person), "key": key, "params": params} for person, key in told
     ]
+
+
+def _due_of(row: dict[str, Any]) -> str | None:
+    """The deadline that a notice names: of the leg whose rung it is, else of the case."""
+    if row["payload"].get("rung") and row["payload"].get("leg"):
+        return str(row["payload"]["due_at"])
+    return row["due_at"].isoformat() if row["due_at"] else None
 
 
 #: Acts that the owner must hear of, whoever that is by now.
@@ -214,7 +232,6 @@ _NAMED: Final = frozenset(
         "case.leg_redispatched.v1",
         "case.leg_settled.v1",
         "case.leg_rejected.v1",
-        "case.leg_overdue.v1",
         "case.phase_overdue.v1",
     }
 )

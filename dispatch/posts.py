@@ -177,11 +177,6 @@ def passed_over(ladder: Sequence[Rung], taken: Rung, why: str) -> tuple[Rung, ..
     )
 
 
-def find_superior(ladder: Sequence[Rung], level: int) -> Rung | None:
-    """The first person above a level who can be told; None is an empty rung, which is itself reported."""
-    return next((rung for rung in ladder if rung.level < level and rung.is_available), None)
-
-
 def candidates(ladder: Sequence[Rung]) -> tuple[tuple[Rung, Standing], ...]:
     """Everybody who was looked at, in order, with what was found; the first who can take it is the answer."""
     head = find_head(ladder)

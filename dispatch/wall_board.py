@@ -31,7 +31,7 @@ SELECT rung, min(position) AS position, min(name_zh) AS name_zh, min(name_en) AS
   FROM (SELECT DISTINCT ON (e.case_id) e.rung, coalesce(r.position, 0) AS position, coalesce(r.name_zh, '') AS name_zh,
                coalesce(r.name_en, '') AS name_en
           FROM dispatch.escalation AS e
-          JOIN dispatch.dispatch_case AS c ON c.id = e.case_id AND c.clock_epoch = e.clock_epoch
+          JOIN dispatch.dispatch_case AS c ON c.id = e.case_id AND c.ladder_epoch = e.clock_epoch AND e.leg = 0
           LEFT JOIN dispatch.ladder_rung AS r ON r.ladder_id = e.ladder_id AND r.code = e.rung
          WHERE e.case_id = ANY (%(ids)s)
          ORDER BY e.case_id, e.fired_at DESC, coalesce(r.position, 0) DESC) AS highest

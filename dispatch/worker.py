@@ -1,7 +1,8 @@
 """The worker: runs the duties until told to stop. Any number of workers may run.
 
 Deadlines are rows, not timers (decision 0005): after a crash or a long outage the sweep simply finds more rows due.
-Each pass is one short transaction; a stop request is honoured between passes, so nothing is left half done.
+Each pass is one short transaction; a stop request is honoured between passes, so nothing is left half done. Duties
+without work sleep; the watch (`dispatch/watch.py`) wakes them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatch.auditor import DUTY as AUDIT
 from dispatch.auditor import Auditor
 from dispatch.handover import hand_over
 from dispatch.ladder_sweep import sweep
@@ -25,7 +27,8 @@ from dispatch.queries import load_reference
 from dispatch.reference import Reference, ReferenceCache
 from dispatch.settings import DispatchSettings
 from dispatch.stages import run_stages
-from dispatch.storage.worker import signal
+from dispatch.storage.worker import is_signed, signal
+from dispatch.watch import WATCHED, Watch
 from dispatch.words import read_words
 from geo.storage.engine import unavailable
 from geo.storage.uow import WriteUnit, read_unit, write_unit
@@ -36,6 +39,8 @@ log = structlog.get_logger("gridward.worker")
 
 #: Longest pause after failures. Units: seconds.
 _PATIENCE_S = 10.0
+#: A duty that nobody wakes looks by itself after so long. Units: seconds.
+_LOOK_ANYWAY_S = 20.0
 
 
 class Duty(Protocol):
@@ -61,33 +66,52 @@ class Worker:
     further: tuple[Duty, ...] = ()
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _reference: ReferenceCache = field(init=False)
+    _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         self._reference = ReferenceCache(self._load)
+        self._watch = Watch(engine=self.engine, media=[notifier.medium for notifier in self.notifiers])
 
     def stop(self) -> None:
         """Ask for a graceful end: the passes in flight commit, no new one begins."""
         self._stop.set()
+        self._watch.wake_all()
 
     async def run(self) -> None:
         """Run until stopped. A lost database is waited for, not died of."""
         lane = NoticeLane(engine=self.engine, notifiers=self.notifiers, most_attempts=self.settings.relay_most_attempts)
         auditor = Auditor(engine=self.engine, settings=self.settings, reference=self._reference.get)
+        own: dict[str, Callable[[WriteUnit], Awaitable[int]]] = {
+            "sweep": self._sweep,
+            "relay": self._relay,
+            "hand_over": self._hand_over,
+            "stages": self._stages,
+            "words": read_words,
+        }
         async with asyncio.TaskGroup() as duties:
-            duties.create_task(self._repeat("sweep", partial(self._own, "sweep", self._sweep)))
-            duties.create_task(self._repeat("relay", partial(self._own, "relay", self._relay)))
-            duties.create_task(self._repeat("hand_over", partial(self._own, "hand_over", self._hand_over)))
-            duties.create_task(self._repeat("stages", partial(self._own, "stages", self._stages)))
-            duties.create_task(self._repeat("words", partial(self._own, "words", read_words)))
-            # It signs for itself, and only when it has seen that all is well.
-            audit = partial(auditor.run_once, self._stop)
-            duties.create_task(self._repeat("auditor", audit, self.settings.audit_every_s))
+            for name, once in own.items():
+                duties.create_task(self._repeat(name, partial(self._own, name, once)))
+            duties.create_task(self._repeat(AUDIT, partial(self._audit, auditor), self.settings.audit_every_s))
             for duty in (lane, *self.further):
                 duties.create_task(self._repeat(duty.name, partial(self._brought, duty)))
+            duties.create_task(self._repeat("watch", self._look))
 
     async def _load(self) -> Reference:
         async with read_unit(self.engine, snapshot=True) as unit:
             return await load_reference(unit)
+
+    async def _look(self) -> int:
+        await self._watch.look()
+        # Whoever has work works on until nothing is left; the next look can wait.
+        return 0
+
+    async def _audit(self, auditor: Auditor) -> int:
+        """One of many workers looks, and signs for itself, only when it has seen that all is well."""
+        async with read_unit(self.engine) as unit:
+            # A little earlier than due: a pause may be shorter than the full one, and skipping would double it.
+            if await is_signed(unit, AUDIT, self.settings.audit_every_s * 0.7):
+                return 0
+        return await auditor.run_once(self._stop)
 
     async def _sweep(self, unit: WriteUnit) -> int:
         most = self.settings.relay_most_attempts
@@ -107,21 +131,26 @@ class Worker:
     async def _own(self, duty: str, once: Callable[[WriteUnit], Awaitable[int]]) -> int:
         async with write_unit(self.engine) as unit:
             taken = await once(unit)
-            await signal(unit, duty)
+        await self._sign(duty)
         return taken
 
     async def _brought(self, duty: Duty) -> int:
         # It opens its own units: it may talk to the network, and no transaction should wait for that.
         taken = await duty.run_once(self._stop)
-        async with write_unit(self.engine) as unit:
-            await signal(unit, duty.name)
+        await self._sign(duty.name)
         return taken
+
+    async def _sign(self, duty: str) -> None:
+        # In a transaction of its own: whoever holds the row of the signs makes all other workers wait for their commit.
+        if self._watch.should_sign(duty):
+            async with write_unit(self.engine) as unit:
+                await signal(unit, duty)
 
     async def _repeat(self, duty: str, once: Callable[[], Awaitable[int]], every_s: float | None = None) -> None:
         rest_s = self.settings.sweep_every_s if every_s is None else every_s
         patience_s = rest_s
         while not self._stop.is_set():
-            taken = 0
+            taken, has_failed = 0, False
             try:
                 taken = await once()
                 patience_s = rest_s
@@ -131,8 +160,13 @@ class Worker:
                 else:
                     log.warning("database_away", duty=duty)
                 patience_s = min(patience_s * 2, max(rest_s, _PATIENCE_S))
-            if not taken:
-                # Workers that were started together must not look together for ever after.
-                pause_s = patience_s * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), pause_s)
+                has_failed = True
+            if taken or self._stop.is_set():
+                continue
+            # Workers that were started together must not look together for ever after.
+            jitter = random.uniform(0.75, 1.0)  # noqa: S311 - no secret
+            if duty in WATCHED and not has_failed:
+                await self._watch.rest(duty, max(_LOOK_ANYWAY_S, rest_s) * jitter)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), patience_s * jitter)

@@ -29,7 +29,8 @@ _LEGS = """\
 ## Legs of joint work
 
 `split_joint` gives every department a leg with a clock, evidence and a sign-off of its own; the case stays *handling*
-on its own clock and is not reported back before every leg is signed or withdrawn (`join`).
+on its own clock and is not reported back before every leg is signed or withdrawn (`join`). A leg climbs the ladder
+on its own clock, too: reminders go to its own handler, and overdue it comes before whoever leads the joint work.
 """
 
 _LEG_TABLE = """\

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from api.ladder_texts import of_leg
 from dispatch.notices import Message
 from maps.i18n import LOCALES, Locale, catalogue, translate
 
@@ -40,7 +41,7 @@ def render(message: Message) -> Notice:
         "address": params.get("address") or "–",
         "due": _instant(params.get("due_at"), params.get("time_zone"), english),
         "until": _instant(params.get("until"), params.get("time_zone"), english),
-        "rung": named("rung"),
+        "rung": of_leg(params, named("rung"), locale),
         "told": named("told"),
         "reason": params.get("reason") or "–",
         "name": message.contact.name,

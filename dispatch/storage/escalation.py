@@ -18,7 +18,17 @@ from dispatch.ladder_targets import Seat
 from dispatch.storage.statements import statement
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["find_for_look", "fired_rungs", "list_seats", "load_ladders", "pauses_of", "take_due", "write_looks"]
+__all__ = [
+    "find_for_look",
+    "find_legs_for_look",
+    "fired_rungs",
+    "list_seats",
+    "load_ladders",
+    "pauses_of",
+    "take_due",
+    "take_due_legs",
+    "write_looks",
+]
 
 _ALWAYS: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 _LADDERS: Final = """
@@ -46,19 +56,31 @@ SELECT p.id AS post_id, p.jurisdiction, p.kind, p.cell_code, p.department_code, 
 
 async def take_due(unit: WriteUnit, *, batch: int) -> list[dict[str, Any]]:
     """Lock cases whose ladder is to be looked at now."""
-    driver = await unit.driver()
-    async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement("sweep"), {"batch": batch})
-        return await cursor.fetchall()
+    return await _rows(unit, statement("sweep"), {"batch": batch})
+
+
+async def take_due_legs(unit: WriteUnit, *, batch: int) -> list[dict[str, Any]]:
+    """Lock legs of joint work whose ladder is to be looked at now, with their cases."""
+    return await _rows(unit, statement("sweep_legs"), {"batch": batch})
 
 
 async def find_for_look(unit: Unit, case_id: UUID) -> list[dict[str, Any]]:
-    """One case as a look needs it, unlocked."""
-    driver = await unit.driver()
+    """One case and its legs as a look needs them, unlocked."""
     columns = statement("sweep").partition("FROM")[0]
     query = columns + "FROM dispatch.dispatch_case AS c WHERE c.id = %(id)s"
+    return [*await _rows(unit, query, {"id": case_id}), *await find_legs_for_look(unit, [case_id])]
+
+
+async def find_legs_for_look(unit: Unit, case_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """The legs of cases as a look needs them, unlocked."""
+    query = statement("sweep_legs").partition("WHERE")[0]
+    return await _rows(unit, query + "WHERE l.case_id = ANY (%(ids)s) ORDER BY c.id, l.number", {"ids": list(case_ids)})
+
+
+async def _rows(unit: Unit, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, {"id": case_id})
+        await cursor.execute(query, values)
         return await cursor.fetchall()
 
 
@@ -124,15 +146,15 @@ async def pauses_of(unit: Unit, cases: Sequence[Mapping[str, Any]]) -> dict[UUID
     return {case_id: tuple(pauses) for case_id, pauses in found.items()}
 
 
-async def fired_rungs(unit: Unit, case_ids: Iterable[UUID]) -> dict[UUID, list[tuple[str, int]]]:
-    """Rungs that have fired, with their epochs."""
+async def fired_rungs(unit: Unit, case_ids: Iterable[UUID]) -> dict[tuple[UUID, int], list[tuple[str, int]]]:
+    """Rungs that have fired, with their epochs, by case and leg; leg 0 is the case's own clock."""
     driver = await unit.driver()
-    found: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    found: dict[tuple[UUID, int], list[tuple[str, int]]] = defaultdict(list)
     rows = await driver.execute(
-        "SELECT case_id, rung, clock_epoch FROM dispatch.escalation WHERE case_id = ANY (%s)", (list(case_ids),)
+        "SELECT case_id, leg, rung, clock_epoch FROM dispatch.escalation WHERE case_id = ANY (%s)", (list(case_ids),)
     )
-    async for case_id, rung, epoch in rows:
-        found[case_id].append((rung, epoch))
+    async for case_id, leg, rung, epoch in rows:
+        found[case_id, leg].append((rung, epoch))
     return found
 
 
@@ -147,10 +169,10 @@ async def list_seats(unit: Unit, jurisdictions: Sequence[str], at: datetime) -> 
     return seats
 
 
-async def write_looks(unit: WriteUnit, rungs: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]]) -> int:
+async def write_looks(unit: WriteUnit, rungs: Sequence[Mapping[str, Any]], clocks: Sequence[Mapping[str, Any]]) -> int:
     """Write what a sweep found (``sql/fire.sql``); return how many rungs fired."""
     driver = await unit.driver()
-    values = {"rungs": msgspec.json.encode(rungs).decode(), "cases": msgspec.json.encode(cases).decode()}
+    values = {"rungs": msgspec.json.encode(rungs).decode(), "clocks": msgspec.json.encode(clocks).decode()}
     row = await (await driver.execute(statement("fire"), values)).fetchone()
     return int(row[0]) if row else 0
 

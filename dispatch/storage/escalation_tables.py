@@ -89,8 +89,9 @@ class LadderRungRow(Base):
 
 
 class EscalationRow(Base):
-    """A rung that has fired. The primary key is the promise: once per case, rung and clock epoch.
+    """A rung that has fired. The primary key is the promise: once per clock, rung and epoch of the ladder.
 
+    ``leg`` 0 is the case's own clock, a number that of a leg of joint work.
     ``empty`` names the places where nobody was, lowest first; a row with ``empty`` and a person told the next level.
     """
 
@@ -101,6 +102,7 @@ class EscalationRow(Base):
     )
 
     case_id: Mapped[UUID] = mapped_column(ForeignKey("dispatch.dispatch_case.id"), primary_key=True)
+    leg: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, server_default="0")
     rung: Mapped[str] = mapped_column(Text, primary_key=True)
     clock_epoch: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     fired_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())

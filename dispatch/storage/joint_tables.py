@@ -35,8 +35,15 @@ _LIMIT = Numeric(8, 2)
 _POINT = Geometry("POINT", srid=4326, spatial_index=False)
 
 
+#: A leg that should be on the ladder and has no instant; while its case rests, that is as it should be.
+UNARMED_LEG = f"next_rung_at IS NULL AND NOT ladder_done AND {one_of('state', sorted(RUNNING))}"
+
+
 class CaseLegRow(Base):
-    """One department's part of a case (`dispatch/joint.py`); ``version`` is what whoever moves it must have seen."""
+    """One department's part of a case (`dispatch/joint.py`); ``version`` is what whoever moves it must have seen.
+
+    A trigger puts it on the ladder and takes it off, as with cases.
+    """
 
     __tablename__ = "case_leg"
     __table_args__ = (
@@ -44,11 +51,8 @@ class CaseLegRow(Base):
         CheckConstraint("(state = 'signed') = (signed_at IS NOT NULL)", name="signed"),
         CheckConstraint("state NOT IN ('handled', 'signed') OR handled_at IS NOT NULL", name="handled"),
         Index("ix_case_leg_department", "department_code"),
-        Index(
-            "ix_case_leg_due",
-            "due_at",
-            postgresql_where=sql(one_of("state", sorted(RUNNING)) + " AND overdue_told_at IS NULL"),
-        ),
+        Index("ix_case_leg_rung", "next_rung_at", postgresql_where=sql("next_rung_at IS NOT NULL")),
+        Index("ix_case_leg_unarmed", "case_id", postgresql_where=sql(UNARMED_LEG)),
         {"schema": SCHEMA},
     )
 
@@ -77,7 +81,10 @@ class CaseLegRow(Base):
     signed_by: Mapped[str | None] = mapped_column(Text)
     return_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     rework_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    overdue_told_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    next_rung_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    ladder_epoch: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    ladder_from: Mapped[datetime | None] = mapped_column(INSTANT)
+    ladder_done: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
 class CasePhaseRow(Base):

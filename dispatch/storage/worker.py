@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +12,18 @@ from psycopg.rows import dict_row
 
 from geo.storage.uow import Unit, WriteUnit
 
-__all__ = ["RETRY_S", "clear", "describe", "list_parked", "put_off_case", "retry_parked", "signal", "wait_after"]
+__all__ = [
+    "RETRY_S",
+    "clear",
+    "describe",
+    "is_signed",
+    "list_parked",
+    "put_off_clock",
+    "retry_parked",
+    "sign_idle",
+    "signal",
+    "wait_after",
+]
 
 log = structlog.get_logger("gridward.worker")
 
@@ -30,8 +41,15 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".replace("\x00", "")[:500]
 
 
-async def put_off_case(unit: WriteUnit, kind: str, case_id: UUID, error: Exception, *, most_attempts: int) -> None:
-    """A case that could not be looked at: later, and after too many failures only by hand."""
+def key_of_clock(case_id: UUID, leg: int) -> str:
+    """How a clock is named among the faults: its case, and the leg behind a colon."""
+    return f"{case_id}:{leg}" if leg else str(case_id)
+
+
+async def put_off_clock(
+    unit: WriteUnit, kind: str, case_id: UUID, leg: int, error: Exception, *, most_attempts: int
+) -> None:
+    """A clock of a case, or of one of its legs, that could not be looked at: later, and at last only by hand."""
     driver = await unit.driver()
     row = await (
         await driver.execute(
@@ -40,25 +58,29 @@ async def put_off_case(unit: WriteUnit, kind: str, case_id: UUID, error: Excepti
             " ON CONFLICT (kind, key) DO UPDATE SET attempts = f.attempts + 1, last_error = excluded.last_error,"
             " failed_at = now(), parked_at = CASE WHEN f.attempts + 1 >= %(most)s THEN now() END"
             " RETURNING attempts, parked_at IS NOT NULL",
-            {"kind": kind, "key": str(case_id), "error": describe(error), "most": most_attempts},
+            {"kind": kind, "key": key_of_clock(case_id, leg), "error": describe(error), "most": most_attempts},
         )
     ).fetchone()
     assert row is not None
     attempts, is_parked = row
-    await driver.execute(
-        "UPDATE dispatch.dispatch_case SET next_rung_at = CASE WHEN NOT %s THEN now() + make_interval(secs => %s) END"
-        " WHERE id = %s",
-        (is_parked, wait_after(attempts), case_id),
+    later = " SET next_rung_at = CASE WHEN NOT %(parked)s THEN now() + make_interval(secs => %(wait_s)s) END WHERE "
+    whose = (
+        "dispatch_case" + later + "id = %(id)s"
+        if not leg
+        else "case_leg" + later + "case_id = %(id)s AND number = %(leg)s"
     )
-    log.warning("case_put_off", case_id=str(case_id), duty=kind, attempts=attempts, parked=is_parked)
+    await driver.execute(
+        "UPDATE dispatch." + whose, {"parked": is_parked, "wait_s": wait_after(attempts), "id": case_id, "leg": leg}
+    )
+    log.warning("clock_put_off", case_id=str(case_id), leg=leg, duty=kind, attempts=attempts, parked=is_parked)
 
 
-async def clear(unit: WriteUnit, kind: str, case_ids: Sequence[UUID]) -> None:
+async def clear(unit: WriteUnit, kind: str, clocks: Iterable[tuple[UUID, int]]) -> None:
     """What was put off has succeeded."""
     driver = await unit.driver()
     await driver.execute(
         "DELETE FROM dispatch.worker_fault WHERE kind = %s AND key = ANY (%s)",
-        (kind, [str(case_id) for case_id in case_ids]),
+        (kind, [key_of_clock(*clock) for clock in clocks]),
     )
 
 
@@ -67,7 +89,7 @@ _PARKED: Final = """
 SELECT * FROM (
   SELECT 'rung' AS kind, f.key AS id, c.ref AS "case", NULL::text AS medium, f.attempts, f.last_error AS error,
          f.parked_at, NULL::text AS type
-    FROM dispatch.worker_fault AS f JOIN dispatch.dispatch_case AS c ON c.id = f.key::uuid
+    FROM dispatch.worker_fault AS f JOIN dispatch.dispatch_case AS c ON c.id = split_part(f.key, ':', 1)::uuid
    WHERE f.kind = 'rung' AND f.parked_at IS NOT NULL
   UNION ALL
   SELECT 'event', o.id::text, c.ref, NULL, o.attempts, o.last_error, o.parked_at, e.type
@@ -83,9 +105,13 @@ SELECT * FROM (
 _RETRY: Final = {
     "rung": (
         "WITH freed AS (UPDATE dispatch.worker_fault SET attempts = 0, parked_at = NULL"
-        " WHERE kind = 'rung' AND parked_at IS NOT NULL AND (%(id)s::text IS NULL OR key = %(id)s) RETURNING key)"
-        " UPDATE dispatch.dispatch_case AS c SET next_rung_at = now() FROM freed"
-        " WHERE c.id = freed.key::uuid"
+        " WHERE kind = 'rung' AND parked_at IS NOT NULL AND (%(id)s::text IS NULL OR key = %(id)s) RETURNING"
+        " split_part(key, ':', 1)::uuid AS case_id, nullif(split_part(key, ':', 2), '')::smallint AS leg),"
+        " cases AS (UPDATE dispatch.dispatch_case AS c SET next_rung_at = now() FROM freed"
+        " WHERE c.id = freed.case_id AND freed.leg IS NULL),"
+        " legs AS (UPDATE dispatch.case_leg AS l SET next_rung_at = now() FROM freed"
+        " WHERE l.case_id = freed.case_id AND l.number = freed.leg)"
+        " SELECT FROM freed"
     ),
     "event": (
         "UPDATE dispatch.outbox SET attempts = 0, parked_at = NULL, next_attempt_at = now()"
@@ -138,6 +164,30 @@ async def signal(unit: WriteUnit, duty: str, detail: str | None = None, *, every
         " WHERE %(detail)s::jsonb IS NOT NULL OR w.seen_at < now() - make_interval(secs => %(every)s)",
         {"duty": duty, "detail": detail, "every": every_s},
     )
+
+
+async def sign_idle(unit: WriteUnit, duties: Sequence[str]) -> None:
+    """Give the signs of life of duties that have nothing to do."""
+    driver = await unit.driver()
+    # In one order for all workers: each waits for a row that another holds, and never two for each other.
+    await driver.execute(
+        "INSERT INTO dispatch.worker_signal AS w (duty) SELECT duty FROM unnest(%s::text[]) AS d (duty) ORDER BY duty"
+        " ON CONFLICT (duty) DO UPDATE SET seen_at = now()",
+        (list(duties),),
+    )
+
+
+async def is_signed(unit: Unit, duty: str, within_s: float) -> bool:
+    """Whether some worker's duty has given its sign of life within so many seconds."""
+    driver = await unit.driver()
+    row = await (
+        await driver.execute(
+            "SELECT EXISTS (SELECT FROM dispatch.worker_signal"
+            " WHERE duty = %s AND seen_at > now() - make_interval(secs => %s))",
+            (duty, within_s),
+        )
+    ).fetchone()
+    return bool(row and row[0])
 
 
 async def read_signals(unit: Unit) -> dict[str, tuple[datetime, dict[str, Any]]]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.clock_duty import ClockDuty, tell_overdue_parts
+from dispatch.clock_duty import ClockDuty, tell_overdue_phases
 from dispatch.guards import retrace
 from dispatch.operations import open_due
 from geo.storage.uow import write_unit
@@ -130,19 +130,24 @@ async def test_bad_plans_are_named(client: Client, change: dict[str, Any], statu
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
-async def test_overdue_legs_and_phases_are_told_once(client: Client, engine: AsyncEngine, plan: dict[str, Any]) -> None:
+async def test_an_overdue_phase_is_told_once(client: Client, engine: AsyncEngine, plan: dict[str, Any]) -> None:
     await set_plan(engine, "next_at = now() - interval '1 minute'")
-    duty = ClockDuty(engine=engine)
-    assert await duty.run_once(asyncio.Event()) == 1
+    assert await ClockDuty(engine=engine).run_once(asyncio.Event()) == 1
     async with engine.begin() as connection:
-        await connection.execute(text("UPDATE dispatch.case_leg SET due_at = now() - interval '1 s' WHERE number = 1"))
+        await connection.execute(
+            text(
+                "INSERT INTO dispatch.case_phase (case_id, clock_epoch, number, name_zh, name_en, limit_value,"
+                " limit_unit, due_at) SELECT id, 1, 1, '停工', 'Stop work', 4, 'urgent_hour', now() - interval '1 s'"
+                " FROM dispatch.dispatch_case"
+            )
+        )
 
     async def tell() -> int:
         async with write_unit(engine) as unit:
-            return await tell_overdue_parts(unit)
+            return await tell_overdue_phases(unit)
 
     assert sum(await asyncio.gather(*(tell() for _ in range(4)))) == 1
     assert await tell() == 0
     found = (await client.get(f"/v1/operations/{plan['id']}")).json()["occurrences"][0]
     case = (await client.get(found["status_url"])).json()
-    assert (case["events"][-1]["type"], case["events"][-1]["moves"]) == ("case.leg_overdue.v1", ["overdue_part"])
+    assert (case["events"][-1]["type"], case["events"][-1]["moves"]) == ("case.phase_overdue.v1", ["overdue_part"])

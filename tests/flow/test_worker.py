@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.notices import NoticeLane
 from dispatch.settings import DispatchSettings
+from dispatch.watch import Watch
 from dispatch.worker import LogNotifier, Message, Notifier, Worker, relay, sweep
 from geo.storage.uow import write_unit
 from tests.builders import WEST, person_id, report
@@ -160,3 +161,50 @@ async def test_the_sweep_reads_its_index(engine: AsyncEngine) -> None:
         rows = await raw.driver_connection.execute("EXPLAIN " + statement("sweep"), {"batch": 10})
         plan = "\n".join(row[0] for row in await rows.fetchall())
     assert "ix_dispatch_case_rung" in plan
+
+
+async def test_the_watch_wakes_those_who_have_work_and_signs_for_those_who_have_none(
+    client: Client, engine: AsyncEngine
+) -> None:
+    async def due() -> set[str]:
+        watch = Watch(engine=engine, media=["log"])
+        await watch.look()
+        return {duty for duty, wake in watch.wakes.items() if wake.is_set()}
+
+    async def run(duty: str) -> None:
+        worker = Worker(engine=engine, settings=DispatchSettings(sweep_every_s=0.05))
+        running = asyncio.create_task(worker.run())
+        async with asyncio.timeout(10):
+            while duty in await due():
+                await asyncio.sleep(0.05)
+        worker.stop()
+        await running
+
+    await run("hand_over")
+    assert await due() == set()
+    await client.post("/v1/reports", json=report())
+    assert await due() == {"sweep", "relay", "words"}
+    assert await run_sweep(engine) == 1
+    assert await run_relay(engine, LogNotifier()) == 1
+    assert await due() == {"notices", "words"}
+    assert await send(engine, LogNotifier()) == 1
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE dispatch.dispatch_case SET stage_due_at = now()"))
+        await connection.execute(text("UPDATE geo.grid_version SET took_effect_at = NULL"))
+    assert await due() == {"stages", "words", "hand_over"}
+    for duty in ("stages", "words", "hand_over", "notices"):
+        await run(duty)
+    assert await due() == set()
+
+    watch = Watch(engine=engine, media=["log"])
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM dispatch.worker_signal"))
+    resting = asyncio.create_task(watch.rest("stages", 10))
+    await asyncio.sleep(0)
+    await watch.look()
+    # The one that rests; whoever works, or fails, or hangs, signs for itself or is silent.
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT duty FROM dispatch.worker_signal"))
+        assert rows.scalars().all() == ["stages"]
+    watch.wake_all()
+    await resting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -38,10 +38,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkResult:
-    """Outcomes in the order asked for; ``token`` takes back what can be taken back, None when nothing can."""
+    """Outcomes in the order asked for; ``token`` takes back until ``undo_until`` what can be, None when nothing can."""
 
     outcomes: tuple[Outcome, ...]
     token: UUID | None
+    undo_until: datetime | None
 
 
 async def move_many(unit: WriteUnit, requests: Sequence[MoveRequest], reference: Reference) -> BulkResult:
@@ -55,34 +56,55 @@ async def move_many(unit: WriteUnit, requests: Sequence[MoveRequest], reference:
     if len(requests) > MOST_MOVES:
         raise BadInputError("dispatch.too_many_moves", pointer="/cases", most=MOST_MOVES)
     driver = await unit.driver()
-    token = uuid4()
     outcomes: dict[int, Outcome] = {}
-    kept = 0
+    acts: list[Act] = []
+    # The instant of the transaction, which is one for all of them.
+    at = await database_now(unit)
     # In one order, so that two bulk moves over the same cases wait for each other instead of both dying.
     for index, request in sorted(enumerate(requests), key=lambda item: item[1].ref):
         try:
             async with driver.transaction():
-                act = await make_move(unit, request, reference)
-                kept += await _keep(unit, token, act)
+                act = await make_move(unit, request, reference, at=at)
         except GridwardError as error:
             outcomes[index] = Outcome(ref=request.ref, error=error)
         else:
             outcomes[index] = Outcome(ref=request.ref, version=act.case["version"])
+            acts.append(act)
     found = tuple(outcomes[index] for index in range(len(requests)))
-    return BulkResult(outcomes=found, token=token if kept else None)
+    token, until = await _keep(unit, [act for act in acts if act.request.move in UNDOABLE and not act.elsewhere])
+    return BulkResult(outcomes=found, token=token, undo_until=until)
 
 
-async def _keep(unit: WriteUnit, token: UUID, act: Act) -> bool:
-    """Keep what the case was, if the move can be taken back and nobody else was told."""
-    if act.request.move not in UNDOABLE or act.elsewhere:
-        return False
+async def _keep(unit: WriteUnit, acts: Sequence[Act]) -> tuple[UUID | None, datetime | None]:
+    """Keep what cases were whose move can be taken back and of which nobody else was told; the token, and until when.
+
+    The seconds count from the end of the work: five hundred moves take some, and whoever waited for them should still
+    have all of theirs.
+    """
+    if not acts:
+        return None, None
+    token = uuid4()
+    kept = [
+        {
+            "case_id": act.case["id"],
+            "version": act.case["version"],
+            "before": {name: act.before[name] for name in act.changes if name != "version"},
+        }
+        for act in acts
+    ]
     driver = await unit.driver()
-    before = {name: act.before[name] for name in act.changes if name != "version"}
-    await driver.execute(
-        "INSERT INTO dispatch.case_undo (token, case_id, version, before) VALUES (%s, %s, %s, %s::jsonb)",
-        (token, act.case["id"], act.case["version"], msgspec.json.encode(before).decode()),
-    )
-    return True
+    row = await (
+        await driver.execute(
+            "INSERT INTO dispatch.case_undo (token, case_id, version, before, made_at)"
+            " SELECT %(token)s, k.case_id, k.version, k.before, ended.at"
+            " FROM jsonb_to_recordset(%(kept)s::jsonb) AS k (case_id uuid, version int, before jsonb)"
+            " CROSS JOIN (SELECT clock_timestamp() AS at OFFSET 0) AS ended"
+            " RETURNING made_at + make_interval(secs => %(seconds)s)",
+            {"token": token, "kept": msgspec.json.encode(kept).decode(), "seconds": UNDO_S},
+        )
+    ).fetchone()
+    assert row is not None
+    return token, row[0].astimezone(UTC)
 
 
 async def undo(unit: WriteUnit, token: UUID, actor: Actor) -> tuple[Outcome, ...]:

@@ -11,7 +11,7 @@ from geo.storage.uow import Unit
 
 __all__ = ["MOST_OPEN", "RepeatSite", "find_nearby", "list_repeat_sites"]
 
-MOST_OPEN = 5000
+MOST_OPEN = 2000
 """A desk with more open cases than this has no use for a badge on the oldest."""
 
 

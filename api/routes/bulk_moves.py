@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,9 +18,8 @@ from api.language import locale_of
 from api.move_schemas import MoveIn, move_request
 from api.rendering import instant
 from api.schemas import Code, problems
-from dispatch.bulk import MOST_MOVES, UNDO_S, Outcome, move_many, undo
+from dispatch.bulk import MOST_MOVES, Outcome, move_many, undo
 from dispatch.making import Actor
-from dispatch.queries import database_now
 from dispatch.workflow import parse_move
 from maps.i18n import Locale
 
@@ -105,11 +104,10 @@ async def create_moves(
     done = iter(made.outcomes)
     outcomes = [Outcome(ref=one.ref, error=refused[one.ref]) if one.ref in refused else next(done) for one in requests]
     locale = locale_of(request)
-    until = await database_now(unit) + timedelta(seconds=UNDO_S) if made.token else None
     answer = {
         "results": [_outcome(one, locale) for one in outcomes],
         "undo": str(made.token) if made.token else None,
-        "undo_until": instant(until),
+        "undo_until": instant(made.undo_until),
     }
     return json_answer(answer, locale=locale)
 

@@ -93,7 +93,7 @@ class RepeatSiteOut(BaseModel):
     """An open case with a badge."""
 
     case: str
-    count: int
+    count: int = Field(description="Reports in the rule's days up to this one; 101: that many or more")
     is_repeat_site: bool
     look_back: list[str]
 

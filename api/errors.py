@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from api.account_pages import page_instead
 from api.language import locale_of
+from geo.coordinates import check_position
 from geo.errors import (
     BadInputError,
     ConflictError,
@@ -157,10 +158,15 @@ _SHAPE = {
     "timezone_aware": "request.time_without_zone",
     "timezone_naive": "request.wall_time_with_zone",
     "bad_character": "request.bad_character",
+    "greater_than": "request.out_of_range",
+    "greater_than_equal": "request.out_of_range",
+    "less_than": "request.out_of_range",
+    "less_than_equal": "request.out_of_range",
     "model_attributes_type": "request.not_an_object",
     "dict_type": "request.not_an_object",
 }
 _PARTS = frozenset({"body", "query", "path", "header", "cookie"})
+_BOUNDS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 
 
 def shape_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
@@ -179,10 +185,32 @@ def shape_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
             "most": context.get("max_length", context.get("le", "")),
             "least": context.get("min_length", context.get("ge", "")),
             "position": item["loc"][-1] if item["type"] == "json_invalid" else "",
+            # In signs, so that the sentence is right in any language.
+            "bound": ", ".join(f"{sign} {context[name]}" for name, sign in _BOUNDS if name in context),
         }
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in where)
         faults.append(Fault(code=_SHAPE.get(item["type"], "request.bad_value"), pointer=pointer, params=params))
     return faults
+
+
+def position_faults(given: object, told: Iterable[Fault] = ()) -> list[Fault]:
+    """Faults of the point ``lon``, ``lat`` in a body or query, to be told together with those of its shape.
+
+    The rules look at a point only when the shape is sound; a caller whose report lacks a field as well should not learn
+    one after the other that the axes are swapped.
+    """
+    if not isinstance(given, Mapping) or {"/lon", "/lat"} & {fault.pointer for fault in told}:
+        return []
+    lon, lat = given.get("lon"), given.get("lat")
+    if not isinstance(lon, int | float | str) or not isinstance(lat, int | float | str):
+        return []
+    try:
+        check_position(float(lon), float(lat))
+    except BadInputError as error:
+        return [Fault(code=error.code, pointer="/lon", params=error.params)]
+    except (ValueError, OverflowError):
+        pass  # no number: that is a fault of the shape
+    return []
 
 
 def install(app: FastAPI) -> None:
@@ -197,7 +225,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _shape(request: Request, error: RequestValidationError) -> Response:
-        return error_response(InvalidRequestError(shape_faults(error.errors())), locale_of(request))
+        faults = shape_faults(error.errors())
+        faults += position_faults(error.body if error.body is not None else request.query_params, faults)
+        return error_response(InvalidRequestError(faults), locale_of(request))
 
     @app.exception_handler(StarletteHTTPException)
     async def _http(request: Request, error: StarletteHTTPException) -> Response:

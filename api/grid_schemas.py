@@ -32,7 +32,7 @@ class DraftIn(_Strict):
         "active", description="Number of the version to copy; `active` is the one valid now; null begins empty"
     )
     code_system: Annotated[str, StringConstraints(max_length=40)] | None = Field(
-        None, description="Only for an empty draft; a copy keeps its own"
+        None, description="How codes are written; left out, a copy keeps its base's and an empty draft is `free`"
     )
 
 

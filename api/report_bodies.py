@@ -44,8 +44,9 @@ def parse_model(model: type[Model], data: bytes) -> Model:
     RequestValidationError
         All faults at once; also for what is not JSON.
     """
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return model.model_validate_json(data.removeprefix(b"\xef\xbb\xbf"))
+        return model.model_validate_json(data)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         for fault in faults:
@@ -54,7 +55,9 @@ def parse_model(model: type[Model], data: bytes) -> Model:
                 found = _POSITION.search(fault["msg"])
                 where = ("body", ":".join(found.groups()) if found else "")
             fault["loc"] = where
-        raise RequestValidationError(faults) from error
+        # Beside the faults, so that the position is looked at as well.
+        is_json = all(fault["type"] != "json_invalid" for fault in faults)
+        raise RequestValidationError(faults, body=json.loads(data) if is_json else "") from error
 
 
 def report_of(body: ReportIn, channel: str) -> Report:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from geo.codes import CODE_SYSTEMS, find_problem, problem_facts
+from geo.codes import find_problem, get_code_system, problem_facts
 from geo.coverage import CoverageCell, CoverageReport, Finding, Severity, check_coverage
 from geo.coverage.findings import DEFAULT_SLIVER_WIDTH_M, DEFAULT_TOLERANCE_M2
 from geo.errors import BadInputError, ConflictError, Fault
@@ -140,9 +140,7 @@ async def activate_checked(
 
 def code_faults(cells: Sequence[CoverageCell], code_system: str) -> list[Fault]:
     """Return the cells whose codes break the version's code system, such as one that was given to another parent."""
-    system = CODE_SYSTEMS.get(code_system)
-    if system is None:
-        return []
+    system = get_code_system(code_system)
     return [
         Fault(
             code=problem.value,

@@ -129,7 +129,8 @@ def get_code_system(name: str) -> CodeSystem:
         ``geo.code_system_unknown`` with the names there are.
     """
     if name not in CODE_SYSTEMS:
-        raise BadInputError("geo.code_system_unknown", name=name[:40], known=", ".join(CODE_SYSTEMS))
+        known = ", ".join(CODE_SYSTEMS)
+        raise BadInputError("geo.code_system_unknown", pointer="/code_system", name=name[:40], known=known)
     return CODE_SYSTEMS[name]
 
 

@@ -11,10 +11,11 @@ import typer
 
 from api.cli.context import engine_for_command
 from api.cli.effects import show_effect
+from api.cli.grid_codes import check_codes, show_next
 from api.cli.speech import fail, say, t
 from api.settings import Settings
 from dispatch.handover import Effect, read_effect
-from geo.activation import activate_checked
+from geo.activation import activate_checked, code_faults
 from geo.coverage import CoverageCell, check_coverage
 from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
@@ -25,6 +26,8 @@ from geo.storage.taking_effect import await_effect
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
 app = typer.Typer(no_args_is_help=True)
+app.command("code", help=t("grid.help.code"))(check_codes)
+app.command("next-code", help=t("grid.help.next_code"))(show_next)
 Got = TypeVar("Got")
 
 Number = Annotated[int, typer.Argument(min=1, help=t("grid.help.number"), show_default=False)]
@@ -73,12 +76,13 @@ def check(number: Number, jurisdiction: Jurisdiction = None) -> None:
     """Prove the coverage; exit code 1 when there are errors."""
     code, settings = _code(jurisdiction), Settings()
 
-    async def read(unit: ReadUnit) -> list[CoverageCell]:
+    async def read(unit: ReadUnit) -> tuple[str, list[CoverageCell]]:
         version = await get_version(unit, code, number)
-        return await read_coverage_cells(unit, version.id)
+        return version.code_system, await read_coverage_cells(unit, version.id)
 
+    system, cells = _reading(read)
     report = check_coverage(
-        _reading(read),
+        cells,
         area_m2,
         tolerance_m2=settings.coverage_tolerance_m2,
         sliver_width_m=settings.coverage_sliver_width_m,
@@ -93,7 +97,10 @@ def check(number: Number, jurisdiction: Jurisdiction = None) -> None:
     for (severity, kind), (count, area) in totals.items():
         named = t(f"grid.severity.{severity}")
         say(t("grid.check.line", severity=named, kind=t(f"coverage.class.{kind}"), count=count, area=f"{area:,.2f}"))
-    if any(severity == "error" for severity, _ in totals):
+    codes = code_faults(cells, system)
+    for fault in codes:
+        say(t(f"error.{fault.code}", **fault.params))
+    if codes or any(severity == "error" for severity, _ in totals):
         raise typer.Exit(1)
 
 

@@ -66,7 +66,7 @@ async def write_reference(unit: WriteUnit, catalogue: Catalogue, *, now: datetim
 async def write_grid(unit: WriteUnit, district: District, *, now: datetime) -> tuple[GridVersion, dict[str, int]]:
     """Write and activate the grid version; return it with the database id of every cell code."""
     draft = await create_draft(
-        unit, JURISDICTION, name="演示网格", code_system="gb15", source=f"{SOURCE} seed={district.seed}"
+        unit, JURISDICTION, name="演示网格", code_system="cn15", source=f"{SOURCE} seed={district.seed}"
     )
     # `district.cells` is ordered by level, so parents come before their children.
     await copy_cells(unit, draft.id, map(_record, district.cells), count=len(district.cells))

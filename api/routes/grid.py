@@ -72,7 +72,7 @@ async def create_version(request: Request, body: DraftIn, unit: Writing, contain
         unit,
         jurisdiction,
         name=body.name,
-        code_system=base.code_system if base else body.code_system or "free",
+        code_system=body.code_system or (base.code_system if base else "free"),
         source=f"copy of {base.number}" if base else "",
         based_on=base.id if base else None,
     )

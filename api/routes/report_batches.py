@@ -15,7 +15,7 @@ from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.container import Container, Wired
 from api.datum_warnings import datum_warnings
-from api.errors import error_response, shape_faults
+from api.errors import error_response, position_faults, shape_faults
 from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_schemas import BatchIn, BatchOut
@@ -132,7 +132,8 @@ def _read(item: Any, channel: str) -> Report | GridwardError:
         # As JSON again: strictness differs between JSON and Python values, and a report must mean the same everywhere.
         return report_of(ReportIn.model_validate_json(orjson.dumps(item)), channel)
     except ValidationError as error:
-        return InvalidRequestError(shape_faults(error.errors(include_url=False, include_input=False)))
+        faults = shape_faults(error.errors(include_url=False, include_input=False))
+        return InvalidRequestError(faults + position_faults(item, faults))
 
 
 def _result(

@@ -181,8 +181,12 @@ class _Reader:
         return value
 
     def _code(self) -> str:
-        value = _as_text(self._value("code"))
-        if not value:
+        given = self._value("code")
+        value = _as_text(given)
+        if isinstance(given, bool) or (isinstance(given, float) and not _is_exact(given)):
+            # Twenty digits do not fit into a number: what arrives is another cell's code, or nobody's.
+            self._fault(FaultCode.CODE_NUMBER, value=repr(given))
+        elif not value:
             self._fault(FaultCode.CODE_MISSING)
         elif not _CODE.fullmatch(value):
             self._fault(FaultCode.CODE_UNUSABLE, value=ascii(value[:80]))
@@ -218,6 +222,11 @@ class _Reader:
             self._fault(FaultCode.LEVEL_UNUSABLE, value=ascii(text[:80]))
             return 1
         return int(text)
+
+
+def _is_exact(value: float) -> bool:
+    """Whether a number read as floating point still has all the digits that were written."""
+    return value.is_integer() and abs(value) <= 2**53
 
 
 def _as_text(value: Any) -> str:

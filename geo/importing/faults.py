@@ -19,6 +19,7 @@ class FaultCode(StrEnum):
     FILE_TOO_LARGE = "import.file_too_large"
     FORMAT_UNKNOWN = "import.format_unknown"
     FILE_UNREADABLE = "import.file_unreadable"
+    JSON_BROKEN = "import.json_broken"
     ENCODING = "import.encoding"
     TOO_DEEP = "import.too_deep"
     NO_FEATURES = "import.no_features"
@@ -56,6 +57,7 @@ class FaultCode(StrEnum):
     # the attributes
     CODE_MISSING = "import.code_missing"
     CODE_UNUSABLE = "import.code_unusable"
+    CODE_NUMBER = "import.code_number"
     DUPLICATE_CODE = "import.duplicate_code"
     CODE_SYSTEM = "import.code_system"
     CODE_NOT_UNDER_PARENT = "import.code_not_under_parent"

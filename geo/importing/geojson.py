@@ -131,7 +131,7 @@ def _parse(text: str | bytes) -> Any:
     except orjson.JSONDecodeError as broken:
         if "depth limit" in broken.msg.lower() or "recursion" in broken.msg.lower():
             raise refuse(FaultCode.TOO_DEEP) from broken
-        raise refuse(FaultCode.FILE_UNREADABLE, reason=f"JSON {broken.lineno}:{broken.colno}") from broken
+        raise refuse(FaultCode.JSON_BROKEN, line=broken.lineno, column=broken.colno) from broken
 
 
 def _crs_member(document: Mapping[str, Any]) -> str | None:

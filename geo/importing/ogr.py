@@ -51,7 +51,7 @@ def _read(path: Path, layer: str | None, encoding: str | None) -> RawFile:
         except (UnicodeDecodeError, LookupError):
             continue
         except _OGR_ERRORS as broken:
-            raise refuse(FaultCode.FILE_UNREADABLE, reason=str(broken)[:200]) from broken
+            raise refuse(FaultCode.FILE_UNREADABLE, reason=_reason(broken)) from broken
         break
     else:
         raise refuse(FaultCode.ENCODING, encoding=", ".join(str(each) for each in tries))
@@ -75,13 +75,18 @@ def _read(path: Path, layer: str | None, encoding: str | None) -> RawFile:
     )
 
 
+def _reason(broken: Exception) -> str:
+    # What follows is advice for programmers: drivers by name, settings of the library.
+    return str(broken).partition("; It might help")[0].partition(" Set SHAPE_RESTORE_SHX")[0][:200]
+
+
 def _inside_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.lower().endswith(".shp")]
             unpacked = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile as broken:
-        raise refuse(FaultCode.FILE_UNREADABLE, reason=str(broken)) from broken
+        raise refuse(FaultCode.FILE_UNREADABLE, reason=_reason(broken)) from broken
     if len(members) != 1:
         raise refuse(FaultCode.LAYER_CHOICE, layers=", ".join(members) or "–")
     if unpacked > MAX_FILE_BYTES:
@@ -100,7 +105,7 @@ def _layer(source: str, wanted: str | None) -> str:
     try:
         layers = [str(row[0]) for row in pyogrio.list_layers(source) if row[1] is not None]
     except _OGR_ERRORS as broken:
-        raise refuse(FaultCode.FILE_UNREADABLE, reason=str(broken)[:200]) from broken
+        raise refuse(FaultCode.FILE_UNREADABLE, reason=_reason(broken)) from broken
     if wanted is not None:
         if wanted not in layers:
             raise refuse(FaultCode.LAYER_UNKNOWN, layer=wanted, layers=", ".join(layers))

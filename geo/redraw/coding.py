@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from geo.codes import CODE_SYSTEMS, find_problem, problem_facts
+from geo.codes import find_problem, get_code_system, problem_facts
 from geo.errors import BadInputError
 from geo.redraw.patch import Patch
 
 
 def check_new_codes(patch: Patch, system_name: str) -> None:
-    """Check the codes that are new; a system this program does not know checks nothing.
+    """Check the codes that are new.
 
     A cell that is only given to another parent keeps its code, which then no longer begins with its parent's: that is
     a matter of renumbering, in an act of its own (an edit of the code); until then activation asks for a reason.
@@ -18,9 +18,7 @@ def check_new_codes(patch: Patch, system_name: str) -> None:
     BadInputError
         One of `geo.codes.CodeProblem`.
     """
-    system = CODE_SYSTEMS.get(system_name)
-    if system is None:
-        return
+    system = get_code_system(system_name)
     for code, cell in patch.cells.items():
         if code in patch.before:
             continue

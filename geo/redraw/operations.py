@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 Position = tuple[float, float]
-
-
-class OperationKind(StrEnum):
-    """Names of the operations, in bodies and in the lineage."""
-
-    SPLIT = "split"
-    MERGE = "merge"
-    MOVE_BOUNDARY = "move_boundary"
-    REASSIGN = "reassign"
-    RETIRE = "retire"
-    EDIT = "edit"
-    ADD = "add"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

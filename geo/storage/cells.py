@@ -98,3 +98,16 @@ async def grid_centre(unit: Unit, version_id: int) -> tuple[float, float] | None
         )
     ).fetchone()
     return (row[0], row[1]) if row else None
+
+
+async def codes_ever_used(unit: Unit, jurisdiction: str, prefix: str) -> set[str]:
+    """Codes that begin with a prefix in any version of a jurisdiction, drafts included. Cost: a pass over them."""
+    driver = await unit.driver()
+    rows = await (
+        await driver.execute(
+            "SELECT DISTINCT c.code FROM geo.grid_version AS v JOIN geo.cell AS c ON c.version_id = v.id"
+            " WHERE v.jurisdiction = %s AND starts_with(c.code, %s)",
+            (jurisdiction, prefix),
+        )
+    ).fetchall()
+    return {row[0] for row in rows}

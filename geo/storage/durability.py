@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import psycopg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from geo.storage.cluster_errors import UnsafeSettingsError
 
 # Read from pg_settings of the session itself, so that ALTER DATABASE … SET and ALTER ROLE … SET are seen as well.
 _QUERY = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
-
-
-def _check(rows: Iterable[Any]) -> None:
-    unsafe = {str(name): str(value) for name, value in rows if value == "off"}
-    if unsafe:
-        raise UnsafeSettingsError(unsafe)
 
 
 def check_durability(connection: psycopg.Connection[Any]) -> None:
@@ -29,9 +20,7 @@ def check_durability(connection: psycopg.Connection[Any]) -> None:
     UnsafeSettingsError
         Names every setting that is off.
     """
-    _check(connection.execute(_QUERY).fetchall())
-
-
-async def check_durability_async(connection: AsyncConnection) -> None:
-    """Do the same as `check_durability` on a SQLAlchemy connection (the API's and the worker's start)."""
-    _check((await connection.execute(text(_QUERY))).tuples())
+    rows = connection.execute(_QUERY).fetchall()
+    unsafe = {str(name): str(value) for name, value in rows if value == "off"}
+    if unsafe:
+        raise UnsafeSettingsError(unsafe)

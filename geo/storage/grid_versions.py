@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from geo.cells import GridVersionId, VersionStatus
+from geo.codes import get_code_system
 from geo.errors import ConflictError, NotFoundError
 from geo.storage.taking_effect import find_beginning, may_be_withdrawn
 from geo.storage.uow import ReadUnit, WriteUnit
@@ -101,7 +102,10 @@ async def create_draft(
     ------
     NotFoundError
         ``geo.jurisdiction_unknown``.
+    BadInputError
+        ``geo.code_system_unknown``: a name nobody knows would check no code.
     """
+    get_code_system(code_system)
     # Lock, then look: two imports at once would otherwise both take the same next number.
     await _lock_jurisdiction(unit, jurisdiction)
     row = await unit.connection.execute(

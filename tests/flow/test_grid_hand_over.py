@@ -19,7 +19,7 @@ from geo.storage.drafts import copy_version
 from geo.storage.engine import create_engine
 from geo.storage.grid_versions import create_draft
 from geo.storage.uow import read_unit, write_unit
-from tests.builders import INSIDE, WEST, build_district, person_id, report
+from tests.builders import INSIDE, L1, WEST, build_district, person_id, report
 from tests.flow.test_grid_versions import SPLIT, W1, Client, _send, appoint, draft, one, operate, work
 
 
@@ -116,6 +116,7 @@ def test_the_command_line(database: str, monkeypatch: pytest.MonkeyPatch) -> Non
             await engine.dispose()
 
     monkeypatch.setattr("api.cli.grid.engine_for_command", throw_away)
+    monkeypatch.setattr("api.cli.grid_codes.engine_for_command", throw_away)
 
     async def build() -> None:
         engine = create_engine(database, name="test")
@@ -137,6 +138,9 @@ def test_the_command_line(database: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "1/2/4" in run("show", "2")
     assert run("check", "2").strip()
     assert run("effect", "2").strip()
+    assert WEST in run("code", "--system", "cn15", "--level", "2", "--parent", L1, WEST)
+    assert CliRunner().invoke(application, ["grid", "code", WEST, "123"]).exit_code == 1
+    assert run("next-code", "2", WEST, "--count", "2").split() == [f"{WEST}003", f"{WEST}004"]
     assert run("discard", "3").strip()
     at = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     assert run("activate", "2", "--from", at).strip()

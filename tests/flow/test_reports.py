@@ -152,6 +152,23 @@ async def test_all_faults_at_once_in_the_callers_language(client: Client) -> Non
     assert answer.json()["errors"][0]["detail"].startswith("缺少")
 
 
+async def test_swapped_axes_and_what_is_missing_are_told_together(client: Client) -> None:
+    swapped = {"lon": 34.75, "lat": 113.64, "coord_sys": "wgs84"}
+    faults = {"/ticket": "request.missing", "/lon": "geo.axes_swapped", "/accuracy_m": "request.out_of_range"}
+    wanted = report(**swapped, accuracy_m=-1)
+    del wanted["ticket"]
+    answer = await client.post("/v1/reports", json=wanted)
+    assert answer.status_code == 422
+    assert {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]} == faults
+    batch = await client.post("/v1/reports:batch", json={"reports": [wanted]})
+    (one,) = batch.json()["results"]
+    assert {fault["pointer"]: fault["code"] for fault in one["problem"]["errors"]} == faults
+    asked = await client.get("/v1/locate", params={"lon": 34.75, "lat": 113.64, "accuracy_m": -1})
+    told = {fault["pointer"]: fault["detail"] for fault in asked.json()["errors"]}
+    assert told.keys() == {"/coord_sys", "/lon", "/accuracy_m"}
+    assert told["/accuracy_m"].endswith("> 0.0")
+
+
 async def test_a_body_too_large_is_refused_unread(client: Client) -> None:
     answer = await client.post("/v1/reports", content=b"x" * 2_000_000)
     assert answer.status_code == 413

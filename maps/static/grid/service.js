@@ -10,6 +10,7 @@ import { context } from "../console/texts.js";
 /** @typedef {import("./types.js").Descent} Descent */
 /** @typedef {import("./types.js").Difference} Difference */
 /** @typedef {import("./types.js").Effect} Effect */
+/** @typedef {import("./types.js").LonLat} LonLat */
 /** @typedef {import("./types.js").Preview} Preview */
 /** @typedef {import("./types.js").Repairs} Repairs */
 
@@ -120,6 +121,18 @@ export async function listLineage(number, signal) {
  */
 export async function undoChange(version) {
   return (await send(`${pathOf(version.number)}/undo`, "POST", undefined, seen(version))).json();
+}
+
+/**
+ * The next code under a cell that no version ever used.
+ * @param {number} number
+ * @param {string} parent code of the cell above
+ * @param {LonLat} place in the cell that needs a code
+ * @returns {Promise<string>}
+ */
+export async function nextCodeUnder(number, parent, [lon, lat]) {
+  const body = await (await send(`${pathOf(number)}/codes:next`, "POST", { parent, places: [{ lon, lat }] })).json();
+  return body.codes[0].code;
 }
 
 /**

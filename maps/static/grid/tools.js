@@ -5,6 +5,7 @@ import { t } from "../console/texts.js";
 import { field, input, select } from "./forms.js";
 import { swatch } from "./overlay.js";
 import { button } from "./overview.js";
+import { nextCodeUnder } from "./service.js";
 
 /** @typedef {import("./types.js").Cell} Cell */
 /** @typedef {import("./types.js").CellFeature} CellFeature */
@@ -42,7 +43,7 @@ const optionOf = (cell) => /** @type {[string, string]} */ ([cell.properties.cod
  * @param {Cell} is
  * @param {string} pointer
  * @param {string} code
- * @returns {{fields: HTMLElement[], value: () => NewCell}}
+ * @returns {{fields: HTMLElement[], propose: (code: string) => void, value: () => NewCell}} ``propose`` leaves alone what was typed
  */
 function nameFields(is, pointer, code) {
   const [codeInput, chinese, english] = [input(code, true), input(is.name_zh), input(is.name_en)];
@@ -53,12 +54,16 @@ function nameFields(is, pointer, code) {
       field(t("grid_page.cell.name_zh"), chinese, `${pointer}/name_zh`),
       field(t("grid_page.cell.name_en"), english, `${pointer}/name_en`),
     ],
+    propose: (/** @type {string} */ better) => {
+      if (codeInput.value === code) codeInput.value = better;
+    },
     value: () => ({ code: codeInput.value.trim(), name_zh: chinese.value.trim(), name_en: english.value.trim(), kind: is.kind }),
   };
 }
 
 /**
- * The next free code among the siblings, in their own width; a proposal that may be typed over.
+ * The next free code among the siblings of this draft, in their own width; a proposal that may be typed over. Where the
+ * version has a code system, the service knows better: it also skips what earlier versions used.
  * @param {Desk} desk
  * @param {Cell} is
  * @returns {string}
@@ -148,6 +153,11 @@ function split(desk, cell, answers) {
   const is = cell.properties;
   const children = desk.ground.ofLevel(is.level + 1).filter((one) => one.properties.parent === is.code);
   const parts = [nameFields(is, "/into/0", is.code), nameFields({ ...is, name_zh: "", name_en: "" }, "/into/1", nextCode(desk, is))];
+  const number = desk.version?.number;
+  if (number !== undefined && desk.version?.code_system !== "free" && is.parent) {
+    // Without it the proposal from the siblings stays, and the service checks whatever is sent.
+    nextCodeUnder(number, is.parent, is.label).then(parts[1]?.propose, () => undefined);
+  }
   const sets = parts.map((part, index) => {
     const set = make("fieldset");
     const legend = make("legend");

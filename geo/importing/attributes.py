@@ -96,10 +96,10 @@ def parse_lengths(text: str) -> dict[int, int]:
     for pair in filter(None, (each.strip() for each in text.split(","))):
         length, colon, level = pair.partition(":")
         if not colon or not length.strip().isdigit() or not level.strip().isdigit():
-            raise refuse(FaultCode.OPTION_CONFLICT, first="length:level", second=pair[:80])
+            raise refuse(FaultCode.OPTION_CONFLICT, first="LENGTH:LEVEL (6:1)", second=pair[:80])
         found[int(length)] = int(level)
     if not found or not all(1 <= level <= MAX_LEVEL for level in found.values()):
-        raise refuse(FaultCode.OPTION_CONFLICT, first="length:level", second=text[:80])
+        raise refuse(FaultCode.OPTION_CONFLICT, first="LENGTH:LEVEL (6:1)", second=text[:80])
     return found
 
 

@@ -145,6 +145,12 @@ _SHAPE = {
     "string_too_long": "request.too_long",
     "string_too_short": "request.too_short",
     "string_type": "request.not_text",
+    "too_long": "request.too_many_items",
+    "too_short": "request.too_few_items",
+    "list_type": "request.not_a_list",
+    "tuple_type": "request.not_a_list",
+    "bool_type": "request.not_true_or_false",
+    "bool_parsing": "request.not_true_or_false",
     "float_type": "request.not_a_number",
     "float_parsing": "request.not_a_number",
     "finite_number": "request.not_finite",
@@ -207,7 +213,7 @@ def position_faults(given: object, told: Iterable[Fault] = ()) -> list[Fault]:
     try:
         check_position(float(lon), float(lat))
     except BadInputError as error:
-        return [Fault(code=error.code, pointer="/lon", params=error.params)]
+        return [Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params)]
     except (ValueError, OverflowError):
         pass  # no number: that is a fault of the shape
     return []

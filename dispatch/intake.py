@@ -265,7 +265,7 @@ def _position(report: Report, faults: list[Fault]) -> tuple[float | None, float 
     try:
         check_position(report.x, report.y)
     except BadInputError as error:
-        faults.append(Fault(code=error.code, pointer="/lon", params=error.params))
+        faults.append(Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params))
         return None, None
     lon, lat = to_wgs84(report.x, report.y, report.coord_sys)
     # The raw pair stays as given; what is located is on the grid, so that memory and SQL see the same point.

@@ -85,7 +85,7 @@ def check_position(lon: float, lat: float) -> None:
     if not -180.0 <= lon <= 180.0:
         raise BadInputError("geo.longitude_out_of_range", lon=lon, lat=lat)
     if not -90.0 <= lat <= 90.0:
-        raise BadInputError("geo.latitude_out_of_range", lon=lon, lat=lat)
+        raise BadInputError("geo.latitude_out_of_range", pointer="/lat", lon=lon, lat=lat)
 
 
 def to_grid(degrees: npt.ArrayLike) -> npt.NDArray[np.int64]:

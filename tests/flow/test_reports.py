@@ -167,6 +167,10 @@ async def test_swapped_axes_and_what_is_missing_are_told_together(client: Client
     told = {fault["pointer"]: fault["detail"] for fault in asked.json()["errors"]}
     assert told.keys() == {"/coord_sys", "/lon", "/accuracy_m"}
     assert told["/accuracy_m"].endswith("> 0.0")
+    too_far = (await client.post("/v1/reports", json=report(lat=91))).json()["errors"]
+    assert [(fault["pointer"], fault["code"]) for fault in too_far] == [("/lat", "geo.latitude_out_of_range")]
+    many = await client.post("/v1/locate:batch", json={"coord_sys": "wgs84", "points": [0] * 10_001})
+    assert many.json()["errors"][0]["code"] == "request.too_many_items"
 
 
 async def test_a_body_too_large_is_refused_unread(client: Client) -> None:

@@ -140,7 +140,7 @@ def test_the_command_line(database: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert run("effect", "2").strip()
     assert WEST in run("code", "--system", "cn15", "--level", "2", "--parent", L1, WEST)
     assert CliRunner().invoke(application, ["grid", "code", WEST, "123"]).exit_code == 1
-    assert run("next-code", "2", WEST, "--count", "2").split() == [f"{WEST}003", f"{WEST}004"]
+    assert run("next-code", "2", WEST, "--count", "2").split() == [f"{WEST}004", f"{WEST}005"]
     assert run("discard", "3").strip()
     at = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     assert run("activate", "2", "--from", at).strip()

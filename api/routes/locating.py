@@ -68,7 +68,8 @@ async def read_location(
     try:
         check_position(lon, lat)
     except BadInputError as error:
-        raise InvalidRequestError([Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params)]) from None
+        fault = Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params)
+        raise InvalidRequestError([fault]) from None
     x, y = to_wgs84(lon, lat, coord_sys)
     x, y = snap_to_grid(x), snap_to_grid(y)
     found = await find_one(container.engine, container.live, x, y, at=at, accuracy_m=accuracy_m)

@@ -33,6 +33,7 @@ from api.routes import (
     coverage,
     departments,
     desk,
+    desk_cells,
     events,
     exports,
     field,
@@ -192,6 +193,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
         keys,
         working_time,
         desk,
+        desk_cells,
         reporters,
         audit,
     ):

@@ -217,11 +217,23 @@ def _stamp(*, with_tools: bool) -> str:
 
 
 def _has_packages(*, with_tools: bool) -> bool:
-    """Tell whether ``node_modules`` holds what the present lock file asks for."""
-    if not _STAMP.is_file():
+    """Tell whether ``node_modules`` holds what the present lock file asks for; more may lie beside it."""
+    if not _STAMP.is_file() or not (_PROJECT / "package-lock.json").is_file():
         return False
     kept = _STAMP.read_text(encoding="utf-8")
-    return kept == _stamp(with_tools=True) or (not with_tools and kept == _stamp(with_tools=False))
+    if kept == _stamp(with_tools=True) or (not with_tools and kept == _stamp(with_tools=False)):
+        return True
+    locked = json.loads((_PROJECT / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    return all(
+        _installed_version(_PROJECT / folder) == entry["version"]
+        for folder, entry in locked.items()
+        if folder and (with_tools or not entry.get("dev"))
+    )
+
+
+def _installed_version(package: Path) -> str | None:
+    described = package / "package.json"
+    return json.loads(described.read_text(encoding="utf-8"))["version"] if described.is_file() else None
 
 
 @contextmanager

@@ -75,6 +75,11 @@ async def read_tilejson(
         "tiles": [f"{address}?version={found.number}" if found else address],
         "minzoom": 0 if layer == ALL_LEVELS or not levels else first_zoom(extents[levels[0]]),
         "maxzoom": _CLOSEST_ZOOM,
+        # Ours, beside TileJSON's own: what a reader needs to choose among the layers of single levels.
+        "grid_version": found.number if found else None,
+        "levels": [
+            {"level": one.level, "cells": one.cells, "width_m": round(one.cell_width_m, 1)} for one in extents.values()
+        ],
         "vector_layers": [
             {
                 "id": layer,

@@ -1,241 +1,404 @@
-// The cells as the map's own ground: edges by level, labels with a halo, one cell lit.
+// The cells as the map's own ground: vector tiles of the levels that a zoom shows, on one canvas. While the map is dragged the
+// canvas moves with it and nothing is drawn; a change of shade or light draws what is in sight once, without asking anybody.
 
-/** @typedef {import("./types.js").CellCollection} CellCollection */
-/** @typedef {import("./types.js").CellProperties} CellProperties */
-/** @typedef {{name: string, level: number, at: L.LatLng, bounds: L.LatLngBounds}} Label */
+import { drawNames, edgeColour, hasEdges, hasNames, layOver, token, WIDTHS } from "./cell_look.js";
+import { readCellTile, trace } from "./cell_tile.js";
+import { latLngOf } from "./lonlat.js";
+import { readGround, readTile } from "./service.js";
+import { context } from "./texts.js";
 
-/** From which zoom the edges and the names of a level are drawn. */
-const EDGES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 12.5, 3: 15 });
-const NAMES_FROM = /** @type {Record<number, number>} */ ({ 1: 0, 2: 13.5, 3: 16 });
-const NAMES_UNTIL = /** @type {Record<number, number>} */ ({ 1: 15, 2: 17, 3: 30 });
-const WIDTHS = /** @type {Record<number, number>} */ ({ 1: 2, 2: 1.25, 3: 0.75 });
+/** @typedef {import("./cell_tile.js").CellTile} CellTile */
+/** @typedef {import("./cell_tile.js").Piece} Piece */
+/** @typedef {{level: number, width_m: number}} Level */
+/** @typedef {{level: number, code: string}} Cell */
+/** @typedef {{level: number, zoom: number, x: number, y: number}} Address */
+/** @typedef {{area: number, x: number, y: number, tiles: Set<string>}} Seen area and first moments of the parts seen; the world is one wide */
+
 /** One tone by opacity, in even steps of lightness. */
 const SHADE_OPACITY = [0, 0.08, 0.16, 0.26, 0.38, 0.52];
-const FONTS = /** @type {Record<number, string>} */ ({ 1: "600 15px", 2: "500 13px", 3: "400 12px" });
-
-/**
- * GeoJSON says (lon, lat), Leaflet (lat, lon): the only place of the page where they are swapped.
- * @param {readonly [number, number]|readonly number[]} lonLat
- * @returns {L.LatLng}
- */
-export function latLngOf(lonLat) {
-  return L.latLng(lonLat[1] ?? 0, lonLat[0] ?? 0);
-}
+const LIT_OPACITY = 0.12;
+/** Width of the world. Units: metres of EPSG:3857. */
+const WORLD_M = 2 * Math.PI * 6_378_137;
+/** Our tiles are made to be drawn about 512 pixels wide: one zoom less than Leaflet counts. */
+const TILE_PX = 512;
+const CLOSEST = 16;
+/** How far the canvas reaches beyond the map on each side: so far it can be dragged before anything is missing. */
+const MARGIN = 0.3;
+const KEPT_TILES = 240;
+/** Narrower than this a cell is not worth its own shade; its parent's stands for it. Units: pixels. */
+const LEAST_SHADED = 5;
+const LEAST_LIT = 10;
+/** A page stays open for weeks, and the grid is redrawn meanwhile. */
+const LOOK_AGAIN_MS = 60_000;
 
 export class Cells {
   #map;
-  #style = getComputedStyle(document.documentElement);
-  #renderer = L.canvas({ padding: 0.25, pane: "cells" });
-  /** @type {Map<number, L.GeoJSON>} */
-  #levels = new Map();
-  /** @type {Map<string, L.Path>} */
-  #byCode = new Map();
-  /** @type {Label[]} */
-  #labels = [];
-  #canvas;
-  /** Step of shade by code of a cell. @type {Map<string, number>} */
+  #canvas = document.createElement("canvas");
+  #names = document.createElement("canvas");
+  /** The oldest first. @type {Map<string, CellTile|null>} null while it is on its way */
+  #tiles = new Map();
+  /** Outlines of single cells, made when one is filled. @type {WeakMap<Piece, Path2D>} */
+  #outlines = new WeakMap();
+  /** @type {Level[]} from the top down */
+  #levels = [];
+  /** @type {number|null} */
+  #version = null;
+  /** @type {L.LatLngBounds|null} */
+  #bounds = null;
+  /** Step of shade by code of a cell, of all levels. @type {Map<string, number>} */
   #shades = new Map();
-  /** @type {string|null} */
-  #lit = null;
-  /** @type {number|null} the level that is drawn at any zoom */
-  #always = null;
+  /** The cell in question, with its parents; the first is the smallest. @type {Cell[]} */
+  #lit = [];
+  #isDrawing = false;
+  /** @type {L.Point|null} where the map stood when it was drawn last */
+  #drawnAt = null;
+  /** What has been seen of a cell, by zoom of tiles. @type {Map<string, Map<number, Seen>>} */
+  #seen = new Map();
 
   /** @param {L.Map} map */
   constructor(map) {
     this.#map = map;
-    map.createPane("cells").classList.add("pane-cells");
-    const pane = map.createPane("names");
-    pane.classList.add("pane-names");
-    this.#canvas = document.createElement("canvas");
+    const pane = map.createPane("cells");
+    pane.classList.add("pane-cells");
     pane.append(this.#canvas);
-    map.on("zoomend", () => this.#showLevels());
-    map.on("moveend viewreset resize", () => this.#drawNames());
-  }
-
-  /** @param {CellCollection[]} collections one per level */
-  show(collections) {
-    for (const collection of collections) {
-      const level = collection.features[0]?.properties.level;
-      if (level === undefined) continue;
-      const layer = L.geoJSON(collection, {
-        style: () => this.#styleOf(level, null),
-        coordsToLatLng: (lonLat) => latLngOf(lonLat),
-        interactive: false,
-        // @ts-expect-error The option is passed on to every path; the types do not list it here.
-        renderer: this.#renderer,
-        smoothFactor: level === 1 ? 1 : 0.6,
-        onEachFeature: (feature, path) => {
-          /** @type {CellProperties} */
-          const cell = feature.properties;
-          if (!(path instanceof L.Polygon)) return;
-          this.#byCode.set(cell.code, path);
-          if (cell.label) this.#labels.push({ name: cell.name, level, at: latLngOf(cell.label), bounds: path.getBounds() });
-        },
-      });
-      this.#levels.set(level, layer);
-    }
-    this.#labels.sort((a, b) => a.level - b.level);
-    this.#showLevels();
-    this.#drawNames();
-  }
-
-  /** Take everything off the map, before another version is shown. */
-  clear() {
-    this.light(null);
-    for (const layer of this.#levels.values()) layer.remove();
-    this.#levels.clear();
-    this.#byCode.clear();
-    this.#labels = [];
-    this.#drawNames();
-  }
-
-  /** @param {number|null} level the level somebody works on: its edges and names are drawn at any zoom */
-  always(level) {
-    this.#always = level;
-    this.#showLevels();
-    this.#drawNames();
-  }
-
-  /** Codes and names of all cells, as the map knows them. */
-  names() {
-    return [...this.#byCode].map(([code, path]) => ({ code, name: String(/** @type {any} */ (path).feature?.properties.name ?? code) }));
-  }
-
-  /** @param {string} code */
-  boundsOf(code) {
-    const path = this.#byCode.get(code);
-    return path instanceof L.Polygon ? path.getBounds() : null;
+    const names = map.createPane("names");
+    names.classList.add("pane-names");
+    names.append(this.#names);
+    map.on("moveend zoomend viewreset resize", () => this.#draw());
+    map.on("move", () => {
+      const size = map.getSize();
+      const at = map.containerPointToLayerPoint([0, 0]);
+      const from = this.#drawnAt;
+      if (from && (Math.abs(at.x - from.x) > size.x * MARGIN || Math.abs(at.y - from.y) > size.y * MARGIN)) this.#draw();
+    });
+    setInterval(() => void this.#look().then(() => this.#draw(), () => undefined), LOOK_AGAIN_MS);
   }
 
   /**
-   * Shade cells by how much they have to do; only those whose step differs are drawn anew.
-   * @param {Map<string, number>} steps
+   * Read which cells there are.
+   * @returns {Promise<boolean>} whether there are any
    */
-  shade(steps) {
-    const before = this.#shades;
-    this.#shades = steps;
-    for (const code of new Set([...before.keys(), ...steps.keys()])) {
-      const path = this.#byCode.get(code);
-      if (!path || before.get(code) === steps.get(code)) continue;
-      const level = Number(/** @type {any} */ (path).feature?.properties.level ?? 3);
-      path.setStyle(this.#styleOf(level, code));
-      // A shaded cell is shown at any zoom: the whole district at a glance is what shading is for.
-      if (steps.get(code) && !this.#map.hasLayer(path)) path.addTo(this.#map).bringToBack();
-      else if (!steps.get(code) && !this.#isShown(level)) path.remove();
-    }
+  async begin() {
+    await this.#look();
+    return this.#levels.length > 0;
+  }
+
+  /** Settles when all tiles in sight are drawn, or could not be read. @returns {Promise<void>} */
+  async settled() {
+    await Promise.all(this.#wanted().map((address) => this.#load(address)));
+    this.#paint();
   }
 
   get bounds() {
-    const top = this.#levels.get(1) ?? [...this.#levels.values()][0];
-    return top?.getBounds() ?? null;
+    return this.#bounds;
   }
 
-  /** @param {string|null} code the cell to fill with the accent */
-  light(code) {
-    if (code === this.#lit) return;
-    const before = this.#lit;
-    this.#lit = code;
-    for (const one of [before, code]) {
-      const path = one === null ? undefined : this.#byCode.get(one);
-      if (!path) continue;
-      const level = Number(/** @type {{feature?: {properties: CellProperties}}} */ (path).feature?.properties.level ?? 3);
-      path.setStyle(this.#styleOf(level, one));
-      // A cell below the level that this zoom shows is drawn alone, as long as it is the one in question.
-      if (one === code && !this.#map.hasLayer(path)) path.addTo(this.#map);
-      if (one === before && !this.#isShown(level)) path.remove();
-    }
+  /** The smallest level whose cells are wide enough here to be shaded each for itself; 0 without cells. */
+  get shadedLevel() {
+    return this.#levels.filter((one) => this.#pixels(one) >= LEAST_SHADED).at(-1)?.level ?? this.#levels[0]?.level ?? 0;
+  }
+
+  get levels() {
+    return this.#levels.map((one) => one.level);
+  }
+
+  /**
+   * Shade cells by how much they have to do.
+   * @param {Map<string, number>} steps
+   */
+  shade(steps) {
+    const isSame = steps.size === this.#shades.size && [...steps].every(([code, step]) => this.#shades.get(code) === step);
+    if (isSame) return;
+    const wasShaded = this.#shades.size > 0;
+    this.#shades = steps;
+    if (wasShaded === steps.size > 0) this.#soon();
+    else this.#draw();
+  }
+
+  /** @param {Cell[]} chain the cell to fill with the accent, with its parents; none lights nothing */
+  light(chain) {
+    const lit = [...chain].sort((a, b) => b.level - a.level);
+    if (lit[0]?.code === this.#lit[0]?.code) return;
+    this.#lit = lit;
+    this.#draw();
   }
 
   /** Take the colours of the theme anew. */
   repaint() {
-    for (const [level, layer] of this.#levels) {
-      layer.setStyle((feature) => this.#styleOf(level, feature?.properties.code ?? null));
-    }
-    this.#drawNames();
+    this.#paint();
   }
 
-  /** @param {number} level */
-  #isShown(level) {
-    return level === this.#always || this.#map.getZoom() >= (EDGES_FROM[level] ?? 15);
+  async #look() {
+    const found = await readGround();
+    if (found.version === this.#version) return;
+    this.#version = found.version;
+    this.#levels = found.levels;
+    this.#bounds = found.bounds && L.latLngBounds(latLngOf(found.bounds.slice(0, 2)), latLngOf(found.bounds.slice(2)));
+    this.#tiles.clear();
+    this.#seen.clear();
   }
 
-  #showLevels() {
-    for (const level of [...this.#levels.keys()].sort((a, b) => b - a)) {
-      const layer = this.#levels.get(level);
-      if (!layer) continue;
-      // Removing and adding keeps the strong edges of the upper levels on top.
-      layer.remove();
-      if (this.#isShown(level)) layer.addTo(this.#map);
+  /** @param {Level} level how wide its cells are on this map */
+  #pixels(level) {
+    return (level.width_m / WORLD_M) * 256 * 2 ** this.#map.getZoom();
+  }
+
+  /** Levels that this view needs, and what for. */
+  #shown() {
+    const zoom = this.#map.getZoom();
+    const shaded = this.#shades.size ? this.shadedLevel : 0;
+    const lit = this.#litLevel();
+    return this.#levels.filter(({ level }) => hasEdges(level, zoom) || level === shaded || level === lit);
+  }
+
+  /** The smallest level of the cell in question that can be seen here. */
+  #litLevel() {
+    for (const cell of this.#lit) {
+      const level = this.#levels.find((one) => one.level === cell.level);
+      if (level && (this.#pixels(level) >= LEAST_LIT || level === this.#levels[0])) return cell.level;
     }
-    for (const code of this.#shades.keys()) {
-      const path = this.#byCode.get(code);
-      if (path && !this.#map.hasLayer(path)) path.addTo(this.#map).bringToBack();
-    }
-    const lit = this.#lit;
-    this.#lit = null;
-    this.light(lit);
+    return 0;
+  }
+
+  get #tileZoom() {
+    return Math.min(CLOSEST, Math.max(0, Math.round(this.#map.getZoom() - 1)));
+  }
+
+  /** @returns {Address[]} */
+  #wanted() {
+    const map = this.#map;
+    if (this.#bounds === null || !map.getSize().x) return [];
+    const zoom = this.#tileZoom;
+    const side = this.#side(zoom);
+    const origin = map.getPixelBounds();
+    const size = map.getSize();
+    const clip = (/** @type {number} */ n) => Math.min(2 ** zoom - 1, Math.max(0, n));
+    const corners = [this.#bounds.getNorthWest(), this.#bounds.getSouthEast()].map((at) => map.project(at));
+    const reach = (/** @type {"x"|"y"} */ axis) => {
+      const [low = 0, high = 0] = corners.map((corner) => corner[axis]);
+      const from = Math.max((origin.min?.[axis] ?? 0) - size[axis] * MARGIN, low);
+      const to = Math.min((origin.max?.[axis] ?? 0) + size[axis] * MARGIN, high);
+      return from > to ? [] : range(clip(Math.floor(from / side)), clip(Math.floor(to / side)));
+    };
+    const columns = reach("x");
+    const lines = reach("y");
+    return this.#shown().flatMap(({ level }) => columns.flatMap((x) => lines.map((y) => ({ level, zoom, x, y }))));
+  }
+
+  /** @param {number} zoom of tiles; how wide one is on this map, in pixels */
+  #side(zoom) {
+    return TILE_PX * 2 ** (this.#map.getZoom() - 1 - zoom);
+  }
+
+  #draw() {
+    for (const address of this.#wanted()) void this.#load(address);
+    this.#paint();
+  }
+
+  /** Draw before the next frame; many changes of one moment cost one drawing. */
+  #soon() {
+    if (this.#isDrawing) return;
+    this.#isDrawing = true;
+    requestAnimationFrame(() => {
+      this.#isDrawing = false;
+      this.#paint();
+    });
+  }
+
+  /** @type {Map<string, Promise<void>>} */
+  #loading = new Map();
+
+  /**
+   * @param {Address} address
+   * @returns {Promise<void>}
+   */
+  #load(address) {
+    const key = keyOf(address);
+    if (this.#tiles.has(key)) return this.#loading.get(key) ?? Promise.resolve();
+    this.#tiles.set(key, null);
+    const version = this.#version;
+    const reading = readTile(`cells-${address.level}`, address, version)
+      .then((bytes) => {
+        if (version !== this.#version) return;
+        const tile = readCellTile(bytes);
+        this.#tiles.set(key, tile);
+        this.#measure(address, tile);
+        this.#soon();
+      })
+      // A tile that could not be read is asked for again when the map is next moved.
+      .catch(() => void (version === this.#version && this.#tiles.delete(key)))
+      .finally(() => void this.#loading.delete(key));
+    this.#loading.set(key, reading);
+    return reading;
   }
 
   /**
-   * @param {number} level
-   * @param {string|null} code
-   * @returns {L.PathOptions}
+   * Add what a tile shows of its cells: a name stands in the middle of all parts seen, so it stays when the map is moved.
+   * @param {Address} address
+   * @param {CellTile} tile
    */
-  #styleOf(level, code) {
-    const isLit = code !== null && code === this.#lit;
-    const step = code === null ? 0 : (this.#shades.get(code) ?? 0);
-    return {
-      color: this.#token(isLit ? "--accent" : `--map-edge-${Math.min(level, 3)}`),
-      weight: (WIDTHS[level] ?? 0.75) + (isLit ? 0.75 : 0),
-      fill: isLit || step > 0,
-      fillColor: this.#token(step > 0 ? "--shade-ink" : "--accent"),
-      fillOpacity: step > 0 ? SHADE_OPACITY[step] ?? 0 : 0.12,
-      lineJoin: "round",
-    };
-  }
-
-  /** @param {string} name */
-  #token(name) {
-    return this.#style.getPropertyValue(name).trim();
-  }
-
-  /** Names by level and zoom, upper levels first, none over another. */
-  #drawNames() {
-    const map = this.#map;
-    const size = map.getSize();
-    const ratio = window.devicePixelRatio || 1;
-    const canvas = this.#canvas;
-    canvas.width = size.x * ratio;
-    canvas.height = size.y * ratio;
-    canvas.style.width = `${size.x}px`;
-    canvas.style.height = `${size.y}px`;
-    L.DomUtil.setPosition(canvas, map.containerPointToLayerPoint([0, 0]));
-    const pen = canvas.getContext("2d");
-    if (!pen) return;
-    pen.scale(ratio, ratio);
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
-    pen.lineJoin = "round";
-    pen.lineWidth = 3.5;
-    pen.strokeStyle = this.#token("--paper");
-    pen.fillStyle = this.#token("--map-label");
-    const zoom = map.getZoom();
-    /** @type {[number, number, number, number][]} */
-    const taken = [];
-    for (const { name, level, at, bounds } of this.#labels) {
-      const isShown = level === this.#always || (zoom >= (NAMES_FROM[level] ?? 16) && zoom < (NAMES_UNTIL[level] ?? 30));
-      if (!isShown) continue;
-      const { x, y } = map.latLngToContainerPoint(at);
-      if (x < -60 || y < -20 || x > size.x + 60 || y > size.y + 20) continue;
-      pen.font = `${FONTS[level] ?? FONTS[3]} ${this.#token("--font")}`;
-      const half = pen.measureText(name).width / 2 + 4;
-      // A name that is wider than its cell would stand in the neighbour's; only the top level may reach out.
-      const width = map.latLngToContainerPoint(bounds.getNorthEast()).x - map.latLngToContainerPoint(bounds.getSouthWest()).x;
-      if (level > 1 && half * 2 > width) continue;
-      if (taken.some(([l, t0, r, b]) => x - half < r && x + half > l && y - 11 < b && y + 11 > t0)) continue;
-      taken.push([x - half, y - 11, x + half, y + 11]);
-      pen.strokeText(name, x, y);
-      pen.fillText(name, x, y);
+  #measure(address, tile) {
+    const scale = 1 / (tile.extent * 2 ** address.zoom);
+    const tileKey = keyOf(address);
+    for (const piece of tile.pieces) {
+      if (!piece.nameZh && !piece.nameEn) continue;
+      const key = `${address.level}/${piece.code}`;
+      const zooms = this.#seen.get(key) ?? new Map();
+      const seen = zooms.get(address.zoom) ?? { area: 0, x: 0, y: 0, tiles: new Set() };
+      if (!seen.tiles.has(tileKey)) {
+        const area = piece.area * scale * scale;
+        seen.tiles.add(tileKey);
+        seen.area += area;
+        seen.x += area * (address.x / 2 ** address.zoom + piece.middle[0] * scale);
+        seen.y += area * (address.y / 2 ** address.zoom + piece.middle[1] * scale);
+      }
+      this.#seen.set(key, zooms.set(address.zoom, seen));
     }
   }
+
+  /** @param {string} key of a cell; the zoom at which most of it was seen knows best where its middle is */
+  #middle(key) {
+    /** @type {Seen|null} */
+    let best = null;
+    for (const seen of this.#seen.get(key)?.values() ?? []) if (!best || seen.area > best.area * 1.02) best = seen;
+    return best;
+  }
+
+  #forgetSome() {
+    const wanted = new Set(this.#wanted().map(keyOf));
+    for (const key of this.#tiles.keys()) {
+      if (this.#tiles.size <= KEPT_TILES) return;
+      if (!wanted.has(key)) this.#tiles.delete(key);
+    }
+  }
+
+  #paint() {
+    const laid = layOver(this.#canvas, this.#map, MARGIN);
+    if (!laid) return;
+    const { pen, corner, ratio } = laid;
+    this.#drawnAt = this.#map.containerPointToLayerPoint([0, 0]);
+    const zoom = this.#map.getZoom();
+    const addresses = this.#wanted();
+    // Where the canvas begins, in pixels of the whole world at this zoom.
+    const from = (this.#map.getPixelBounds().min ?? L.point(0, 0)).add(corner);
+    pen.lineJoin = "round";
+    /** @param {(tile: CellTile, scale: number, level: number) => void} draw */
+    const each = (draw, /** @type {(level: number) => boolean} */ fits) => {
+      for (const address of addresses) {
+        const tile = this.#tiles.get(keyOf(address));
+        if (!tile || !fits(address.level)) continue;
+        const side = this.#side(address.zoom);
+        // Borders of tiles lie on whole pixels: no slit and no doubled tone where two meet.
+        const at = (/** @type {number} */ n, /** @type {number} */ start) => Math.round((n * side - start) * ratio);
+        const [left, top, right, bottom] = [at(address.x, from.x), at(address.y, from.y), at(address.x + 1, from.x), at(address.y + 1, from.y)];
+        pen.save();
+        pen.beginPath();
+        pen.rect(left, top, right - left, bottom - top);
+        pen.clip();
+        const scale = (right - left) / tile.extent;
+        pen.setTransform(scale, 0, 0, (bottom - top) / tile.extent, left, top);
+        draw(tile, scale, address.level);
+        pen.restore();
+      }
+    };
+    const shaded = this.#shades.size ? this.shadedLevel : 0;
+    pen.fillStyle = token("--shade-ink");
+    each((tile) => this.#fill(pen, tile, (code) => SHADE_OPACITY[this.#shades.get(code) ?? 0] ?? 0), (level) => level === shaded);
+    for (const { level } of [...this.#levels].reverse()) {
+      if (!hasEdges(level, zoom)) continue;
+      pen.strokeStyle = edgeColour(level);
+      each((tile, scale) => {
+        pen.lineWidth = ((WIDTHS[level] ?? 0.75) * ratio) / scale;
+        pen.stroke(tile.edges);
+      }, (one) => one === level);
+    }
+    this.#paintLit(pen, ratio, each);
+    drawNames(this.#names, this.#map, this.#labels(addresses, zoom));
+    this.#forgetSome();
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} pen
+   * @param {number} ratio
+   * @param {(draw: (tile: CellTile, scale: number, level: number) => void, fits: (level: number) => boolean) => void} each
+   */
+  #paintLit(pen, ratio, each) {
+    const level = this.#litLevel();
+    const code = this.#lit.find((one) => one.level === level)?.code;
+    if (!code) return;
+    pen.fillStyle = pen.strokeStyle = token("--accent");
+    each((tile, scale) => {
+      if (!this.#shades.get(code)) this.#fill(pen, tile, (one) => (one === code ? LIT_OPACITY : 0));
+      pen.lineWidth = (((WIDTHS[level] ?? 0.75) + 0.75) * ratio) / scale;
+      for (const piece of tile.pieces) if (piece.code === code) pen.stroke(this.#outline(piece));
+    }, (one) => one === level);
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} pen
+   * @param {CellTile} tile
+   * @param {(code: string) => number} opacityOf
+   */
+  #fill(pen, tile, opacityOf) {
+    for (const piece of tile.pieces) {
+      const opacity = opacityOf(piece.code);
+      if (!opacity) continue;
+      pen.globalAlpha = opacity;
+      pen.fill(this.#outline(piece), "evenodd");
+    }
+    pen.globalAlpha = 1;
+  }
+
+  /** @param {Piece} piece */
+  #outline(piece) {
+    let outline = this.#outlines.get(piece);
+    if (!outline) {
+      outline = new Path2D();
+      for (const ring of piece.rings) trace(outline, ring);
+      this.#outlines.set(piece, outline);
+    }
+    return outline;
+  }
+
+  /**
+   * @param {Address[]} addresses
+   * @param {number} zoom
+   * @returns {import("./cell_look.js").Label[]}
+   */
+  #labels(addresses, zoom) {
+    const isEnglish = context.locale === "en";
+    /** @type {Map<string, import("./cell_look.js").Label>} */
+    const labels = new Map();
+    const worldPx = 256 * 2 ** zoom;
+    for (const { level } of this.#levels) {
+      if (!hasNames(level, zoom)) continue;
+      for (const address of addresses) {
+        const tile = address.level === level ? this.#tiles.get(keyOf(address)) : null;
+        for (const piece of tile?.pieces ?? []) {
+          const name = (isEnglish && piece.nameEn) || piece.nameZh || piece.nameEn;
+          const key = `${level}/${piece.code}`;
+          const seen = name && !labels.has(key) ? this.#middle(key) : null;
+          if (!seen) continue;
+          const at = this.#map.unproject(L.point((seen.x / seen.area) * worldPx, (seen.y / seen.area) * worldPx));
+          // As wide as a square of its size: near enough to know whether a name fits.
+          labels.set(key, { name, level, at, width: () => Math.sqrt(seen.area) * worldPx * 1.15 });
+        }
+      }
+    }
+    return [...labels.values()];
+  }
+}
+
+/** @param {Address} address */
+function keyOf({ level, zoom, x, y }) {
+  return `${level}/${zoom}/${x}/${y}`;
+}
+
+/**
+ * @param {number} first
+ * @param {number} last
+ * @returns {number[]}
+ */
+function range(first, last) {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => first + n);
 }

@@ -1,6 +1,7 @@
 // The keyboard path. One table; the help dialog shows the same keys.
 
 import { byId } from "./dom.js";
+import { MOVE_KEYS } from "./moves.js";
 
 /**
  * @typedef {object} Actions
@@ -9,16 +10,14 @@ import { byId } from "./dom.js";
  * @property {() => void} back
  * @property {(isRange: boolean) => void} mark
  * @property {() => void} undo
- * @property {(key: keyof typeof import("./moves.js").MOVE_KEYS) => void} move
+ * @property {(key: keyof typeof MOVE_KEYS, isChoosing: boolean) => void} move
+ * @property {() => void} notes
  * @property {(at: number) => void} inbox
  * @property {() => void} search
  * @property {(at: number) => void} nearest
  * @property {(step: number) => void} time
  * @property {(typed?: string) => void} palette
  */
-
-/** @type {Record<string, keyof typeof import("./moves.js").MOVE_KEYS>} */
-const MOVES = { d: "dispatch", m: "merge", r: "giveBack", u: "supervise", e: "extend" };
 
 /** @param {Actions} on */
 export function bindKeys(on) {
@@ -68,10 +67,10 @@ export function bindKeys(on) {
       on.time(event.key === "[" ? -1 : 1);
       return;
     }
-    const move = MOVES[event.key.toLowerCase()];
-    if (move) {
+    const letter = event.key.toLowerCase();
+    if (Object.hasOwn(MOVE_KEYS, letter)) {
       event.preventDefault();
-      on.move(move);
+      on.move(/** @type {keyof typeof MOVE_KEYS} */ (letter), event.shiftKey);
       return;
     }
     const inList = target.id === "list" || target === document.body;
@@ -107,6 +106,10 @@ export function bindKeys(on) {
       case "w":
       case "W":
         on.palette();
+        break;
+      case "n":
+      case "N":
+        on.notes();
         break;
       case "g":
       case "G":

@@ -1,13 +1,15 @@
 // The dispatcher's page: puts the parts together and keeps queue, map and panel in step.
 
+import { readSpot, remember as keepAddress, spotOf } from "./address.js";
 import { bindBox } from "./box.js";
 import { Bulk } from "./bulk.js";
-import { Cells, latLngOf } from "./cells.js";
-import { deskEntries } from "./commands.js";
-import { announce, byId, make, setText } from "./dom.js";
+import { Cells } from "./cells.js";
+import { deskEntries, findCellEntries, ownEntries } from "./commands.js";
+import { announce, byId, setText } from "./dom.js";
+import { Following } from "./following.js";
 import { bindKeys } from "./keys.js";
-import { showListState } from "./list_state.js";
-import { Live } from "./live.js";
+import { Legend } from "./legend.js";
+import { latLngOf } from "./lonlat.js";
 import { makeMap } from "./map.js";
 import { MOVE_KEYS } from "./moves.js";
 import { openNotes } from "./notes.js";
@@ -18,13 +20,12 @@ import { Points } from "./points.js";
 import { Queue } from "./queue.js";
 import { Repeats } from "./repeats.js";
 import { Replay } from "./replay.js";
-import { getCase, getWorkingTime, listCells, listOpenCases, ServiceError } from "./service.js";
-import { SHADES, shadeLegend, stepOf, workload } from "./shading.js";
-import { known, LIGHTS, sign } from "./shapes.js";
-import { ALARMS, Sounds } from "./sounds.js";
+import { getCase, getWorkingTime } from "./service.js";
+import { SHADES } from "./shading.js";
+import { Sounds } from "./sounds.js";
 import { bindSplitter } from "./splitter.js";
 import { INBOXES, Store } from "./store.js";
-import { clock, number, placeOf, t, timeLeft } from "./texts.js";
+import { placeOf, t, timeLeft } from "./texts.js";
 import { readViews, viewEntries } from "./views.js";
 import { Who } from "./who.js";
 import { keepWorkingTime } from "./working_time.js";
@@ -36,10 +37,11 @@ const store = new Store();
 const map = makeMap(() => showWhole());
 const cells = new Cells(map);
 const points = new Points(map, store, (ref) => select(ref, true));
-const who = new Who(map, (code) => cells.light(code ?? leafOf(store.get(store.selected))));
+const legend = new Legend(store, cells);
+const who = new Who(map, (chain) => cells.light(chain ?? store.get(store.selected)?.chain ?? []));
 const repeats = new Repeats(() => queue.update());
 /** @type {Bulk} */
-const bulk = new Bulk(store, { changed: () => queue.update(), after: () => void fill() });
+const bulk = new Bulk(store, { changed: () => queue.update(), after: () => void following.fill() });
 const queue = new Queue(store, {
   select: (ref, open) => select(ref, open),
   mark: (ref, isRange) => (isRange ? bulk.extendTo(ref) : bulk.toggle(ref)),
@@ -75,12 +77,6 @@ function showWhole() {
   if (bounds?.isValid()) map.fitBounds(bounds, { padding: [24, 24], animate: false });
 }
 
-/** @param {Case|undefined} one */
-function leafOf(one) {
-  if (!one?.chain.length) return null;
-  return [...one.chain].sort((a, b) => b.level - a.level)[0]?.code ?? null;
-}
-
 /**
  * @param {Case} one
  * @param {boolean} closer whether to go to a zoom that shows the courtyard
@@ -102,19 +98,22 @@ function select(ref, open) {
   store.selected = one ? one.case : null;
   if (one) sounds.settle(one.case);
   who.close();
-  if (one && (open || panel.isOpen)) {
-    const wasOpen = panel.isOpen;
-    panel.open(one);
-    if (!wasOpen) map.invalidateSize({ animate: false, pan: false });
-  }
-  queue.update();
+  if (one && (open || panel.isOpen)) openPanel(one);
+  queue.paint();
   if (one) {
     queue.reveal(one.case);
     centre(one, false);
   }
   points.ring(one);
-  cells.light(leafOf(one));
+  cells.light(one?.chain ?? []);
   remember();
+}
+
+/** @param {Case} one */
+function openPanel(one) {
+  const wasOpen = panel.isOpen;
+  panel.open(one);
+  if (!wasOpen) map.invalidateSize({ animate: false, pan: false });
 }
 
 /**
@@ -132,8 +131,7 @@ async function showEnded(ref) {
   try {
     const one = await getCase(ref, new AbortController().signal);
     select(null, false);
-    panel.open(one);
-    map.invalidateSize({ animate: false, pan: false });
+    openPanel(one);
     centre(one, true);
     remember();
   } catch (fault) {
@@ -164,30 +162,17 @@ function showInbox(inbox) {
 /** Whether somebody has chosen another part of the map than the whole. */
 let hasMoved = false;
 
-/** Every view has an address: reload, bookmark and the language link lead back to it. */
 function remember() {
-  const url = new URL(location.href);
-  const put = (/** @type {string} */ key, /** @type {string|null} */ value) => (value ? url.searchParams.set(key, value) : url.searchParams.delete(key));
-  put("inbox", store.inbox === "all" ? null : store.inbox);
-  put("q", store.search || null);
-  const centre = map.getCenter();
-  put("at", hasMoved ? `${map.getZoom()}/${centre.lat.toFixed(5)}/${centre.lng.toFixed(5)}` : null);
-  put("shade", shade === "none" ? null : shade);
-  put("case", panel.ref);
-  history.replaceState(null, "", url);
-  const link = byId("language");
-  const other = new URL(url);
-  other.searchParams.set("lang", link.dataset.lang ?? "en");
-  link.setAttribute("href", other.search);
+  keepAddress({
+    inbox: store.inbox === "all" ? null : store.inbox,
+    q: store.search || null,
+    at: hasMoved ? spotOf(map) : null,
+    shade: legend.shade === "none" ? null : legend.shade,
+    case: panel.ref,
+  });
 }
 
-// --- the list's own states -------------------------------------------------------------------------------------------
-
-let isLoaded = false;
-/** @type {string|null} */
-let loadFault = null;
-
-const sayListState = () => showListState(store, { isLoaded, fault: loadFault, retry: () => void fill(), clear: clearFilter });
+// --- filters -----------------------------------------------------------------------------------------------------------
 
 const search = /** @type {HTMLInputElement} */ (byId("search"));
 const inView = /** @type {HTMLInputElement} */ (byId("in-view"));
@@ -220,51 +205,19 @@ map.on("moveend", () => {
 
 // --- filling and following -------------------------------------------------------------------------------------------
 
-/** Read every open case, page by page; also the way back after a gap. */
-async function fill() {
-  loadFault = null;
-  sayListState();
-  const skeleton = setTimeout(() => byId("list").classList.toggle("is-loading", !isLoaded), 300);
-  const before = store.versions();
-  try {
-    const open = new Set();
-    let cursor = null;
-    do {
-      const page = /** @type {Awaited<ReturnType<typeof listOpenCases>>} */ (await listOpenCases(cursor));
-      store.asOf = new Date(page.as_of);
-      for (const one of page.cases) open.add(one.case);
-      isLoaded = true;
-      byId("list").classList.remove("is-loading");
-      store.apply(page.cases);
-      cursor = page.next;
-    } while (cursor);
-    store.keepOnly(open, before);
-    repeats.refresh();
-  } catch (fault) {
-    const reason = fault instanceof ServiceError ? fault.message : String(fault);
-    loadFault = store.size ? t("console.queue.error_kept", { reason }) : reason;
-  } finally {
-    clearTimeout(skeleton);
-    byId("list").classList.remove("is-loading");
-    store.refresh();
-  }
-}
-
-/** @type {Set<string>} */
-const arriving = new Set();
-let isFollowing = false;
+const following = new Following(store, { filled: () => repeats.refresh(), bar: () => map.invalidateSize({ animate: false, pan: false }), clear: clearFilter });
 
 store.subscribe((changes) => {
   points.apply(changes);
   const fresh = new Set();
   for (const { one, kind, was } of changes) {
-    if (arriving.has(one.case) && kind === "added") {
+    if (following.isArriving(one.case) && kind === "added") {
       fresh.add(one.case);
       points.arrive(one);
       sounds.raise(one.case, "arrived");
       repeats.refresh();
       announce(t("console.live.arrived", { category: one.category.name, place: placeOf(one), time: timeLeft(one, new Date()) }));
-    } else if (arriving.has(one.case) && was && was.status !== one.status) {
+    } else if (following.isArriving(one.case) && was && was.status !== one.status) {
       announce(t("console.live.changed", { case: one.case, state: t(`state.${one.status}`) }));
     }
     if (kind === "removed") sounds.settle(one.case);
@@ -274,117 +227,17 @@ store.subscribe((changes) => {
       panel.refresh(one);
       points.ring(one);
     }
-    arriving.delete(one.case);
   }
   points.dim();
   bulk.refresh();
-  showWorkload();
   queue.update(fresh);
-  sayListState();
-  showLegend();
+  following.sayListState();
+  legend.show();
 });
-
-/**
- * Called by whoever begins to read the first list: the stream when it opens, or the clock when it does not.
- * @type {(filling: Promise<void>|null) => void}
- */
-let firstTry = () => undefined;
-/** Settles when the first list has been read. @type {Promise<void>} */
-const filled = new Promise((resolve) => {
-  firstTry = (filling) => {
-    firstTry = () => undefined;
-    void (filling ?? fill()).then(resolve);
-  };
-});
-
-/** Events of one frame are shown together: a burst costs one update. @type {Map<string, Case>} */
-let burst = new Map();
-const live = new Live({
-  event: (one) => {
-    const waiting = burst.get(one.case);
-    if (!waiting || waiting.version < one.version) burst.set(one.case, one);
-    if (isFollowing) return;
-    isFollowing = true;
-    // Not requestAnimationFrame: a tab in the background must stay up to date as well.
-    setTimeout(() => {
-      isFollowing = false;
-      const cases = [...burst.values()];
-      burst = new Map();
-      for (const one of cases) arriving.add(one.case);
-      store.asOf = new Date();
-      store.apply(cases);
-      arriving.clear();
-    }, 16);
-  },
-  up: (again) => {
-    showLine();
-    // The list is read after the stream has opened: what happens in between is in both, never in neither.
-    const filling = fill();
-    if (again) void filling.then(() => announce(t("console.live.back")));
-    else firstTry(filling);
-  },
-  down: () => {
-    showLine();
-    firstTry(null);
-  },
-});
-
-function showLine() {
-  const since = live.lostSince;
-  byId("live").dataset.state = since === null ? "on" : "off";
-  setText(byId("live-word"), t(since === null ? "console.live.on" : "console.live.off"));
-  // A hiccup of two seconds heals by itself; a bar for it would only teach people to ignore the bar.
-  const seconds = since === null ? 0 : Math.floor((Date.now() - since) / 1000);
-  const bar = byId("lost");
-  const isLost = since !== null && seconds >= 2;
-  if (bar.hidden === isLost) {
-    bar.hidden = !isLost;
-    map.invalidateSize({ animate: false, pan: false });
-  }
-  if (isLost) setText(byId("lost-text"), t("console.live.lost", { seconds, at: clock(store.asOf ?? new Date(since)) }));
-}
-byId("lost-retry").addEventListener("click", () => live.connect());
-
-/** @type {import("./shading.js").Shade} */
-let shade = "none";
-function showWorkload() {
-  const steps = new Map([...workload(store.all(), shade)].map(([code, count]) => [code, stepOf(count)]));
-  cells.shade(steps);
-}
-
-function showLegend() {
-  const legend = byId("legend");
-  legend.hidden = store.asOf === null || store.size === 0;
-  /** @type {Record<string, number>} */
-  const counts = {};
-  let shown = 0;
-  for (const one of store.all()) {
-    if (!one.location) continue;
-    shown += 1;
-    counts[known(one.light)] = (counts[known(one.light)] ?? 0) + 1;
-  }
-  const parts = [make("span", "", t("console.map.legend", { count: number(shown) }))];
-  for (const light of LIGHTS) {
-    if (!counts[light]) continue;
-    const item = make("span", "legend-item");
-    item.append(sign(light), make("span", "", `${t(`light.${light}`)} ${number(counts[light] ?? 0)}`));
-    parts.push(item);
-  }
-  if (shade !== "none") parts.push(shadeLegend(shade));
-  legend.replaceChildren(...parts);
-}
+map.on("zoomend", () => legend.show());
 
 // --- time, theme, keys -----------------------------------------------------------------------------------------------
 
-let lastSecond = Date.now();
-setInterval(() => {
-  const now = Date.now();
-  setText(byId("clock"), clock(new Date(now)));
-  if (live.lostSince !== null) showLine();
-  // A computer that slept, or a tab that was frozen: the stream may look open and have lost its other end.
-  if (now - lastSecond > 20_000) live.connect();
-  lastSecond = now;
-}, 1000);
 setInterval(() => {
   store.tick();
   panel.tick();
@@ -413,19 +266,33 @@ bindKeys({
     else bulk.toggle(store.selected);
   },
   undo: () => void bulk.undo(),
-  move: (key) => act(MOVE_KEYS[key]),
+  move: (key, isChoosing) => act(MOVE_KEYS[key], isChoosing),
+  notes: () => void openNotes(),
   inbox: (at) => showInbox(INBOXES[at] ?? "all"),
   search: () => search.focus(),
   palette: (typed) => palette.open(typed),
-  nearest: (at) => panel.takeNearest(at),
+  nearest: (at) => {
+    if (store.selected && !panel.isOpen) select(store.selected, true);
+    void panel.takeNearest(at);
+  },
   time: (step) => replay.step(step),
 });
 
+/** Ask who covers a point, where everybody can see it. @type {(lon: number, lat: number, coordSys: import("./palette.js").CoordSys) => void} */
+function askWho(lon, lat, coordSys) {
+  if (coordSys === "wgs84") map.setView(latLngOf([lon, lat]), Math.max(map.getZoom(), 16), { animate: false });
+  void who.ask(lon, lat, coordSys);
+}
+
+/** @param {import("./service.js").FoundCell} cell */
+function showCell(cell) {
+  map.fitBounds(L.latLngBounds(latLngOf(cell.bbox.slice(0, 2)), latLngOf(cell.bbox.slice(2))), { padding: [48, 48], maxZoom: 18, animate: false });
+  cells.light(cell.chain);
+}
+
 const palette = new Palette({
-  who: (lon, lat, coordSys) => {
-    if (coordSys === "wgs84") map.setView(latLngOf([lon, lat]), Math.max(map.getZoom(), 16), { animate: false });
-    void who.ask(lon, lat, coordSys);
-  },
+  who: askWho,
+  ask: (typed) => findCellEntries(typed, showCell),
   entries: (words) =>
     deskEntries({
       store,
@@ -433,23 +300,7 @@ const palette = new Palette({
       move: (move) => void panel.begin([move], t("console.move.not_now", { move: t(`move.${move}`) })),
       inbox: showInbox,
       open: (ref) => select(ref, true),
-      cells: () => cells.names(),
-      cell: (code) => {
-        const bounds = cells.boundsOf(code);
-        if (bounds) map.fitBounds(bounds, { padding: [48, 48], animate: false });
-        cells.light(code);
-      },
-      own: () => [
-        { name: t("desk.notes.title"), run: () => void openNotes() },
-        { name: t("desk.replay.title"), keys: "[ ]", run: () => void replay.open() },
-        ...SHADES.filter((one) => one !== shade).map((one) => ({ name: t(`desk.shade.${one}`), run: () => setShade(one) })),
-        ...ALARMS.map((alarm) => ({ name: t(sounds.isOn(alarm) ? "desk.sounds.turn_off" : "desk.sounds.turn_on", { what: t(`desk.sounds.${alarm}`) }), run: () => sounds.toggle(alarm) })),
-        { name: t("desk.in_view"), run: () => inView.click() },
-        { name: t("desk.clear_filter"), run: clearFilter },
-        { name: t("console.map.all"), run: showWhole },
-        { name: t("console.theme"), run: () => document.querySelector("[data-toggle-theme]")?.dispatchEvent(new MouseEvent("click", { bubbles: true })) },
-        { name: t("console.keys.title"), keys: "?", run: () => byId("help-open").click() },
-      ],
+      own: () => ownEntries({ sounds, shade: legend.shade, setShade, replay: () => void replay.open(), inView: () => inView.click(), clearFilter, showWhole }),
       views: () => viewEntries({ apply: applyView }),
     }, words),
 });
@@ -458,38 +309,33 @@ void readViews();
 /** @param {URLSearchParams} query filters as the page's address has them */
 function applyView(query) {
   search.value = store.search = query.get("q") ?? "";
-  shade = SHADES.find((one) => one === query.get("shade")) ?? "none";
-  const [zoom, lat, lon] = (query.get("at") ?? "").split("/").map(Number);
-  if (zoom && lat !== undefined && lon !== undefined && Number.isFinite(zoom + lat + lon)) map.setView(latLngOf([lon, lat]), zoom, { animate: false });
+  legend.shade = SHADES.find((one) => one === query.get("shade")) ?? "none";
+  const spot = readSpot(query.get("at") ?? "");
+  if (spot) map.setView(latLngOf([spot.lon, spot.lat]), spot.zoom, { animate: false });
   showInbox(INBOXES.find((inbox) => inbox === query.get("inbox")) ?? "all");
 }
 
 /** @param {import("./shading.js").Shade} chosen */
 function setShade(chosen) {
-  shade = chosen;
+  legend.shade = chosen;
   remember();
   store.refresh();
 }
 
-/** @param {readonly [string, ...string[]]} moves those that a key may mean */
-function act(moves) {
-  if (!store.selected) return;
+/**
+ * @param {readonly [string, ...string[]]} moves those that a key may mean
+ * @param {boolean} isChoosing
+ */
+function act(moves, isChoosing) {
+  if (!store.selected && !panel.isOpen) return;
   if (!panel.isOpen) select(store.selected, true);
-  void panel.begin(moves, t("console.move.not_now", { move: t(`move.${moves[0]}`) }));
+  void panel.begin(moves, t("console.move.not_now", { move: t(`move.${moves[0]}`) }), isChoosing);
 }
 
 // --- begin -----------------------------------------------------------------------------------------------------------
 
 const address = new URLSearchParams(location.search);
-shade = SHADES.find((one) => one === address.get("shade")) ?? "none";
-search.value = store.search = address.get("q") ?? "";
-store.inbox = INBOXES.find((inbox) => inbox === address.get("inbox")) ?? "all";
-showLine();
-byId("live").dataset.state = "connecting";
-setText(byId("live-word"), t("console.live.connecting"));
-setText(byId("clock"), clock(new Date()));
-queue.update();
-live.connect();
+applyView(new URLSearchParams([...address].filter(([key]) => key !== "at")));
 const readWorkingTime = () =>
   void getWorkingTime().then((found) => {
     keepWorkingTime(found);
@@ -498,27 +344,27 @@ const readWorkingTime = () =>
 readWorkingTime();
 // Holidays are seldom moved, but a page stays open for weeks.
 setInterval(readWorkingTime, 3_600_000);
-setTimeout(() => firstTry(null), 1500);
 
 async function showCells() {
   const state = byId("map-state");
   try {
-    const collections = await Promise.all([1, 2, 3].map(listCells));
-    cells.show(collections);
-    showWorkload();
-    showWhole();
-    state.hidden = collections.some((one) => one.features.length > 0);
+    state.hidden = await cells.begin();
     setText(state, t("console.map.empty"));
+    if (address.has("at")) applyView(address);
+    else showWhole();
+    legend.show();
+    await cells.settled();
   } catch {
     setText(state, t("console.map.error"));
     state.hidden = false;
   }
 }
 
-void Promise.all([filled, showCells()]).then(() => {
+void Promise.all([following.filled, showCells()]).then(() => {
   const wanted = address.get("case");
-  if (address.has("at")) applyView(address);
   if (wanted) show(wanted);
+  // The keyboard begins where the work is.
+  if (document.activeElement === document.body) queue.focus();
   // Tests and the time to first use look for this mark.
   document.documentElement.dataset.ready = "true";
 });

@@ -1,6 +1,6 @@
 // The map without its contents: no base map, no animation, its own controls.
 
-import { latLngOf } from "./cells.js";
+import { latLngOf } from "./lonlat.js";
 import { make } from "./dom.js";
 import { outline } from "./shapes.js";
 import { context, t } from "./texts.js";

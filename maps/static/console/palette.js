@@ -48,7 +48,7 @@ export class Palette {
   #chosen = 0;
   #on;
 
-  /** @param {{entries: (words: string[]) => Entry[], who: (lon: number, lat: number, coordSys: CoordSys) => void}} on */
+  /** @param {{entries: (words: string[]) => Entry[], ask: (typed: string) => Promise<Entry[]>, who: (lon: number, lat: number, coordSys: CoordSys) => void}} on `ask` what only the service knows */
   constructor(on) {
     this.#on = on;
     this.#input.addEventListener("input", () => this.#show());
@@ -111,19 +111,16 @@ export class Palette {
 
   /** @param {string} typed */
   async #askPlaces(typed) {
-    try {
-      const found = await findPlaces(typed);
-      const entries = found.map((place) => ({
-        kind: "place",
-        name: place.name,
-        detail: t(`place.kind.${place.kind}`),
-        run: () => this.#on.who(place.location.lon, place.location.lat, "wgs84"),
-      }));
-      this.#places = { typed, entries };
-      if (this.#dialog.open && this.#input.value.trim() === typed) this.#show();
-    } catch {
-      // The rest of the palette does not wait for the gazetteer.
-    }
+    // What cannot be found now is missing; the rest of the palette does not wait for it.
+    const [places, others] = await Promise.all([findPlaces(typed).catch(() => []), this.#on.ask(typed).catch(() => [])]);
+    const entries = places.map((place) => ({
+      kind: "place",
+      name: place.name,
+      detail: t(`place.kind.${place.kind}`),
+      run: () => this.#on.who(place.location.lon, place.location.lat, "wgs84"),
+    }));
+    this.#places = { typed, entries: [...others, ...entries] };
+    if (this.#dialog.open && this.#input.value.trim() === typed) this.#show();
   }
 
   #render() {

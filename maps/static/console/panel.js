@@ -1,24 +1,21 @@
 // The case panel: everything about one case, and the moves that may be made now.
 
+import { deadlinePart, headParts, placePart, responsiblePart, section, timelinePart } from "./case_parts.js";
 import { announce, byId, make } from "./dom.js";
 import { differences } from "./differences.js";
-import { asksFor, beginDraft, bodyOf, moveButtons, moveForm } from "./moves.js";
-import { nearestChoices, PLACING_MOVES } from "./placing.js";
-import { legList } from "./legs.js";
+import { moveForm } from "./move_form.js";
+import { asksFor, beginDraft, bodyOf, CHOOSING, moveButtons } from "./moves.js";
+import { photoStrip } from "./photos.js";
+import { PLACING_MOVES } from "./placing.js";
 import { nearbyParts } from "./repeats.js";
-import { getCase, getNearby, makeMove, ServiceError } from "./service.js";
-import { known, sign } from "./shapes.js";
-import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
+import { reporterBox } from "./reporter.js";
+import { getCase, getNearby, getOptions, getReporter, listPhotos, makeMove, ServiceError } from "./service.js";
+import { t } from "./texts.js";
 import { Viewing } from "./viewing.js";
-import { candidateList, chainList, holderLine } from "./who.js";
-import { whyThisPerson, whyThisTime } from "./why.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
-/** @typedef {import("./types.js").Holder} Holder */
 /** @typedef {import("./types.js").Nearby} Nearby */
-
-const STAMPS = /** @type {const} */ (["reported_at", "dispatched_at", "acknowledged_at", "handled_at", "closed_at"]);
 
 export class Panel {
   #root = byId("panel");
@@ -27,12 +24,18 @@ export class Panel {
   #abort = null;
   /** @type {Promise<void>} */
   #loading = Promise.resolve();
+  /** What lies near, and the evidence. @type {Promise<void>} */
+  #looking = Promise.resolve();
   /** @type {CaseDetail|null} */
   #detail = null;
   /** @type {Nearby|null} */
   #nearby = null;
+  /** Photos and reporter, made once per case: what somebody writes there survives a new rendering. @type {{ref: string, parts: HTMLElement[]}} */
+  #evidence = { ref: "", parts: [] };
   /** @type {import("./moves.js").Draft|null} */
   #draft = null;
+  /** What may be chosen before a dispatch. @type {import("./moves.js").Options|null} */
+  #options = null;
   #viewing = new Viewing(() => this.#showOthers());
   /** @type {{text: string, kind: "fault"|"note", lines?: string[]}|null} */
   #note = null;
@@ -112,7 +115,7 @@ export class Panel {
       this.#detail = detail;
       this.#render(detail);
       this.#on.changed(detail);
-      void this.#look(one.case, abort.signal);
+      this.#looking = this.#look(one.case, abort.signal);
     } catch (fault) {
       if (abort.signal.aborted) return;
       this.#note = { kind: "fault", text: `${t("console.panel.error")} · ${fault instanceof Error ? fault.message : ""}` };
@@ -126,28 +129,49 @@ export class Panel {
    * @param {AbortSignal} signal
    */
   async #look(ref, signal) {
-    try {
-      const found = await getNearby(ref, signal);
-      if (signal.aborted || this.#detail?.case !== ref) return;
-      this.#nearby = found;
-      // A form that somebody writes in is not rendered anew for this; the next rendering shows it.
-      if (!this.#draft) this.#render(this.#detail);
-    } catch {
-      // The case is shown without its neighbours.
+    const reading = [
+      getNearby(ref, signal).then((found) => void (this.#nearby = found)),
+      this.#evidence.ref === ref ? Promise.resolve() : this.#readEvidence(ref, signal),
+    ];
+    // The case is shown without what cannot be read beside it.
+    await Promise.allSettled(reading);
+    if (signal.aborted || this.#detail?.case !== ref) return;
+    // A form that somebody writes in is not rendered anew for this; the next rendering shows it.
+    if (!this.#draft) this.#render(this.#detail);
+  }
+
+  /**
+   * @param {string} ref
+   * @param {AbortSignal} signal
+   */
+  async #readEvidence(ref, signal) {
+    const [photos, reporter] = await Promise.all([listPhotos(ref, signal), getReporter(ref, signal).catch(() => null)]);
+    /** @type {HTMLElement[]} */
+    const parts = [];
+    const who = reporter && reporterBox(reporter);
+    if (who) {
+      parts.push(section("desk.reporter.title"));
+      parts.at(-1)?.append(who);
     }
+    if (photos.length) {
+      parts.push(section("desk.photo.title"));
+      parts.at(-1)?.append(photoStrip(photos));
+    }
+    if (!signal.aborted) this.#evidence = { ref, parts };
   }
 
   /**
    * Begin a move by key: the first of those named that is allowed now.
    * @param {readonly string[]} moves
    * @param {string} otherwise what to say when none is
+   * @param {boolean} [isChoosing] whether the desk wants to say who gets it
    */
-  async begin(moves, otherwise) {
+  async begin(moves, otherwise, isChoosing = false) {
     await this.#loading;
     const detail = this.#detail;
     if (!detail) return;
     const move = moves.find((name) => detail.moves.includes(name));
-    if (move) this.#choose(move);
+    if (move) await this.#choose(move, isChoosing);
     else {
       this.#note = { kind: "note", text: otherwise };
       announce(otherwise);
@@ -164,22 +188,30 @@ export class Panel {
     return true;
   }
 
-  /** @param {string} move */
-  #choose(move) {
+  /**
+   * @param {string} move
+   * @param {boolean} [isChoosing]
+   */
+  async #choose(move, isChoosing = false) {
     const detail = this.#detail;
     if (!detail) return;
-    if (!asksFor(move).length) {
-      void this.#make({ move });
+    const chooses = isChoosing && CHOOSING.includes(move);
+    if (!asksFor(move).length && !chooses) {
+      await this.#make({ move });
       return;
     }
-    this.#draft = beginDraft(move, this.#draft, this.#nearby?.case === detail.case ? this.#nearby : null);
+    // Whoever types ahead of the answer gets the duplicates that a merge chooses from, too.
+    if (asksFor(move).includes("into")) await this.#looking;
+    if (chooses) this.#options = await getOptions(detail.category.code).catch(() => null);
+    if (this.#detail?.case !== detail.case) return;
+    this.#draft = beginDraft(move, this.#draft, this.#nearby?.case === detail.case ? this.#nearby : null, chooses);
     this.#note = null;
     this.#render(detail);
     this.#focusForm();
   }
 
   #focusForm() {
-    const field = this.#root.querySelector(".move-form input:checked, .move-form textarea, .move-form input");
+    const field = this.#root.querySelector(".move-form input:checked, .move-form textarea, .move-form select, .move-form input");
     if (field instanceof HTMLElement) field.focus();
     else this.focus();
   }
@@ -212,6 +244,8 @@ export class Panel {
           : t("console.move.refused", { move: name, reason: fault.message });
         this.#note = { kind: "fault", text, lines: now && now.version > seen.version ? differences(seen, now) : [] };
       } else {
+        // Only the desk can say on which terms: ask at once instead of leaving it with a refusal.
+        if (fault instanceof ServiceError && fault.code === "dispatch.condition_required") await this.#choose(body.move, true);
         this.#note = { kind: "fault", text: t("console.move.refused", { move: name, reason: fault instanceof Error ? fault.message : "" }) };
       }
       announce(this.#note.text);
@@ -222,53 +256,25 @@ export class Panel {
   /** @param {Case|CaseDetail} one */
   #render(one) {
     const now = new Date();
-    const light = known(one.light);
-    const hadFocus = this.#root.contains(document.activeElement);
-    const head = make("header", "panel-head");
-    const status = make("p", "panel-status");
-    status.append(sign(light), make("strong", `panel-left left-${light}`, light === "none" ? t(`state.${one.status}`) : timeLeft(one, now)));
-    const words = light === "none" ? waiting(one, now) : `${t(`light.${light}`)} · ${t(`state.${one.status}`)}`;
-    status.append(make("span", "panel-word", words));
-    const close = make("button", "icon-button", "×");
-    close.type = "button";
-    close.setAttribute("aria-label", t("console.panel.close"));
-    close.addEventListener("click", this.#on.close);
-    head.append(status, close);
-    if (one.due_at && light !== "none") head.append(make("p", "panel-due", dueText(one, now)));
-
-    const title = make("div", "panel-title");
-    const heading = make("h2");
-    heading.append(make("span", "panel-code", one.category.code), make("span", "", one.category.name));
-    const number = make("p", "panel-number");
-    number.append(make("span", "", `#${one.case}`), make("span", "", t("console.panel.version", { version: one.version })));
-    number.append(make("bdi", "", t("console.panel.channel", { channel: one.channel_name, ticket: one.ticket })));
-    title.append(heading, number);
-
-    const text = make("p", one.text ? "panel-text typed" : "panel-text quiet", one.text || t("console.panel.no_text"));
-    text.dir = "auto";
-
-    const parts = [head, title, text, this.#moves(one), this.#place(one), this.#responsible(one), this.#deadline(one, now)];
+    const held = document.activeElement instanceof HTMLElement && this.#root.contains(document.activeElement) ? document.activeElement : null;
+    const place = {
+      take: "moves" in one && PLACING_MOVES.some((move) => one.moves.includes(move)) ? (/** @type {string} */ code) => this.#send(code) : null,
+      pin: () => this.#on.pin(one, (code) => this.#send(code)),
+      centre: () => this.#on.centre(one),
+    };
+    const parts = [...headParts(one, now, this.#on.close), this.#moves(one)];
+    if (this.#evidence.ref === one.case) parts.push(...this.#evidence.parts);
+    parts.push(placePart(one, place), responsiblePart(one), deadlinePart(one, now));
     if (this.#nearby?.case === one.case) {
-      const section = this.#section("console.repeats.title");
-      section.append(...nearbyParts(this.#nearby, now, this.#on.open));
-      parts.push(section);
+      const near = section("console.repeats.title");
+      near.append(...nearbyParts(this.#nearby, now, this.#on.open));
+      parts.push(near);
     }
-    if ("events" in one) parts.push(this.#timeline(one, now));
+    if ("events" in one) parts.push(timelinePart(one, now));
     this.#root.replaceChildren(...parts);
     // Rendering anew must not throw the keyboard out of the panel.
-    if (hadFocus && !this.#root.contains(document.activeElement)) {
-      this.#focusForm();
-    }
-  }
-
-  /**
-   * @param {string} key
-   * @returns {HTMLElement}
-   */
-  #section(key) {
-    const section = make("section", "panel-section");
-    section.append(make("h3", "", t(key)));
-    return section;
+    if (held?.isConnected) held.focus({ preventScroll: true });
+    else if (held) this.#focusForm();
   }
 
   /** @param {Case|CaseDetail} one */
@@ -293,7 +299,7 @@ export class Panel {
       return box;
     }
     if (!one.moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
-    box.append(moveButtons(one.moves, this.#busy, (move) => this.#choose(move)));
+    box.append(moveButtons(one.moves, this.#busy, (move) => void this.#choose(move)));
     return box;
   }
 
@@ -317,7 +323,8 @@ export class Panel {
    * Let one of the cells near a case without a cell answer.
    * @param {number} at
    */
-  takeNearest(at) {
+  async takeNearest(at) {
+    await this.#loading;
     const one = this.#detail;
     const cell = one && !one.chain.length ? one.nearest[at] : undefined;
     if (cell) this.#send(cell.code);
@@ -335,6 +342,7 @@ export class Panel {
   #form(draft) {
     return moveForm(draft, {
       busy: this.#busy !== "",
+      options: this.#options,
       nearby: this.#nearby?.case === this.#root.dataset.case ? this.#nearby : null,
       send: () => {
         const body = bodyOf(draft);
@@ -342,94 +350,5 @@ export class Panel {
       },
       cancel: () => this.cancelDraft(),
     });
-  }
-
-  /** @param {Case|CaseDetail} one */
-  #place(one) {
-    const section = this.#section("console.panel.chain");
-    if (one.chain.length) section.append(chainList(one.chain));
-    else {
-      section.append(make("p", "", one.nearest.length ? t("console.locate.out") : placeOf(one)));
-      const may = "moves" in one && PLACING_MOVES.some((move) => one.moves.includes(move));
-      if (one.nearest.length) section.append(make("p", "quiet", t("console.locate.nearest")), nearestChoices(one.nearest, may ? (code) => this.#send(code) : null));
-      if (may) {
-        const pin = make("button", "link", t("desk.place.drag"));
-        pin.type = "button";
-        pin.addEventListener("click", () => this.#on.pin(one, (code) => this.#send(code)));
-        section.append(pin);
-      }
-    }
-    if ("accuracy" in one && one.accuracy?.reason) section.append(...candidateList(one.accuracy));
-    if (one.address) section.append(make("p", "panel-address typed", one.address));
-    if (one.location) {
-      const { lon, lat } = one.location;
-      const line = make("p", "panel-point");
-      const centre = make("button", "link", t("console.panel.centre"));
-      centre.type = "button";
-      centre.addEventListener("click", () => this.#on.centre(one));
-      line.append(make("span", "", `${lon.toFixed(6)}, ${lat.toFixed(6)}`), centre);
-      section.append(line);
-    }
-    return section;
-  }
-
-  /** @param {Case|CaseDetail} one */
-  #responsible(one) {
-    const section = this.#section("console.panel.responsible");
-    const list = make("ul", "holders");
-    if (one.head) list.append(holderLine(one.head));
-    else list.append(make("li", "quiet", t("console.locate.nobody")));
-    const backup = "backup" in one ? one.backup : null;
-    if (backup) list.append(holderLine(backup));
-    section.append(list);
-    if ("why" in one && one.why?.length) section.append(whyThisPerson(one.why));
-    if ("legs" in one && one.legs?.length) {
-      section.append(make("p", "repeats-title", t("console.legs.title")), legList(one.legs, new Date()));
-    }
-    return section;
-  }
-
-  /**
-   * @param {Case} one
-   * @param {Date} now
-   */
-  #deadline(one, now) {
-    const section = this.#section("console.panel.deadline");
-    const facts = make("dl", "facts");
-    const add = (/** @type {string} */ key, /** @type {string} */ value) => {
-      const pair = make("div");
-      pair.append(make("dt", "", t(key)), make("dd", "", value));
-      facts.append(pair);
-    };
-    for (const stamp of STAMPS) {
-      const at = one[stamp];
-      if (at) add(`console.fact.${stamp}`, moment(new Date(at), now));
-    }
-    add("console.fact.due_at", one.due_at ? moment(new Date(one.due_at), now) : t("console.time.none"));
-    if (one.ledgers.length) add("console.panel.ledgers", one.ledger_names.join("、"));
-    section.append(facts);
-    if (one.due_at) section.append(whyThisTime(one.case));
-    return section;
-  }
-
-  /**
-   * @param {CaseDetail} one
-   * @param {Date} now
-   */
-  #timeline(one, now) {
-    const section = this.#section("console.panel.timeline");
-    const list = make("ol", "timeline");
-    for (const event of [...one.events].sort((a, b) => b.seq - a.seq)) {
-      const item = make("li");
-      const what = event.moves.map((move) => t(`move.${move}`)).join(" → ");
-      const line = make("p", "timeline-what");
-      line.append(make("strong", "", what), make("time", "", moment(new Date(event.at), now)));
-      item.append(line);
-      if (event.actor) item.append(make("bdi", "quiet", event.actor));
-      if (event.text) item.append(make("p", "timeline-text typed", event.text));
-      list.append(item);
-    }
-    section.append(list);
-    return section;
   }
 }

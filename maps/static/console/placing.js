@@ -1,6 +1,6 @@
 // Cases outside the grid or without a point: take one of the nearest cells by key, or drag a pin to where it is.
 
-import { latLngOf } from "./cells.js";
+import { latLngOf } from "./lonlat.js";
 import { make } from "./dom.js";
 import { distance, t } from "./texts.js";
 

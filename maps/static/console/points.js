@@ -1,6 +1,6 @@
 // The open cases as signs on the map. A sign is one object for the life of its case: a change redraws that one only.
 
-import { latLngOf } from "./cells.js";
+import { latLngOf } from "./lonlat.js";
 import { drawSign, known, LIGHTS } from "./shapes.js";
 
 /** @typedef {import("./types.js").Case} Case */
@@ -13,7 +13,7 @@ const FAN = 11;
 
 /**
  * @typedef {L.CircleMarker & {
- *   light: Light, ref: string, isDim: boolean, slot: number,
+ *   light: Light, ref: string, isDim: boolean, slot: number, spot: string,
  *   _renderer: {_drawing: boolean, _ctx: CanvasRenderingContext2D}, _point: L.Point, _empty: () => boolean,
  * }} SignMarker
  */
@@ -30,7 +30,26 @@ export function readColours() {
 
 /** Three rings of six around the first. */
 const MOST_FANNED = 18;
+/** Half the side of the picture of a sign, its rim included; drawn twice as fine for screens with small pixels. */
+const REACH = 9;
+const FINE = 2;
 let colours = readColours();
+/** One picture per light: thousands of signs are copied in the time that hundreds take to be drawn. @type {Map<Light, HTMLCanvasElement>} */
+const pictures = new Map();
+
+/** @param {Light} light */
+function pictureOf(light) {
+  let picture = pictures.get(light);
+  if (!picture) {
+    picture = document.createElement("canvas");
+    picture.width = picture.height = 2 * REACH * FINE;
+    const pen = picture.getContext("2d");
+    pen?.scale(FINE, FINE);
+    if (pen) drawSign(pen, light, REACH, REACH, { colour: colours[light], rim: colours.rim });
+    pictures.set(light, picture);
+  }
+  return picture;
+}
 
 // Leaflet's canvas renderer asks each path to draw itself and clips to what changed: overriding these two methods of a circle
 // marker gives a sign of any shape, with the renderer's own bookkeeping of dirty regions.
@@ -40,7 +59,8 @@ const Sign = L.CircleMarker.extend({
     if (!this._renderer._drawing || this._empty()) return;
     const pen = this._renderer._ctx;
     pen.globalAlpha = this.isDim ? 0.3 : 1;
-    drawSign(pen, this.light, this._point.x, this._point.y, { colour: colours[this.light], rim: colours.rim });
+    const [x, y] = [Math.round(this._point.x * FINE) / FINE, Math.round(this._point.y * FINE) / FINE];
+    pen.drawImage(pictureOf(this.light), x - REACH, y - REACH, 2 * REACH, 2 * REACH);
     pen.globalAlpha = 1;
   },
   /** @this {SignMarker & {_updateBounds: () => void, _map: L.Map, _latlng: L.LatLng}} */
@@ -139,6 +159,7 @@ export class Points {
 
   repaint() {
     colours = readColours();
+    pictures.clear();
     for (const marker of this.#markers.values()) marker.redraw();
     this.ring(this.#store.get(this.#store.selected));
   }
@@ -168,7 +189,7 @@ export class Points {
     this.#stacks.set(key, stack.add(one.case));
     /** @type {SignMarker} */
     const marker = new /** @type {any} */ (Sign)(at, { radius: 7, weight: 2, bubblingMouseEvents: false, renderer: this.#renderer });
-    Object.assign(marker, { light, ref: one.case, isDim: !this.#store.isShown(one), slot });
+    Object.assign(marker, { light, ref: one.case, isDim: !this.#store.isShown(one), slot, spot: key });
     marker.on("click", () => this.#select(one.case));
     marker.addTo(this.#map);
     this.#markers.set(one.case, marker);
@@ -180,6 +201,7 @@ export class Points {
     if (!marker) return;
     marker.remove();
     this.#markers.delete(ref);
-    for (const [key, stack] of this.#stacks) if (stack.delete(ref) && stack.size === 0) this.#stacks.delete(key);
+    const stack = this.#stacks.get(marker.spot);
+    if (stack?.delete(ref) && stack.size === 0) this.#stacks.delete(marker.spot);
   }
 }

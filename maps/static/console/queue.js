@@ -45,6 +45,8 @@ export class Queue {
   #select;
   #badge;
   #isMarked;
+  /** Where the selected case stood: the next one stands there when it has gone. */
+  #lastAt = 0;
 
   /**
    * @param {Store} store
@@ -56,8 +58,8 @@ export class Queue {
     this.#badge = on.badge;
     this.#isMarked = on.isMarked;
     this.#list.append(this.#space);
-    this.#list.addEventListener("scroll", () => this.#paint(), { passive: true });
-    new ResizeObserver(() => this.#paint()).observe(this.#list);
+    this.#list.addEventListener("scroll", () => this.paint(), { passive: true });
+    new ResizeObserver(() => this.paint()).observe(this.#list);
     this.#list.addEventListener("click", (event) => {
       const row = event.target instanceof Element ? event.target.closest(".row") : null;
       if (!(row instanceof HTMLElement) || !row.dataset.case) return;
@@ -102,7 +104,7 @@ export class Queue {
       const at = this.#index.get(anchor.ref);
       if (at !== undefined) this.#list.scrollTop = at * ROW + anchor.offset;
     }
-    this.#paint();
+    this.paint();
     const counts = this.#store.counts();
     for (const [inbox, { tab, count }] of this.#tabs) {
       // Before the first answer nothing is known, and nothing known is not zero.
@@ -139,13 +141,16 @@ export class Queue {
 
   /**
    * @param {number} step
-   * @returns {string|null} the case that many rows further, the first one when nothing is selected
+   * @returns {string|null} the case that many rows further; where the selected one has gone, the one that moved up into its place
    */
   neighbour(step) {
     if (!this.#cases.length) return null;
-    const at = this.#store.selected === null ? undefined : this.#index.get(this.#store.selected);
-    const next = at === undefined ? (step > 0 ? 0 : this.#cases.length - 1) : Math.min(Math.max(at + step, 0), this.#cases.length - 1);
-    return this.#cases[next]?.case ?? null;
+    const selected = this.#store.selected;
+    const at = selected === null ? -1 : (this.#index.get(selected) ?? -1);
+    if (at >= 0) this.#lastAt = Math.min(Math.max(at + step, 0), this.#cases.length - 1);
+    else if (selected === null) this.#lastAt = step > 0 ? 0 : this.#cases.length - 1;
+    else this.#lastAt = Math.min(Math.max(this.#lastAt + Math.min(step, 0), 0), this.#cases.length - 1);
+    return this.#cases[this.#lastAt]?.case ?? null;
   }
 
   /** @param {string} ref */
@@ -162,7 +167,8 @@ export class Queue {
     this.#list.focus({ preventScroll: true });
   }
 
-  #paint() {
+  /** Draw the rows in sight: after scrolling, and when another one is selected. */
+  paint() {
     const first = Math.max(0, Math.floor(this.#list.scrollTop / ROW) - SPARE);
     const last = Math.min(this.#cases.length, Math.ceil((this.#list.scrollTop + this.#list.clientHeight) / ROW) + SPARE);
     const now = new Date();
@@ -185,6 +191,7 @@ export class Queue {
       this.#rows.delete(ref);
     }
     const selected = this.#store.selected;
+    if (selected !== null) this.#lastAt = this.#index.get(selected) ?? this.#lastAt;
     if (selected !== null && wanted.has(selected)) this.#list.setAttribute("aria-activedescendant", `row-${selected}`);
     else this.#list.removeAttribute("aria-activedescendant");
   }

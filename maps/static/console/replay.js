@@ -1,6 +1,6 @@
 // The last night again: a slider over the hours, the signs as they stood at each instant.
 
-import { latLngOf } from "./cells.js";
+import { latLngOf } from "./lonlat.js";
 import { announce, byId, make, setText } from "./dom.js";
 import { readColours } from "./points.js";
 import { readReplay } from "./service.js";

@@ -4,7 +4,6 @@ import { context, t } from "./texts.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").CaseDetail} CaseDetail */
-/** @typedef {import("./types.js").CellCollection} CellCollection */
 /** @typedef {import("./types.js").Location} Location */
 /** @typedef {import("./types.js").Nearby} Nearby */
 /** @typedef {import("./types.js").RepeatSite} RepeatSite */
@@ -86,10 +85,49 @@ export async function getNearby(ref, signal) {
 
 /**
  * @param {string} ref
+ * @param {AbortSignal} signal
+ * @returns {Promise<import("./types.js").Photo[]>} the oldest first
+ */
+export async function listPhotos(ref, signal) {
+  return (await (await request(`/v1/cases/${encodeURIComponent(ref)}/photos`, { signal })).json()).photos;
+}
+
+/**
+ * @param {string} ref
+ * @param {AbortSignal} signal
+ * @returns {Promise<import("./types.js").Reporter>} masked
+ */
+export async function getReporter(ref, signal) {
+  return (await request(`/v1/cases/${encodeURIComponent(ref)}/reporter`, { signal })).json();
+}
+
+/**
+ * @param {string} ref
+ * @param {string} reason stands in the audit trail
+ * @returns {Promise<{name: string, phone: string, email: string, record: number, left: number}>}
+ */
+export async function revealReporter(ref, reason) {
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ reason }) };
+  return (await request(`/v1/cases/${encodeURIComponent(ref)}/reporter:reveal`, init)).json();
+}
+
+/**
+ * @param {string} ref
  * @returns {Promise<import("./types.js").DeadlineLedger>}
  */
 export async function getDeadline(ref) {
   return (await request(`/v1/cases/${encodeURIComponent(ref)}/deadline`)).json();
+}
+
+/**
+ * What may be chosen before a case of a class is dispatched.
+ * @param {string} category
+ * @returns {Promise<import("./moves.js").Options>}
+ */
+export async function getOptions(category) {
+  const [departments, categories] = await Promise.all(["/v1/departments", "/v1/categories"].map(async (path) => (await request(path)).json()));
+  const { conditions } = categories.categories.find((/** @type {{code: string}} */ one) => one.code === category) ?? { conditions: [] };
+  return { departments: departments.departments.filter((/** @type {{is_active: boolean}} */ one) => one.is_active), conditions };
 }
 
 /** @returns {Promise<{day_s: number, stretches: [string, string][]}>} */
@@ -192,12 +230,23 @@ export async function readReplay(since, until) {
 }
 
 /**
- * @param {number} level
- * @returns {Promise<CellCollection>}
+ * Which cells there are: the version that holds, its levels with the width of a typical cell, its box (west, south, east, north).
+ * @returns {Promise<{version: number|null, levels: {level: number, width_m: number}[], bounds: number[]|null}>}
  */
-export async function listCells(level) {
-  const response = await request(`/v1/cells?version=active&level=${level}`, { headers: { Accept: "application/geo+json, application/json" } });
-  return response.json();
+export async function readGround() {
+  const found = await (await request("/tiles/cells.json")).json();
+  return { version: found.grid_version, levels: found.levels, bounds: found.bounds ?? null };
+}
+
+/**
+ * @param {string} layer
+ * @param {{zoom: number, x: number, y: number}} address
+ * @param {number|null} version named, so that the browser may keep the tile for good
+ * @returns {Promise<ArrayBuffer>} empty when no cell is in it
+ */
+export async function readTile(layer, { zoom, x, y }, version) {
+  const path = `/tiles/${layer}/${zoom}/${x}/${y}.mvt${version === null ? "" : `?version=${version}`}`;
+  return (await request(path, { headers: { Accept: "application/vnd.mapbox-vector-tile" } })).arrayBuffer();
 }
 
 /**
@@ -218,6 +267,16 @@ export async function locate(lon, lat, signal, coordSys = "wgs84") {
  */
 export async function findPlaces(words) {
   return (await (await request(`/v1/places?${new URLSearchParams({ q: words, limit: "7" })}`)).json()).places;
+}
+
+/** @typedef {{code: string, name: string, level: number, chain: {level: number, code: string}[], bbox: number[]}} FoundCell `bbox`: west, south, east, north */
+
+/**
+ * @param {string} words part of a name, or the beginning of a code
+ * @returns {Promise<FoundCell[]>}
+ */
+export async function findCells(words) {
+  return (await (await request(`/v1/cells:search?${new URLSearchParams({ q: words, limit: "7" })}`)).json()).cells;
 }
 
 /**

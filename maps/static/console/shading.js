@@ -1,4 +1,5 @@
-// Workload on the map: how many open or overdue cases the smallest cells have, in a few steps that the legend names.
+// Shades on the map: how many open or overdue cases cells have, in a few steps that the legend names. Wide cells are shaded each
+// for itself; from afar their parents stand for them, with steps as much wider as a parent is larger.
 
 import { make } from "./dom.js";
 import { t } from "./texts.js";
@@ -7,46 +8,60 @@ import { t } from "./texts.js";
 /** @typedef {"none"|"open"|"overdue"} Shade */
 
 export const SHADES = /** @type {const} */ (["none", "open", "overdue"]);
-/** Upper ends of the steps; the last has none. */
-export const STEPS = [1, 3, 6, 10];
+/** Upper ends of the steps of the smallest cells; the last has none. */
+const STEPS = [1, 3, 6, 10];
+/** A parent has about so many children. */
+const CHILDREN = 5;
 
 /**
  * @param {Iterable<Case>} cases
- * @param {Shade} shade
- * @returns {Map<string, number>} cases by code of the smallest cell
+ * @param {Exclude<Shade, "none">} shade
+ * @param {number} level
+ * @returns {Map<string, number>} cases by code of the cells of that level
  */
-export function workload(cases, shade) {
+export function workload(cases, shade, level) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const one of cases) {
-    if (shade === "none" || (shade === "overdue" && one.light !== "red")) continue;
-    const leaf = one.chain.reduce((/** @type {import("./types.js").CellRef|null} */ deepest, cell) => (deepest && deepest.level >= cell.level ? deepest : cell), null);
-    if (leaf) counts.set(leaf.code, (counts.get(leaf.code) ?? 0) + 1);
+    if (shade === "overdue" && one.light !== "red") continue;
+    const cell = one.chain.find((each) => each.level === level);
+    if (cell) counts.set(cell.code, (counts.get(cell.code) ?? 0) + 1);
   }
   return counts;
 }
 
 /**
+ * Upper ends of the steps for cells that stand for so many levels below them.
+ * @param {number} above
+ */
+export function stepsOf(above) {
+  return above === 0 ? STEPS : STEPS.map((most) => most * CHILDREN ** above);
+}
+
+/**
  * @param {number} count
+ * @param {number[]} steps
  * @returns {number} 0 for none, else 1 to 5
  */
-export function stepOf(count) {
+export function stepOf(count, steps) {
   if (!count) return 0;
-  const at = STEPS.findIndex((most) => count <= most);
-  return at < 0 ? STEPS.length + 1 : at + 1;
+  const at = steps.findIndex((most) => count <= most);
+  return at < 0 ? steps.length + 1 : at + 1;
 }
 
 /**
  * The steps as a line of the legend.
  * @param {Exclude<Shade, "none">} shade
+ * @param {number[]} steps
+ * @param {number} level whose cells are shaded
  * @returns {HTMLElement}
  */
-export function shadeLegend(shade) {
+export function shadeLegend(shade, steps, level) {
   const line = make("span", "legend-item legend-shade");
-  line.append(make("span", "", t(`desk.shade.legend.${shade}`)));
-  for (let step = 1; step <= STEPS.length + 1; step += 1) {
-    const first = (STEPS[step - 2] ?? 0) + 1;
-    const last = STEPS[step - 1];
+  line.append(make("span", "", t(`desk.shade.legend.${shade}`, { level: t(`level.${level}`) })));
+  for (let step = 1; step <= steps.length + 1; step += 1) {
+    const first = (steps[step - 2] ?? 0) + 1;
+    const last = steps[step - 1];
     line.append(make("i", `shade-step shade-${step}`), make("span", "", last === undefined ? `${first}+` : first === last ? `${first}` : `${first}–${last}`));
   }
   return line;

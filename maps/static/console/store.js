@@ -47,19 +47,6 @@ function urgency(one) {
 }
 
 /**
- * Most urgent first; the number settles the rest, so that rows never swap places without a reason.
- * @param {Case} a
- * @param {Case} b
- * @returns {number}
- */
-function byUrgency(a, b) {
-  const left = urgency(a);
-  const right = urgency(b);
-  if (left !== right) return left < right ? -1 : 1;
-  return a.case < b.case ? -1 : a.case > b.case ? 1 : 0;
-}
-
-/**
  * The light at this moment. The service computed it when it sent the case; while the page stays open, time goes on.
  * @param {Case} one
  * @param {number} now
@@ -75,6 +62,8 @@ function lightAt(one, now) {
 export class Store {
   /** @type {Map<string, Case>} */
   #cases = new Map();
+  /** Read once per version of a case: thousands are compared whenever one changes. @type {WeakMap<Case, number>} */
+  #urgencies = new WeakMap();
   /**
    * Last versions of cases that ended here: a list that was read before the end must not bring them back.
    * @type {Map<string, number>}
@@ -201,9 +190,22 @@ export class Store {
     return isIn(one, this.inbox) && this.#matches(one) && (this.inView === null || this.inView(one));
   }
 
-  /** @returns {Case[]} what the queue lists, in its order */
+  /** @returns {Case[]} what the queue lists, most urgent first; the number settles the rest, so that rows never swap without a reason */
   visible() {
-    return [...this.#cases.values()].filter((one) => this.isShown(one)).sort(byUrgency);
+    return [...this.#cases.values()]
+      .filter((one) => this.isShown(one))
+      .sort((a, b) => {
+        const [left, right] = [this.#urgencyOf(a), this.#urgencyOf(b)];
+        if (left !== right) return left < right ? -1 : 1;
+        return a.case < b.case ? -1 : a.case > b.case ? 1 : 0;
+      });
+  }
+
+  /** @param {Case} one */
+  #urgencyOf(one) {
+    let at = this.#urgencies.get(one);
+    if (at === undefined) this.#urgencies.set(one, (at = urgency(one)));
+    return at;
   }
 
   /** @param {Case} one */

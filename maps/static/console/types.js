@@ -100,6 +100,10 @@
 
 /** @typedef {{case: string, count: number, is_repeat_site: boolean, look_back: string[]}} RepeatSite */
 
+/** @typedef {{id: string, kind: string, url: string, preview_url: string, added_at: string}} Photo */
+
+/** @typedef {{case: string, name: string, phone: string, email: string, anonymous: boolean, follow_up: boolean, erased_at: string|null, may_reveal: boolean}} Reporter who reported, masked */
+
 /**
  * @typedef {object} DeadlineLedger
  * @property {{value: string, unit: string, text: string}} limit
@@ -130,8 +134,6 @@
  * @property {number} level
  * @property {[number, number]} label
  */
-
-/** @typedef {GeoJSON.FeatureCollection<GeoJSON.MultiPolygon|GeoJSON.Polygon, CellProperties>} CellCollection */
 
 /**
  * @typedef {object} Config

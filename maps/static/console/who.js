@@ -1,9 +1,10 @@
 // Who covers this point: a click on the map, answered beside the click.
 
-import { latLngOf } from "./cells.js";
+import { latLngOf } from "./lonlat.js";
 import { make } from "./dom.js";
+import { nearestChoices } from "./placing.js";
 import { getPhone, locate } from "./service.js";
-import { distance, t } from "./texts.js";
+import { t } from "./texts.js";
 
 /** @typedef {import("./types.js").Holder} Holder */
 /** @typedef {import("./types.js").Location} Location */
@@ -63,20 +64,6 @@ export function chainList(chain) {
 }
 
 /**
- * @param {{code: string, name: string, distance_m: number}[]} nearest
- * @returns {HTMLElement}
- */
-export function nearestList(nearest) {
-  const list = make("ol", "chain");
-  for (const cell of nearest) {
-    const item = make("li");
-    item.append(make("span", "chain-level", distance(cell.distance_m)), make("bdi", "chain-name", cell.name), make("span", "chain-code", cell.code));
-    list.append(item);
-  }
-  return list;
-}
-
-/**
  * Why a place is to be confirmed on site, and the cells it may be.
  * @param {import("./types.js").Accuracy} accuracy
  * @returns {HTMLElement[]}
@@ -100,7 +87,7 @@ export class Who {
 
   /**
    * @param {L.Map} map
-   * @param {(code: string|null) => void} light lights the answered cell
+   * @param {(chain: CellRef[]|null) => void} light lights the answered cell; null goes back to the selected case
    */
   constructor(map, light) {
     this.#map = map;
@@ -164,7 +151,7 @@ export class Who {
         });
         answer.append(button);
       }
-      this.#light(leaf?.code ?? null);
+      this.#light(found.chain);
     } catch (fault) {
       if (abort.signal.aborted) return;
       if (!this.#popup.isOpen()) show(this.#map.getCenter());
@@ -193,7 +180,7 @@ function describe(found) {
     parts.push(holders);
   } else {
     parts.push(make("p", "who-out", t("console.locate.out")));
-    if (found.nearest.length) parts.push(make("p", "quiet", t("console.locate.nearest")), nearestList(found.nearest));
+    if (found.nearest.length) parts.push(make("p", "quiet", t("console.locate.nearest")), nearestChoices(found.nearest, null));
   }
   if (found.grid_version) parts.push(make("p", "quiet", t("console.locate.version", { number: found.grid_version.number, rule: found.rule })));
   return parts;

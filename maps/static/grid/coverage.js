@@ -1,6 +1,6 @@
 // The coverage report: findings worst first, on the map and in the list at once.
 
-import { latLngOf } from "../console/cells.js";
+import { latLngOf } from "../console/lonlat.js";
 import { announce, make } from "../console/dom.js";
 import { number, t } from "../console/texts.js";
 import { swatch } from "./overlay.js";

@@ -1,6 +1,6 @@
 // Drawing a line on the map: by pointer (click, double click ends) or by keys (arrows move the map under the crosshair).
 
-import { latLngOf } from "../console/cells.js";
+import { latLngOf } from "../console/lonlat.js";
 import { announce, byId } from "../console/dom.js";
 import { t } from "../console/texts.js";
 import { polygonsOf } from "./ground.js";

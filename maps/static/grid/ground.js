@@ -1,6 +1,7 @@
 // One version's cells on the map: loaded by level, drawn as the console draws them, found under a point.
 
-import { Cells, latLngOf } from "../console/cells.js";
+import { latLngOf } from "../console/lonlat.js";
+import { Cells } from "./cells.js";
 import { listCells } from "./service.js";
 
 /** @typedef {import("./types.js").CellFeature} CellFeature */

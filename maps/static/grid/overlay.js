@@ -1,6 +1,6 @@
 // What lies over the cells: findings, differences, the selection, previews. SVG, because patterns tell classes apart.
 
-import { latLngOf } from "../console/cells.js";
+import { latLngOf } from "../console/lonlat.js";
 import { make } from "../console/dom.js";
 
 /** @typedef {import("./types.js").LonLat} LonLat */

@@ -1,6 +1,6 @@
 // Offered repairs of a draft: looked at on the map first, chosen one by one, taken as one change that can be undone.
 
-import { latLngOf } from "../console/cells.js";
+import { latLngOf } from "../console/lonlat.js";
 import { announce, make } from "../console/dom.js";
 import { number, t } from "../console/texts.js";
 import { faultPlace, showFault } from "./forms.js";

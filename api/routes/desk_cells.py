@@ -1,4 +1,4 @@
-"""What a desk asks about cells: found by name or code."""
+"""What a desk asks about cells: found by name or code; which have nobody of their own on duty."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
 from api.container import Reading, Wired
 from api.language import locale_of
-from api.rendering import name_of
+from api.rendering import instant, name_of
 from api.schemas import SoundText, problems
+from dispatch.duty_gaps import Gap, list_duty_gaps
+from dispatch.queries import database_now
 from geo.storage.cells import search_cells
 from geo.storage.grid_versions import find_active
 
@@ -44,6 +46,20 @@ class FoundCellsOut(BaseModel):
     cells: list[FoundCellOut]
 
 
+class DutyGapOut(BaseModel):
+    """A cell whose own A post is not on duty."""
+
+    chain: list[CellStepOut] = Field(description="Itself last, its parents before it")
+    gap: Gap = Field(description="`backup`: the B post answers; `nobody`: none of its own, a parent's head answers")
+
+
+class DutyGapsOut(BaseModel):
+    """Cells of the lowest level whose own A post is not on duty now; all others are covered."""
+
+    as_of: str
+    cells: list[DutyGapOut]
+
+
 @router.get(
     "/v1/cells:search",
     response_model=None,
@@ -66,9 +82,30 @@ async def find_cells(
             "code": row["code"],
             "name": name_of(row, locale),
             "level": row["level"],
-            "chain": [{"level": level, "code": code} for level, code in enumerate(row["path"], start=1)],
+            "chain": _chain(row["path"]),
             "bbox": [round(row[side], 7) for side in ("west", "south", "east", "north")],
         }
         for row in rows
     ]
     return json_answer({"query": q, "cells": cells}, locale=locale)
+
+
+@router.get(
+    "/v1/cells:coverage",
+    response_model=None,
+    responses={200: {"model": DutyGapsOut}, **problems(401, 403, 422, 503)},
+)
+async def read_coverage(
+    request: Request, unit: Reading, container: Wired, _: Annotated[Caller, Depends(require(Scope.LOCATE))]
+) -> Response:
+    """Which of the smallest cells have nobody of their own on duty at this moment, or only their B post."""
+    jurisdiction = container.settings.jurisdiction
+    now = await database_now(unit)
+    active = await find_active(unit, jurisdiction)
+    gaps = await list_duty_gaps(unit, jurisdiction, active.id, now) if active else []
+    cells = [{"chain": _chain(gap["path"]), "gap": gap["gap"]} for gap in gaps]
+    return json_answer({"as_of": instant(now), "cells": cells}, locale=locale_of(request))
+
+
+def _chain(path: list[str]) -> list[dict[str, Any]]:
+    return [{"level": level, "code": code} for level, code in enumerate(path, start=1)]

@@ -2,6 +2,7 @@
 
 import { announce, byId, make } from "./dom.js";
 import { moveMany, ServiceError, undoMoves } from "./service.js";
+import { BEFORE_DISPATCH } from "./store.js";
 import { number, placeOf, t } from "./texts.js";
 
 /** @typedef {import("./types.js").Case} Case */
@@ -10,7 +11,6 @@ import { number, placeOf, t } from "./texts.js";
 
 /** As many as the service takes in one request. */
 const MOST = 500;
-const BEFORE_DISPATCH = new Set(["reported", "accepted", "verifying", "filed"]);
 const UNDER_WAY = new Set(["dispatched", "handling", "returned"]);
 
 export class Bulk {

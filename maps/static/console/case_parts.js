@@ -4,6 +4,7 @@ import { make } from "./dom.js";
 import { legList } from "./legs.js";
 import { nearestChoices } from "./placing.js";
 import { known, sign } from "./shapes.js";
+import { BEFORE_DISPATCH } from "./store.js";
 import { dueText, moment, placeOf, t, timeLeft, waiting } from "./texts.js";
 import { candidateList, chainList, holderLine } from "./who.js";
 import { whyThisPerson, whyThisTime } from "./why.js";
@@ -88,16 +89,21 @@ export function placePart(one, on) {
   return box;
 }
 
-/** @param {Case|CaseDetail} one */
-export function responsiblePart(one) {
+/**
+ * @param {Case|CaseDetail} one
+ * @param {import("./types.js").Suggestion|null} suggestion who would get it, while nobody has it
+ */
+export function responsiblePart(one, suggestion) {
   const box = section("console.panel.responsible");
   const list = make("ul", "holders");
   if (one.head) list.append(holderLine(one.head));
-  else list.append(make("li", "quiet", t("console.locate.nobody")));
+  else if (suggestion) list.append(make("li", "quiet", t("desk.suggested")), holderLine(suggestion.holder));
+  else if (!one.chain.length || !BEFORE_DISPATCH.has(one.status)) list.append(make("li", "quiet", t("console.locate.nobody")));
   const backup = "backup" in one ? one.backup : null;
   if (backup) list.append(holderLine(backup));
   box.append(list);
-  if ("why" in one && one.why?.length) box.append(whyThisPerson(one.why));
+  if (!one.head && suggestion) box.append(whyThisPerson(suggestion.lines));
+  else if ("why" in one && one.why?.length) box.append(whyThisPerson(one.why));
   if ("legs" in one && one.legs?.length) {
     box.append(make("p", "repeats-title", t("console.legs.title")), legList(one.legs, new Date()));
   }

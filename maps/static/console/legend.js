@@ -1,17 +1,24 @@
 // What the map shows, as a sentence at its foot: how many cases of which light, and what the shades of the cells mean.
 
 import { byId, make } from "./dom.js";
-import { shadeLegend, stepOf, stepsOf, workload } from "./shading.js";
+import { listDutyGaps } from "./service.js";
+import { coverage, coverageLegend, shadeLegend, stepOf, stepsOf, workload } from "./shading.js";
 import { known, LIGHTS, sign } from "./shapes.js";
 import { number, t } from "./texts.js";
 
 /** @typedef {import("./shading.js").Shade} Shade */
+
+/** Shifts change at full minutes. */
+const DUTY_MS = 60_000;
 
 export class Legend {
   #store;
   #cells;
   /** @type {Shade} */
   shade = "none";
+  /** @type {import("./shading.js").DutyGap[]} */
+  #gaps = [];
+  #gapsReadAt = 0;
 
   /**
    * @param {import("./store.js").Store} store
@@ -20,15 +27,27 @@ export class Legend {
   constructor(store, cells) {
     this.#store = store;
     this.#cells = cells;
+    setInterval(() => this.#readGaps(), DUTY_MS);
+  }
+
+  /** Who is on duty is asked only while somebody looks at it. */
+  #readGaps() {
+    if (this.shade !== "coverage" || document.hidden) return;
+    this.#gapsReadAt = Date.now();
+    void listDutyGaps().then((gaps) => {
+      this.#gaps = gaps;
+      this.show();
+    }, () => undefined);
   }
 
   /** Shade the cells and say what is to be seen. */
   show() {
     const store = this.#store;
     const level = this.#cells.shadedLevel;
-    const steps = stepsOf(Math.max(0, (this.#cells.levels.at(-1) ?? level) - level));
-    const counts = this.shade === "none" ? [] : workload(store.all(), this.shade, level);
-    this.#cells.shade(new Map([...counts].map(([code, count]) => [code, stepOf(count, steps)])));
+    const above = Math.max(0, (this.#cells.levels.at(-1) ?? level) - level);
+    const steps = stepsOf(above);
+    if (this.shade === "coverage" && Date.now() - this.#gapsReadAt > DUTY_MS) this.#readGaps();
+    this.#cells.shade(this.#stepsOfCells(level, above, steps));
     const legend = byId("legend");
     legend.hidden = store.asOf === null || store.size === 0;
     /** @type {Record<string, number>} */
@@ -46,7 +65,20 @@ export class Legend {
       item.append(sign(light), make("span", "", `${t(`light.${light}`)} ${number(lights[light] ?? 0)}`));
       parts.push(item);
     }
-    if (this.shade !== "none") parts.push(shadeLegend(this.shade, steps, level));
+    if (this.shade === "coverage" && above === 0) parts.push(coverageLegend(level));
+    else if (this.shade !== "none") parts.push(shadeLegend(this.shade, steps, level));
     legend.replaceChildren(...parts);
+  }
+
+  /**
+   * @param {number} level
+   * @param {number} above
+   * @param {number[]} steps
+   * @returns {Map<string, number>}
+   */
+  #stepsOfCells(level, above, steps) {
+    if (this.shade === "none") return new Map();
+    if (this.shade === "coverage") return coverage(this.#gaps, level, above > 0 ? steps : null);
+    return new Map([...workload(this.#store.all(), this.shade, level)].map(([code, count]) => [code, stepOf(count, steps)]));
   }
 }

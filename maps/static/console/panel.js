@@ -9,7 +9,8 @@ import { photoStrip } from "./photos.js";
 import { PLACING_MOVES } from "./placing.js";
 import { nearbyParts } from "./repeats.js";
 import { reporterBox } from "./reporter.js";
-import { getCase, getNearby, getOptions, getReporter, listPhotos, makeMove, ServiceError } from "./service.js";
+import { getCase, getNearby, getOptions, getReporter, getSuggestion, listPhotos, makeMove, ServiceError } from "./service.js";
+import { BEFORE_DISPATCH } from "./store.js";
 import { t } from "./texts.js";
 import { Viewing } from "./viewing.js";
 
@@ -32,6 +33,8 @@ export class Panel {
   #nearby = null;
   /** Photos and reporter, made once per case: what somebody writes there survives a new rendering. @type {{ref: string, parts: HTMLElement[]}} */
   #evidence = { ref: "", parts: [] };
+  /** @type {import("./types.js").Suggestion|null} */
+  #suggestion = null;
   /** @type {import("./moves.js").Draft|null} */
   #draft = null;
   /** What may be chosen before a dispatch. @type {import("./moves.js").Options|null} */
@@ -115,7 +118,7 @@ export class Panel {
       this.#detail = detail;
       this.#render(detail);
       this.#on.changed(detail);
-      this.#looking = this.#look(one.case, abort.signal);
+      this.#looking = this.#look(detail, abort.signal);
     } catch (fault) {
       if (abort.signal.aborted) return;
       this.#note = { kind: "fault", text: `${t("console.panel.error")} · ${fault instanceof Error ? fault.message : ""}` };
@@ -124,14 +127,16 @@ export class Panel {
   }
 
   /**
-   * What lies near comes after the case itself: nobody waits for it.
-   * @param {string} ref
+   * What belongs to a case comes after the case itself: nobody waits for it.
+   * @param {CaseDetail} one
    * @param {AbortSignal} signal
    */
-  async #look(ref, signal) {
+  async #look(one, signal) {
+    const ref = one.case;
     const reading = [
       getNearby(ref, signal).then((found) => void (this.#nearby = found)),
       this.#evidence.ref === ref ? Promise.resolve() : this.#readEvidence(ref, signal),
+      BEFORE_DISPATCH.has(one.status) && one.chain.length ? getSuggestion(one, signal).then((found) => void (this.#suggestion = found)) : Promise.resolve(),
     ];
     // The case is shown without what cannot be read beside it.
     await Promise.allSettled(reading);
@@ -264,7 +269,7 @@ export class Panel {
     };
     const parts = [...headParts(one, now, this.#on.close), this.#moves(one)];
     if (this.#evidence.ref === one.case) parts.push(...this.#evidence.parts);
-    parts.push(placePart(one, place), responsiblePart(one), deadlinePart(one, now));
+    parts.push(placePart(one, place), responsiblePart(one, this.#suggestion?.case === one.case ? this.#suggestion : null), deadlinePart(one, now));
     if (this.#nearby?.case === one.case) {
       const near = section("console.repeats.title");
       near.append(...nearbyParts(this.#nearby, now, this.#on.open));

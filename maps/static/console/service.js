@@ -262,11 +262,29 @@ export async function locate(lon, lat, signal, coordSys = "wgs84") {
 }
 
 /**
+ * Who would get a case that nobody has yet, by the rules as they are now.
+ * @param {Case} one with a place
+ * @param {AbortSignal} signal
+ * @returns {Promise<import("./types.js").Suggestion|null>} null where nobody would
+ */
+export async function getSuggestion(one, signal) {
+  if (!one.location) return null;
+  const query = new URLSearchParams({ lon: String(one.location.lon), lat: String(one.location.lat), coord_sys: "wgs84", category: one.category.code });
+  const found = (await (await request(`/v1/locate?${query}`, { signal })).json()).for_category;
+  return found.responsible && { case: one.case, holder: found.responsible, lines: [found.department?.text, found.text].filter(Boolean) };
+}
+
+/**
  * @param {string} words
  * @returns {Promise<{name: string, kind: string, location: {lon: number, lat: number}}[]>} likeliest first
  */
 export async function findPlaces(words) {
   return (await (await request(`/v1/places?${new URLSearchParams({ q: words, limit: "7" })}`)).json()).places;
+}
+
+/** @returns {Promise<import("./shading.js").DutyGap[]>} the smallest cells whose own A post is not on duty */
+export async function listDutyGaps() {
+  return (await (await request("/v1/cells:coverage")).json()).cells;
 }
 
 /** @typedef {{code: string, name: string, level: number, chain: {level: number, code: string}[], bbox: number[]}} FoundCell `bbox`: west, south, east, north */

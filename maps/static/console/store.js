@@ -11,7 +11,8 @@ export const INBOXES = /** @type {const} */ (["to_dispatch", "out_of_grid", "due
 
 // Ended, or waiting by approval for a date: nobody at the desk has to look at these today.
 const OFF_DESK = new Set(["closed", "declined", "merged", "voided", "suspended"]);
-const BEFORE_DISPATCH = new Set(["reported", "accepted", "verifying", "filed"]);
+/** Nobody has these yet. */
+export const BEFORE_DISPATCH = new Set(["reported", "accepted", "verifying", "filed"]);
 const CLOCK_RUNS = new Set(["dispatched", "returned", "handling"]);
 
 /**

@@ -100,6 +100,8 @@
 
 /** @typedef {{case: string, count: number, is_repeat_site: boolean, look_back: string[]}} RepeatSite */
 
+/** @typedef {{case: string, holder: Holder, lines: string[]}} Suggestion who would get a case, and why */
+
 /** @typedef {{id: string, kind: string, url: string, preview_url: string, added_at: string}} Photo */
 
 /** @typedef {{case: string, name: string, phone: string, email: string, anonymous: boolean, follow_up: boolean, erased_at: string|null, may_reveal: boolean}} Reporter who reported, masked */

@@ -14,7 +14,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page
 
 from api.accounts.keys import NewKey, Scope, issue_key
 from api.accounts.people import NewGrant
@@ -59,11 +59,17 @@ def sign_in(context: BrowserContext, url: str, login: str) -> None:
     """Fill in the form of the sign-in page."""
     page = context.new_page()
     page.goto(f"{url}/sign-in?next=/field")
-    page.fill("#login", login)
-    page.fill("#password", PASSWORD)
-    page.click("button[type=submit]")
+    sign_in_here(page, login)
     page.wait_for_url(f"{url}/field")
     page.close()
+
+
+def sign_in_here(page: Page, login: str) -> None:
+    """Fill in the form of the sign-in page that is open, and wait for the page behind it."""
+    page.fill("#login", login)
+    page.fill("#password", PASSWORD)
+    with page.expect_navigation():
+        page.click("button[type=submit]")
 
 
 class MortalServer:

@@ -12,7 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from geo.storage.engine import dsn
 from tests.browser.conftest import Site
 from tests.browser.district import SOUTH, STEP, WEST
-from tests.browser.test_console import AXE, HOSTILE, ink, report
+from tests.browser.hostile_texts import HOSTILE
+from tests.browser.test_console import AXE, ink, report
 
 FIRST = "410102001001001"
 SECOND = "410102001001002"

@@ -13,7 +13,8 @@ from playwright.sync_api import Frame, Page, expect
 from geo.storage.engine import dsn
 from tests.browser.conftest import Site
 from tests.browser.district import CITY, SOUTH, STEP, WEST
-from tests.browser.test_console import HOSTILE, report
+from tests.browser.hostile_texts import HOSTILE
+from tests.browser.test_console import report
 
 #: Cases per level 3 cell, from west to east in the southern row.
 COUNTS = (12, 7, 2, 3, 5)

@@ -11,8 +11,11 @@ import { number, t } from "./texts.js";
  */
 export function showListState(store, now) {
   const box = byId("list-state");
+  // Whoever has pressed the button in it goes on in the list.
+  const hadFocus = box.contains(document.activeElement);
   if (store.visible().length > 0 || (!now.isLoaded && !now.fault)) {
     box.hidden = true;
+    if (hadFocus) byId("list").focus({ preventScroll: true });
     return;
   }
   const button = make("button", "button");
@@ -34,4 +37,5 @@ export function showListState(store, now) {
   }
   box.replaceChildren(...parts);
   box.hidden = false;
+  if (hadFocus) (button.isConnected ? button : byId("list")).focus({ preventScroll: true });
 }

@@ -62,7 +62,7 @@ function openPhoto(photos, first, opener) {
   };
   const row = make("div", "move-row");
   if (photos.length > 1) row.append(button(t("desk.photo.previous"), () => show(at - 1)), button(t("desk.photo.next"), () => show(at + 1)));
-  const close = button(t("console.keys.close"), () => dialog.close());
+  const close = button(t("console.panel.close"), () => dialog.close());
   row.append(close);
   dialog.onkeydown = (event) => {
     if (event.key === "ArrowRight") show(at + 1);

@@ -53,7 +53,17 @@ bindBox(map, (bounds) => {
   const within = store.visible().filter((one) => one.location && bounds.contains(latLngOf([one.location.lon, one.location.lat])));
   bulk.mark(within.map((one) => one.case));
 });
-const sounds = new Sounds();
+const alarms = byId("alarms");
+const sounds = new Sounds(() => {
+  const count = sounds.waiting.length;
+  alarms.hidden = count === 0;
+  setText(alarms, t("desk.sounds.waiting", { count }));
+});
+alarms.addEventListener("click", () => {
+  const [worst] = sounds.waiting;
+  if (worst) select(worst, true);
+  if (alarms.hidden) queue.focus();
+});
 /** What letting the pin go means: who answers there may be given the case. @type {(code: string) => void} */
 let takePlace = () => undefined;
 const pin = new Pin(map, (lon, lat) => {

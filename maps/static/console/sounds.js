@@ -18,8 +18,11 @@ export class Sounds {
   #waiting = new Map();
   /** @type {AudioContext|null} */
   #audio = null;
+  #changed;
 
-  constructor() {
+  /** @param {() => void} changed called when more or fewer cases wait for somebody to look */
+  constructor(changed) {
+    this.#changed = changed;
     const kept = (localStorage.getItem(KEY) ?? "").split(",");
     for (const alarm of ALARMS) if (kept.includes(alarm)) this.#on.add(alarm);
     setInterval(() => this.#again(), AGAIN_MS);
@@ -48,15 +51,18 @@ export class Sounds {
     if (!this.#on.has(alarm)) return;
     this.#waiting.set(ref, alarm);
     this.#play(alarm);
+    this.#changed();
   }
 
   /** @param {string} ref somebody has looked at it, or it is no longer ours to look at */
   settle(ref) {
-    this.#waiting.delete(ref);
+    if (this.#waiting.delete(ref)) this.#changed();
   }
 
+  /** Cases that nobody has looked at yet, the worst first. @returns {string[]} */
   get waiting() {
-    return this.#waiting.size;
+    const rank = (/** @type {Alarm} */ alarm) => ALARMS.indexOf(alarm);
+    return [...this.#waiting].sort((a, b) => rank(b[1]) - rank(a[1])).map(([ref]) => ref);
   }
 
   #again() {

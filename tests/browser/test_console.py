@@ -117,7 +117,7 @@ def test_queue_map_and_panel_stay_in_step(site: Site, open_page: Any, keep: Any)
     page.mouse.click(spot["x"] + found[0][0], spot["y"] + found[0][1])
     expect(page.locator('.row[aria-selected="true"]')).to_have_count(1)
     expect(page.locator("#panel .panel-number")).to_contain_text("#")
-    assert "case=" in page.url
+    page.wait_for_url("**case=**")
 
 
 def sign_positions(page: Page) -> list[tuple[float, float]]:

@@ -102,4 +102,4 @@ def test_the_last_hours_notes_and_views(site: Site, open_page: Any) -> None:
     page.keyboard.type("my evening")
     page.keyboard.press("Enter")
     expect(page.locator("#inbox-due_soon")).to_have_attribute("aria-selected", "true")
-    assert "q=rubbish" in page.url
+    page.wait_for_url("**q=rubbish**")

@@ -52,7 +52,7 @@ def test_shaded_cells_and_working_time(site: Site, open_page: Any) -> None:
     page.keyboard.type("no shading")
     page.keyboard.press("Enter")
     expect(page.locator(".legend-shade")).to_have_count(0)
-    assert "shade" not in page.url
+    page.wait_for_url(lambda url: "shade" not in url)
     limit = page.request.get(f"{site.url}/v1/cases?inbox=all").json()["cases"][0]["limit"]
     said = page.locator(".row-left").first.inner_text()
     words = {"working_hour": "work h", "working_day": "work"}

@@ -4,8 +4,19 @@ import { byId } from "./dom.js";
 
 /** @typedef {{inbox: string|null, q: string|null, at: string|null, shade: string|null, case: string|null}} View what the address says; null is left out */
 
+/** The browser writes an address down for good, which takes longer than a frame has: not before the frame. Units: milliseconds. */
+const PAUSE = 40;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let timer;
+
+/** @param {() => View} read what the page shows; read when it is written down */
+export function remember(read) {
+  clearTimeout(timer);
+  timer = setTimeout(() => write(read()), PAUSE);
+}
+
 /** @param {View} view */
-export function remember(view) {
+function write(view) {
   const url = new URL(location.href);
   for (const [key, value] of Object.entries(view)) {
     if (value) url.searchParams.set(key, value);

@@ -95,7 +95,7 @@ function centre(one, closer) {
   if (!one.location) return;
   const at = latLngOf([one.location.lon, one.location.lat]);
   if (closer) map.setView(at, Math.max(map.getZoom(), 16), { animate: false });
-  else if (!map.getBounds().pad(-0.15).contains(at)) map.panTo(at, { animate: false });
+  else if (!map.getBounds().pad(-0.04).contains(at)) map.panTo(at, { animate: false });
 }
 
 /**
@@ -173,13 +173,13 @@ function showInbox(inbox) {
 let hasMoved = false;
 
 function remember() {
-  keepAddress({
+  keepAddress(() => ({
     inbox: store.inbox === "all" ? null : store.inbox,
     q: store.search || null,
     at: hasMoved ? spotOf(map) : null,
     shade: legend.shade === "none" ? null : legend.shade,
     case: panel.ref,
-  });
+  }));
 }
 
 // --- filters -----------------------------------------------------------------------------------------------------------

@@ -30,9 +30,10 @@ export function readColours() {
 
 /** Three rings of six around the first. */
 const MOST_FANNED = 18;
-/** Half the side of the picture of a sign, its rim included; drawn twice as fine for screens with small pixels. */
+/** Half the side of the picture of a sign, its rim included. */
 const REACH = 9;
-const FINE = 2;
+/** Pixels of Leaflet's canvas to one of the map: pictures of that very size are copied, not scaled. */
+const FINE = L.Browser.retina ? 2 : 1;
 let colours = readColours();
 /** One picture per light: thousands of signs are copied in the time that hundreds take to be drawn. @type {Map<Light, HTMLCanvasElement>} */
 const pictures = new Map();

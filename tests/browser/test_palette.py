@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 from playwright.sync_api import expect
 
+from geo.storage.engine import dsn
 from tests.browser.conftest import Site
 from tests.browser.district import SOUTH, STEP, WEST
 from tests.browser.test_console import ready, report
@@ -35,6 +37,14 @@ def test_everything_by_typing(site: Site, open_page: Any) -> None:
     expect(page.locator(".who .chain")).to_be_visible()
     expect(page.locator(".who-point")).to_contain_text(f"{lon:.4f}")
     page.keyboard.press("Escape")
+    # A cell by its code or a part of its name: the service knows them all, the page only those in sight.
+    for words in ("410102001001001", "1-01 楼院"):
+        page.keyboard.press("Control+k")
+        page.keyboard.insert_text(words)
+        expect(page.locator(".palette-row[aria-selected=true]")).to_contain_text("410102001001001")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**at=18/**")
+    assert page.request.get(f"{site.url}/v1/cells:search?q=%25").json()["cells"] == []
     # What nobody has is said, and Escape gives the page back.
     page.keyboard.press("Control+k")
     page.keyboard.type("zzzz")
@@ -43,7 +53,7 @@ def test_everything_by_typing(site: Site, open_page: Any) -> None:
     expect(page.locator("#palette")).to_be_hidden()
 
 
-def test_shaded_cells_and_working_time(site: Site, open_page: Any) -> None:
+def test_shaded_cells_and_working_time(site: Site, database: str, open_page: Any) -> None:
     for number in range(3):
         report(site, f"s{number}", lon=WEST + STEP * 0.3, lat=SOUTH + STEP * 0.4)
     page = ready(open_page("/?lang=en&shade=open"))
@@ -57,3 +67,16 @@ def test_shaded_cells_and_working_time(site: Site, open_page: Any) -> None:
     said = page.locator(".row-left").first.inner_text()
     words = {"working_hour": "work h", "working_day": "work"}
     assert words.get(limit["unit"], "") in said, (limit, said)
+    # Who is on duty: first everybody, then a cell with its B post only, and one with nobody.
+    assert page.request.get(f"{site.url}/v1/cells:coverage").json()["cells"] == []
+    with psycopg.connect(dsn(database), autocommit=True) as connection:
+        connection.execute(
+            "UPDATE dispatch.appointment SET valid_until = now() WHERE post_id IN (SELECT id FROM dispatch.post"
+            " WHERE cell_code = '410102001001002' OR cell_code = '410102001001001' AND rank = 'A')"
+        )
+    gaps = page.request.get(f"{site.url}/v1/cells:coverage").json()["cells"]
+    assert [(one["chain"][-1]["code"][-1], one["gap"]) for one in gaps] == [("1", "backup"), ("2", "nobody")]
+    page.keyboard.press("Control+k")
+    page.keyboard.type("on duty")
+    page.keyboard.press("Enter")
+    expect(page.locator(".legend-shade")).to_contain_text("B post only")

@@ -39,7 +39,7 @@ def test_photos_open_and_the_reporter_is_unmasked_for_a_reason(
     expect(page.locator(".photo")).to_have_count(2)
     first = page.locator(".photo img").first
     assert str(first.get_attribute("alt")).startswith("From the report, 1 of 2")
-    page.wait_for_function("document.querySelector('.photo img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('.photo img').naturalWidth > 0")
     page.locator(".photo").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#photo")).to_be_visible()
@@ -88,8 +88,8 @@ def _shape(page: Page, case: str) -> list[bool]:
     box = page.locator(f"#row-{case} .sign").bounding_box()
     assert box is not None
     picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("L").resize((12, 12))
-    ground = max(picture.getdata())
-    return [pixel < ground - 40 for pixel in picture.getdata()]
+    pixels = picture.tobytes()
+    return [pixel < max(pixels) - 40 for pixel in pixels]
 
 
 def _jpeg(colour: tuple[int, int, int]) -> bytes:

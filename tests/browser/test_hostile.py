@@ -27,7 +27,7 @@ def test_hostile_texts_are_only_texts(site: Site, open_page: Any, keep: Any) -> 
         }
         for n, text in enumerate(MANY)
     ]
-    made = [one["case"] for one in post(site, "/v1/reports:batch", {"reports": reports})["results"]]
+    made = [one["receipt"]["case"] for one in post(site, "/v1/reports:batch", {"reports": reports})["results"]]
     page = open_page("/?lang=en")
     for n, ref in enumerate(made[:60]):
         answer = page.request.post(

@@ -340,8 +340,7 @@ def test_hostile_names_are_only_text(site: Site, database: str, open_page: Any, 
     sql(
         database,
         "UPDATE geo.grid_version SET name = %s, source = %s, revision = 1 WHERE number = 2",
-        HOSTILE[0],
-        HOSTILE[1],
+        *HOSTILE[:2],
     )
     for name in ("overview", "coverage", "compare", "redraw", "activate"):
         page.goto(f"{site.url}/grid/versions/2?tab={name}")

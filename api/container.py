@@ -194,6 +194,19 @@ async def get_read_unit(
         yield unit
 
 
+async def get_counting_unit(
+    request: Request, container: Annotated[Container, Depends(container_of)]
+) -> AsyncIterator[ReadUnit]:
+    """A read-only transaction that sees what its caller may count, which is more than they may look at.
+
+    Only for answers that give counts in steps to whoever does not count exactly (`Caller.counts_exactly`).
+    """
+    caller = await container.doorkeeper.find(request)
+    viewer = caller.counting_viewer if caller is not None else NOBODY
+    async with read_unit(container.engine, viewer=viewer) as unit:
+        yield unit
+
+
 async def get_write_unit(
     request: Request, container: Annotated[Container, Depends(container_of)]
 ) -> AsyncIterator[WriteUnit]:
@@ -206,5 +219,6 @@ async def get_write_unit(
 # scope="function" is what makes the commit happen before the response: with the default scope the caller would read
 # 201 even when a deferred constraint then fails at commit (decision 0001; tests/flow/test_commit_before_answer.py).
 Reading = Annotated[ReadUnit, Depends(get_read_unit, scope="function")]
+Counting = Annotated[ReadUnit, Depends(get_counting_unit, scope="function")]
 Writing = Annotated[WriteUnit, Depends(get_write_unit, scope="function")]
 Wired = Annotated[Container, Depends(container_of)]

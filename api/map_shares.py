@@ -139,7 +139,7 @@ def may_open(share: Share, caller: Caller | None) -> bool:
         return True
     if caller is None or caller.scopes.isdisjoint({Scope.MAPS_READ, Scope.CASES_READ_ALL}):
         return False
-    mine = sight_of(caller.viewer, sees_cases=Scope.CASES_READ_ALL in caller.scopes)
+    mine = sight_of(caller.counting_viewer, sees_cases=caller.counts_exactly)
     if share.sight["cases"] and not mine["cases"]:
         return False
     return bool(mine["everything"]) or (mine["settings"] == share.sight["settings"] and not share.sight["everything"])

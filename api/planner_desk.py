@@ -347,15 +347,23 @@ async def open_desk(
     )
 
 
-async def desk_of(unit: ReadUnit, container: Container, caller: Caller, locale: Locale) -> Desk:
-    """Open a reading for whoever makes a request."""
+async def desk_of(
+    unit: ReadUnit, container: Container, caller: Caller, locale: Locale, *, for_cases: bool = False
+) -> Desk:
+    """Open a reading for whoever makes a request.
+
+    Parameters
+    ----------
+    unit
+        Of what the caller may count; of what the caller may look at, when ``for_cases``.
+    """
     return await open_desk(
         unit,
         container.engine,
         container.facts,
         await container.reference.get(),
         container.settings.jurisdiction,
-        viewer=caller.viewer,
-        sees_cases=Scope.CASES_READ_ALL in caller.scopes,
+        viewer=caller.viewer if for_cases else caller.counting_viewer,
+        sees_cases=Scope.CASES_READ_ALL in caller.scopes if for_cases else caller.counts_exactly,
         locale=locale,
     )

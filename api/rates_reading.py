@@ -133,7 +133,7 @@ async def read_rates_asked(unit: ReadUnit, container: Container, asking: RatesWo
 
 def sees_cases(caller: Caller) -> bool:
     """Whether the cases behind a number may be opened."""
-    return Scope.CASES_READ_ALL in caller.scopes
+    return caller.counts_exactly
 
 
 async def view_rates(unit: ReadUnit, locale: Locale, read: RatesRead, caller: Caller) -> tuple[RateTable, RatesView]:

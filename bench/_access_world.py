@@ -187,10 +187,10 @@ async def _person(
         await add_grant(unit, account, grant, jurisdiction=JURISDICTION, by="bench")
         if (valid_from is None or valid_from <= now) and (valid_until is None or valid_until > now):
             area = (cell, department, None)
-            asker.areas.append(area)
             asker.roles.append((role.value, area))
-            # A planner's areas are counted, and no case of them is opened.
+            # A planner's areas are counted, and no case of them is opened, whatever other roles open elsewhere.
             if role is not Role.PLANNER:
+                asker.areas.append(area)
                 asker.scopes |= {"cases:read", "cases:read_all"}
             if role not in (Role.ADMINISTRATOR, Role.PLANNER):
                 asker.scopes.add("cases:move")

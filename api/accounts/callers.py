@@ -28,6 +28,8 @@ class Caller:
         Of a key: the channel it speaks for.
     sight
         Which cases exist for this caller.
+    counted
+        Of a person: which cases are counted, one by one in sight or not; None means those in sight.
     grants
         Of a person: the roles held now, each with its area.
     """
@@ -37,6 +39,7 @@ class Caller:
     channel: str | None
     scopes: frozenset[Scope]
     sight: Sight
+    counted: Sight | None = None
     grants: tuple[Grant, ...] = ()
     account: UUID | None = None
     session: int | None = None
@@ -60,6 +63,16 @@ class Caller:
     def viewer(self) -> Viewer:
         """The eyes of this caller's transactions."""
         return self.sight.viewer()
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether maps and rates may give exact counts: everything that is counted could be looked at one by one."""
+        return Scope.CASES_READ_ALL in self.scopes and (self.counted is None or self.sight.includes(self.counted))
+
+    @property
+    def counting_viewer(self) -> Viewer:
+        """The eyes of transactions that count. Only what answers in steps unless `counts_exactly` may use them."""
+        return self.viewer if self.counted is None or self.counts_exactly else self.counted.viewer()
 
     @property
     def roles(self) -> tuple[Role, ...]:

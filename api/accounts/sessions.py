@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.callers import Caller
-from api.accounts.roles import Role, scopes_of
+from api.accounts.roles import Role, Scope, scopes_of
 from api.accounts.sight import Area, Grant, Sight
 from geo.storage.uow import Unit, WriteUnit, read_unit, write_unit
 
@@ -139,7 +139,9 @@ def _found(row: Mapping[str, Any]) -> Found:
         id=str(row["person_id"]),
         channel=None,
         scopes=scopes_of(grant.role for grant in grants),
-        sight=Sight(areas=tuple(dict.fromkeys(grant.area for grant in grants))),
+        # A role shows cases in its own area only: a planner's is counted, even if another role reads cases elsewhere.
+        sight=_areas_of(grant for grant in grants if Scope.CASES_READ in scopes_of([grant.role])),
+        counted=_areas_of(grants),
         grants=grants,
         account=row["account_id"],
         session=row["id"],
@@ -149,6 +151,10 @@ def _found(row: Mapping[str, Any]) -> Found:
         is_demo=row["is_demo"],
     )
     return Found(caller, row["stage"] == "full", time.monotonic())
+
+
+def _areas_of(grants: Iterable[Grant]) -> Sight:
+    return Sight(areas=tuple(dict.fromkeys(grant.area for grant in grants)))
 
 
 async def start_session(unit: WriteUnit, account: UUID, *, method: str, is_full: bool, browser: str, hours: int) -> str:

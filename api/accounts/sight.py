@@ -72,6 +72,17 @@ class Sight:
         """Whether a case is seen."""
         return any(area.covers(case) for area in self.areas)
 
+    def includes(self, other: Sight) -> bool:
+        """Whether this sight is at least another one; of areas it knows only whether they are the same.
+
+        Examples
+        --------
+        >>> mine = Sight(areas=(Area(cell="410102001"),))
+        >>> mine.includes(NOTHING), mine.includes(EVERYTHING), EVERYTHING.includes(mine)
+        (True, False, True)
+        """
+        return self.is_everything or set(other.areas) <= set(self.areas)
+
     def viewer(self) -> Viewer:
         """The eyes of a transaction. Cells outside the grid belong to nobody's area: only the unlimited see them."""
         if self.is_everything:

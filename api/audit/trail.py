@@ -54,6 +54,7 @@ class Kind(StrEnum):
     REPORTER_ERASED = "reporter.erased"
     RETAINED_ENDED = "retention.done"
     EXPORTED = "export.made"
+    IMPORTED = "import.done"
     GRID_ACTIVATED = "grid.activated"
     GRID_CHANGED = "grid.changed"
     SETTINGS_CHANGED = "settings.changed"

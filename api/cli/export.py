@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from api.audit.trail import Kind
 from api.cli.context import engine_for_command
 from api.cli.importing_posts import matrix_out
+from api.cli.records import note
 from api.cli.speech import say, t
 from api.settings import Settings
 from geo.coordinates import CoordSys
@@ -58,15 +60,18 @@ def cells(
 async def _export(
     target: ExportTarget, jurisdiction: str, number: int | None, level: int | None
 ) -> tuple[int, int, int]:
-    async with engine_for_command() as engine, read_unit(engine) as unit:
-        if number is None:
-            version = await find_active(unit, jurisdiction)
-            if version is None:
-                raise NotFoundError("export.no_active_version", jurisdiction=jurisdiction)
-        else:
-            version = await get_version(unit, jurisdiction, number)
-        found = await read_exported_cells(unit, version.id, level=level)
-    if not found:
-        raise NotFoundError("export.nothing", number=version.number)
+    async with engine_for_command() as engine:
+        async with read_unit(engine) as unit:
+            if number is None:
+                version = await find_active(unit, jurisdiction)
+                if version is None:
+                    raise NotFoundError("export.no_active_version", jurisdiction=jurisdiction)
+            else:
+                version = await get_version(unit, jurisdiction, number)
+            found = await read_exported_cells(unit, version.id, level=level)
+        if not found:
+            raise NotFoundError("export.nothing", number=version.number)
+        facts = {"version": version.number, "level": level, "cells": len(found)}
+        await note(engine, Kind.EXPORTED, "export cells", file=target.path.name, **facts)
     size = await asyncio.to_thread(write_cells, found, target, version=version.number)
     return len(found), version.number, size

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.effects import show_effect
 from api.cli.grid_codes import check_codes, show_next
@@ -125,7 +126,7 @@ def activate(
 ) -> None:
     """Make a draft valid; open cases are handed over by the worker."""
     code, settings = _code(jurisdiction), Settings()
-    pairs = [one.partition("=") for one in accept or ()]
+    accepted = {kind.strip(): reason.strip() for kind, _, reason in (one.partition("=") for one in accept or ())}
 
     async def run() -> GridVersion:
         async with engine_for_command() as engine:
@@ -135,11 +136,13 @@ def activate(
                     code,
                     number,
                     at=_instant(since),
-                    accepted={kind.strip(): reason.strip() for kind, _, reason in pairs},
+                    accepted=accepted,
                     actor="command",
                     tolerance_m2=settings.coverage_tolerance_m2,
                     sliver_width_m=settings.coverage_sliver_width_m,
                 )
+                since_when = version.valid_from.isoformat() if version.valid_from else ""
+                await record(unit, Kind.GRID_ACTIVATED, f"grid activate {number}", accepted=accepted, since=since_when)
             if since is None:
                 await await_effect(engine, version.valid_from)
             async with read_unit(engine) as unit:
@@ -167,7 +170,9 @@ def take_back(number: Number, jurisdiction: Jurisdiction = None) -> None:
     code = _code(jurisdiction)
 
     async def write(unit: WriteUnit) -> GridVersion:
-        return await withdraw(unit, code, number)
+        version = await withdraw(unit, code, number)
+        await record(unit, Kind.GRID_CHANGED, f"grid withdraw {number}")
+        return version
 
     _writing(write)
     say(t("grid.withdrawn", number=number))
@@ -180,6 +185,7 @@ def discard(number: Number, jurisdiction: Jurisdiction = None) -> None:
 
     async def write(unit: WriteUnit) -> None:
         await discard_draft(unit, code, number)
+        await record(unit, Kind.GRID_CHANGED, f"grid discard {number}")
 
     _writing(write)
     say(t("grid.discarded", number=number))

@@ -12,12 +12,14 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from api.audit.trail import Kind
 from api.cli import importing_posts
 from api.cli.context import engine_for_command
 from api.cli.effects import show_effect
 from api.cli.importing_categories import categories
 from api.cli.importing_cells import run_import
 from api.cli.importing_tables import describe, show_cells, show_faults, show_reports
+from api.cli.records import note
 from api.cli.speech import say, sentence, t
 from api.settings import Settings
 from dispatch.importing.instants import AmbiguousTime
@@ -172,9 +174,11 @@ def reports(
     async def run() -> ReportImport:
         with _stages() as tell:
             async with engine_for_command() as engine:
-                return await import_reports(
+                found = await import_reports(
                     engine, file, options, describe, progress=lambda so_far: tell("reports", so_far.rows, 0)
                 )
+                await note(engine, Kind.IMPORTED, "import reports", file=file.name, rows=found.rows, channel=channel)
+                return found
 
     show_reports(asyncio.run(run()), elapsed_s=time.monotonic() - started)
 

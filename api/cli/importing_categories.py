@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.audit.trail import Kind
 from api.cli.context import engine_for_command
+from api.cli.records import note
 from api.cli.speech import t
 from dispatch.deadlines import Limit
 from dispatch.importing.category_changes import Change, ChangeKind
@@ -58,7 +60,10 @@ def categories(
 
     async def run() -> CategoryImport:
         async with engine_for_command() as engine:
-            return await import_categories(engine, file, options)
+            found = await import_categories(engine, file, options)
+            if not dry_run:
+                await note(engine, Kind.IMPORTED, "import categories", file=file.name, changes=len(found.changes))
+            return found
 
     try:
         found = asyncio.run(run())

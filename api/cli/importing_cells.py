@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from api.audit.trail import Kind
 from api.cli.context import engine_for_command
 from api.cli.data_dir import read_state, resolve_data_dir
+from api.cli.records import note
 from api.settings import Settings
 from dispatch.handover import Effect, read_effect
 from geo.importing.cells import CellImport, ImportRejectedError, VersionTarget, import_cells
@@ -40,4 +42,7 @@ async def run_import(
 
     async with engine_for_command() as engine:
         found = await import_cells(engine, file, options, target, dry_run=dry_run, look=look, progress=tell)
+        if found.version is not None:
+            facts = {"version": found.version.number, "status": found.version.status.value}
+            await note(engine, Kind.IMPORTED, "import cells", file=file.name, **facts)
     return found, effects

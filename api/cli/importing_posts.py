@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.audit.trail import Kind
 from api.cli.context import engine_for_command
+from api.cli.records import note
 from api.cli.speech import fail, say, t
 from api.settings import Settings
 from dispatch.departments import MATRIX_COLUMNS, list_rules, matrix_row
@@ -58,8 +60,10 @@ def matrix_out(file: _File, overwrite: Annotated[bool, typer.Option("--overwrite
         fail(t("posts.file_exists", file=str(file)))
 
     async def read() -> list[tuple[str, ...]]:
-        async with engine_for_command() as engine, read_unit(engine) as unit:
-            rules = await list_rules(unit, Settings().jurisdiction, await database_now(unit), limit=1_000_000)
+        async with engine_for_command() as engine:
+            async with read_unit(engine) as unit:
+                rules = await list_rules(unit, Settings().jurisdiction, await database_now(unit), limit=1_000_000)
+            await note(engine, Kind.EXPORTED, "export matrix", file=file.name, rows=len(rules))
             return [matrix_row(rule) for rule in rules]
 
     rows = asyncio.run(read())
@@ -85,7 +89,7 @@ def _words() -> Mapping[str, str]:
 def _import(kind: TableKind, file: Path, columns: str, dry_run: bool) -> None:
     async def run() -> TableImport:
         async with engine_for_command() as engine:
-            return await import_table(
+            found = await import_table(
                 engine,
                 kind,
                 file,
@@ -94,6 +98,9 @@ def _import(kind: TableKind, file: Path, columns: str, dry_run: bool) -> None:
                 columns=columns,
                 words=_words(),
             )
+            if found.is_written:
+                await note(engine, Kind.IMPORTED, f"import {kind.value}", file=file.name, rows=found.rows)
+            return found
 
     try:
         found = asyncio.run(run())

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.speech import say, sentence, t
 from api.settings import Settings
@@ -75,6 +76,9 @@ def import_(
             if dry_run:
                 driver = await unit.driver()
                 await driver.rollback()
+            else:
+                ladders = [number for _, number, _ in made]
+                await record(unit, Kind.SETTINGS_CHANGED, "ladders import", file=file.name, ladders=ladders)
         return made
 
     for scope, number, count in asyncio.run(run()):
@@ -119,6 +123,7 @@ def withdraw(ladder: Annotated[int, typer.Argument(min=1, help=t("ladder.cli.id"
     async def run() -> None:
         async with engine_for_command() as engine, write_unit(engine) as unit:
             await withdraw_ladder(unit, ladder, Settings().jurisdiction)
+            await record(unit, Kind.SETTINGS_CHANGED, f"ladders withdraw {ladder}")
 
     asyncio.run(run())
     say(t("ladder.cli.withdrawn", id=ladder))

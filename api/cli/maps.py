@@ -8,7 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
+from api.audit.trail import Kind
 from api.cli.context import engine_for_command
+from api.cli.records import note
 from api.cli.speech import language, say, t
 from api.planner_desk import open_desk
 from api.planner_files import make_file
@@ -82,7 +84,9 @@ async def _make(kind: str, given: Given, form: str, *, coarse: bool) -> tuple[st
         if desk.version is None:
             raise NotFoundError("maps.no_grid")
         page = await KINDS[kind].read(desk, view)
-        return page.title, (await make_file(desk, page, form, kind)).body
+        body = (await make_file(desk, page, form, kind)).body
+        await note(engine, Kind.EXPORTED, f"map {kind}", form=form)
+        return page.title, body
 
 
 for _kind in KINDS:

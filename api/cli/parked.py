@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.speech import fail, say, t
 from dispatch.storage.worker import PARKED_KINDS, list_parked, retry_parked
@@ -42,6 +43,8 @@ def retry(
 
     async def run() -> int:
         async with engine_for_command() as engine, write_unit(engine) as unit:
-            return await retry_parked(unit, kind, id_)
+            count = await retry_parked(unit, kind, id_)
+            await record(unit, Kind.SETTINGS_CHANGED, f"parked retry {kind}", id=id_, count=count)
+            return count
 
     say(t("worker.cli.retried", count=asyncio.run(run())))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.speech import fail, language, say, t
 from api.errors import message_of
@@ -48,7 +49,9 @@ def import_(
     async def run() -> tuple[int, int, int]:
         async with engine_for_command() as engine, write_unit(engine) as unit:
             stored, removed = await store_places(unit, jurisdiction, records, replace=replace)
-            return stored, removed, await count_places(unit, jurisdiction)
+            total = await count_places(unit, jurisdiction)
+            await record(unit, Kind.IMPORTED, "places import", file=file.name, stored=stored, removed=removed)
+            return stored, removed, total
 
     stored, removed, total = asyncio.run(run())
     say(t("places.cli.stored", stored=stored, removed=removed, total=total))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.speech import say, t
 from api.settings import Settings
@@ -25,7 +26,9 @@ def freeze(month: Annotated[str, typer.Argument(help=t("rates.cli.month"))]) -> 
     async def run() -> int:
         async with engine_for_command() as engine, write_unit(engine) as unit:
             found = (await load_reference(unit)).jurisdictions.get(code)
-            return await freeze_month(unit, code, found.time_zone if found else "Asia/Shanghai", first)
+            count = await freeze_month(unit, code, found.time_zone if found else "Asia/Shanghai", first)
+            await record(unit, Kind.SETTINGS_CHANGED, f"rates freeze {month}", rows=count)
+            return count
 
     say(t("rates.cli.frozen", month=month, count=f"{asyncio.run(run()):,}"))
 

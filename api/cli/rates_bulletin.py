@@ -8,8 +8,10 @@ from typing import Annotated, Final
 
 import typer
 
+from api.audit.trail import Kind
 from api.bulletin import FORMS, BulletinSource, read_bulletin, write_bulletin
 from api.cli.context import engine_for_command
+from api.cli.records import note
 from api.cli.speech import language, say, t
 from api.planning import keep_facts
 from api.settings import Settings
@@ -50,7 +52,9 @@ def bulletin(
                         jurisdiction=settings.jurisdiction,
                     )
                     made, _ = await read_bulletin(unit, source, spoken, first)
-                return {form: await write_bulletin(spoken, made, form) for form in forms}
+                files = {form: await write_bulletin(spoken, made, form) for form in forms}
+                await note(engine, Kind.EXPORTED, f"bulletin {month}", forms=list(forms))
+                return files
             finally:
                 await keeper.close()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
+from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.speech import fail, say, t
 from api.settings import Settings
@@ -38,9 +40,12 @@ def create(
             if channel is not None and not await store.has_channel(unit, channel):
                 raise BadInputError("webhook.unknown_channel", channel=channel)
             after = await feed_end(unit)
-            return await store.create_webhook(
+            made = await store.create_webhook(
                 unit, url=url, channel=channel, types=kinds or [], description="", after=after
             )
+            # The address may have a secret in it; the host tells enough.
+            await record(unit, Kind.SETTINGS_CHANGED, f"webhooks create {made[0]}", host=urlsplit(url).hostname or "")
+            return made
 
     number, secret = asyncio.run(run())
     say(t("webhook.cli.made", id=number, url=url), to_error=True)
@@ -72,6 +77,7 @@ def test(webhook: Annotated[int, typer.Argument(min=1, help=t("webhook.cli.id"))
             async with write_unit(engine) as unit:
                 await store.get_webhook(unit, webhook)
                 number = await store.queue_by_hand(unit, webhook, kind="test", type_=TEST_TYPE, event_id=None)
+                await record(unit, Kind.SETTINGS_CHANGED, f"webhooks test {webhook}")
             until = time.monotonic() + _WAIT_S
             while time.monotonic() < until:
                 async with read_unit(engine) as reading:

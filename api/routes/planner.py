@@ -12,7 +12,7 @@ from api.access import require
 from api.accounts.callers import Caller
 from api.accounts.roles import Scope
 from api.answers import quoted
-from api.container import Reading, Wired
+from api.container import Counting, Wired
 from api.kept_pages import KeptPage, KeptPages, tag_of
 from api.language import COOKIE, locale_of
 from api.planner_desk import Desk, desk_of
@@ -44,7 +44,7 @@ def given_of(request: Request) -> Given:
 
 
 async def _answer(
-    request: Request, unit: Reading, container: Wired, caller: Caller, kind: str, what: str, make: Make
+    request: Request, unit: Counting, container: Wired, caller: Caller, kind: str, what: str, make: Make
 ) -> Response | KeptPage:
     """Read the question; answer from what is kept, or make it. A fault or a missing grid is answered at once."""
     locale = locale_of(request)
@@ -83,7 +83,7 @@ def _headers(locale: Locale, tag: str) -> dict[str, str]:
 
 
 def _page(kind: str) -> Callable[..., Awaitable[Response]]:
-    async def read_page(request: Request, unit: Reading, container: Wired, caller: Planner) -> Response:
+    async def read_page(request: Request, unit: Counting, container: Wired, caller: Planner) -> Response:
         """The finding, the filters, the map in its frame, the table that the map draws, and the definitions."""
         root = request.scope.get("root_path", "")
         locale = locale_of(request)
@@ -108,7 +108,7 @@ def _page(kind: str) -> Callable[..., Awaitable[Response]]:
 
 
 def _frame(kind: str) -> Callable[..., Awaitable[Response]]:
-    async def read_frame(request: Request, unit: Reading, container: Wired, caller: Planner) -> Response:
+    async def read_frame(request: Request, unit: Counting, container: Wired, caller: Planner) -> Response:
         """The map as a document of its own; ``inline=1`` gives one file that works without any server."""
         static_url = request.scope.get("root_path", "") + "/static"
         is_inline = request.query_params.get("inline") == "1"
@@ -132,7 +132,7 @@ def _frame(kind: str) -> Callable[..., Awaitable[Response]]:
 
 
 def _file(kind: str) -> Callable[..., Awaitable[Response]]:
-    async def read_file(request: Request, unit: Reading, container: Wired, caller: Planner) -> Response:
+    async def read_file(request: Request, unit: Counting, container: Wired, caller: Planner) -> Response:
         """The map as a file: one page, a picture at 300 dots per inch, PDF, CSV, XLSX, GeoJSON of cells or squares."""
         form = request.query_params.get("form") or "csv"
         layer = request.query_params.get("layer") or ""

@@ -19,7 +19,7 @@ from api.accounts.callers import Caller
 from api.accounts.doorkeeper import is_own_origin
 from api.accounts.roles import Scope
 from api.answers import json_answer
-from api.container import Container, Reading, Wired
+from api.container import Container, Counting, Reading, Wired
 from api.language import locale_of
 from api.map_shares import (
     MAX_DAYS,
@@ -70,7 +70,7 @@ async def read_cases(
 ) -> Response:
     """The exact cases behind a number of a map, for people who may see them."""
     locale = locale_of(request)
-    desk = await desk_of(unit, container, caller, locale)
+    desk = await desk_of(unit, container, caller, locale, for_cases=True)
     try:
         view = parse_question(given_of(request), desk.reference, desk.today, desk.whole)
         of_week = _hour_of_week(weekday, hour)
@@ -172,7 +172,7 @@ class ShareIn(BaseModel):
 
 
 @router.post("/maps/shares")
-async def make_share(request: Request, unit: Reading, container: Wired, caller: Planner, asked: ShareIn) -> Response:
+async def make_share(request: Request, unit: Counting, container: Wired, caller: Planner, asked: ShareIn) -> Response:
     """Freeze a map as it is now and answer with its link."""
     if not is_own_origin(request, container.settings.public_url):
         raise ForbiddenError("access.foreign_origin")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.accounts.callers import Caller
 from api.answers import json_answer
-from api.container import Reading, Wired
+from api.container import Counting, Reading, Wired
 from api.formats import MEDIA_TYPES, Form, accepted_form, tagged_answer
 from api.language import locale_of
 from api.rates_files import rates_file
@@ -163,7 +163,7 @@ class RateCasesOut(BaseModel):
         **problems(400, 401, 403, 422),
     },
 )
-async def read_rates(request: Request, unit: Reading, container: Wired, caller: Reader, asking: Asking) -> Response:
+async def read_rates(request: Request, unit: Counting, container: Wired, caller: Reader, asking: Asking) -> Response:
     """Rates by one dimension, with numerator, denominator and the cases behind each."""
     locale = locale_of(request)
     read = await read_rates_asked(unit, container, asking)

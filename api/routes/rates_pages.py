@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.container import Reading, Wired
+from api.container import Counting, Reading, Wired
 from api.demo.published import PRINTED
 from api.errors import message_of
 from api.formats import Form
@@ -32,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/maps/rates")
 async def read_rates_page(
-    request: Request, unit: Reading, container: Wired, caller: Reader, asking: Asking
+    request: Request, unit: Counting, container: Wired, caller: Reader, asking: Asking
 ) -> Response:
     """The finding, the table with its worst class, printed figures, definitions."""
     locale = locale_of(request)
@@ -102,7 +102,7 @@ async def read_cases_page(
 
 @router.get("/maps/rates/file")
 async def read_rates_file(
-    request: Request, unit: Reading, container: Wired, caller: Reader, asking: Asking, form: Word = None
+    request: Request, unit: Counting, container: Wired, caller: Reader, asking: Asking, form: Word = None
 ) -> Response:
     """The table as CSV or XLSX."""
     locale = locale_of(request)

@@ -29,7 +29,7 @@ from geo.storage.engine import create_engine, dsn
 from geo.storage.uow import AREA_ROLE, NOBODY, read_unit, write_unit
 from tests.builders import EAST, INSIDE, WEST, District, report
 from tests.flow.conftest import ALL_SCOPES, Client
-from tests.signing import make_person, signed_in
+from tests.signing import make_person, refs_of, signed_in
 
 IN_EAST = (113.63, 34.75)
 
@@ -190,6 +190,48 @@ async def test_whose_move_it_is(client: Client, both: dict[str, str], database: 
         bulk = {"move": "urge", "cases": [{"case": both["west"], "version": 2}, {"case": both["east"], "version": 1}]}
         results = (await two.post("/v1/cases/moves:bulk", json=bulk)).json()["results"]
         assert [result["status"] for result in results] == [403, 200]
+
+
+async def test_a_planners_area_is_counted_and_not_looked_at(client: Client, database: str, engine: AsyncEngine) -> None:
+    """Roles do not lend each other their areas: who reads cases in the east does not read those planned in the west."""
+    at = {"W": INSIDE, "E": IN_EAST}
+    refs: dict[str, set[str]] = {"W": set(), "E": set()}
+    for half, (lon, lat) in at.items():
+        for number in range(7):
+            made = await client.post("/v1/reports", json=report(ticket=f"{half}{number}", lon=lon, lat=lat))
+            refs[half].add(made.json()["case"])
+    planner, dispatcher = NewGrant(role=Role.PLANNER, cell=WEST), NewGrant(role=Role.DISPATCHER, cell=EAST)
+    await make_person(engine, "plan", planner)
+    await make_person(engine, "mixed", planner, dispatcher)
+    await make_person(engine, "inside", NewGrant(role=Role.PLANNER, cell=EAST), dispatcher)
+    app = create_app(Settings(database_url=database))
+    days = "from=2020-01-01&to=2029-01-01"
+
+    async def counted(who: Client) -> int:
+        found = (await who.get(f"/v1/rates?by=level_3&rate=solved&{days}")).json()
+        return int(found["total"]["rates"]["solved"]["denominator"])
+
+    async with (
+        app.router.lifespan_context(app),
+        signed_in(app, "plan") as plan,
+        signed_in(app, "mixed") as mixed,
+        signed_in(app, "inside") as inside,
+    ):
+        for who in (mixed, inside):
+            assert refs_of((await who.get("/v1/cases?limit=100")).json()) == refs["E"]
+        assert (await plan.get("/v1/cases")).status_code == 403
+        hidden, shown = min(refs["W"]), min(refs["E"])
+        for path in (f"/v1/cases/{hidden}", f"/v1/cases/{hidden}/deadline", f"/collections/cases/items/{hidden}"):
+            assert (await mixed.get(path)).status_code == 404, path
+        for path in ("/v1/cases.csv", f"/maps/cases?{days}", f"/maps/rates/cases?rate=solved&{days}"):
+            answer = await mixed.get(path)
+            assert answer.status_code == 200, answer.text
+            assert shown in answer.text, path
+            assert not any(ref in answer.text for ref in refs["W"]), path
+        assert [await counted(who) for who in (plan, mixed, inside)] == [5, 10, 7]
+        page = await mixed.get(f"/maps/cells?{days}")
+        assert page.status_code == 200
+        assert "/maps/cases" not in page.text
 
 
 @asynccontextmanager

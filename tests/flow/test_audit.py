@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.audit.trail import Actor, Finding, Head, Kind, find_head, list_records, record, verify
 from api.audit.watched import kind_of
+from api.cli import records
 from geo.storage.engine import dsn
 from geo.storage.uow import EVERYBODY, NOBODY, Unit, read_unit, write_unit
 from tests.flow.conftest import Client
@@ -151,6 +154,16 @@ async def test_only_whoever_may_reads_the_trail(client: Client, make_key: Any) -
     for path in ("/v1/audit", "/v1/audit/head", "/v1/audit/check"):
         answer = await client.get(path, headers={"Authorization": f"Bearer {key}"})
         assert answer.status_code == 403
+
+
+def test_no_command_writes_or_takes_away_without_a_record() -> None:
+    """`people` and `keys` call what records by itself, `up` and `test` change no data, the demo is one."""
+    silent = {"people", "keys", "demo", "up", "testing", "data_dir", "supervising", "locating", "channels", "facts"}
+    acts = re.compile(r"write_unit\(|write_bytes\(|write_cells|\.open\(\"w\"|await import_")
+    for module in sorted(Path(records.__file__).parent.glob("*.py")):
+        text = module.read_text(encoding="utf-8")
+        if module.stem not in silent and acts.search(text):
+            assert re.search(r"\b(record|note)\(", text), f"{module.name} changes something and records nothing"
 
 
 def test_changes_are_recorded_by_what_they_change() -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.concurrency import run_in_threadpool
 from typer.testing import CliRunner
 
+from api.audit.trail import list_records
 from api.cli import export
 from api.cli.speech import t
 from bench.tiling import make_tiling
@@ -219,6 +220,9 @@ async def test_the_command_writes_what_the_database_holds(
     said = await run(str(path), "--crs", "EPSG:4547")
     assert t("exports.done", count=7, number=1, file=str(path), kilobytes=-(-path.stat().st_size // 1000)) in said
     assert read_back(path) == expected(stored)
+    async with read_unit(engine) as unit:
+        newest = (await list_records(unit, limit=1))[0]
+    assert (newest["kind"], newest["subject"], newest["detail"]["cells"]) == ("export.made", "export cells", 7)
     two = tmp_path / "two.geojson"
     await run(str(two), "--version", "1", "--level", "2")
     assert len(json.loads(two.read_text(encoding="utf-8"))["features"]) == 2

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from dispatch.handover import _with_states, hand_over
 from dispatch.states import HAND_OVER_STATES
 from dispatch.worker import sweep
 from geo.storage.drafts import copy_version
-from geo.storage.engine import create_engine
+from geo.storage.engine import create_engine, dsn
 from geo.storage.grid_versions import create_draft
 from geo.storage.uow import read_unit, write_unit
 from tests.builders import INSIDE, L1, WEST, build_district, person_id, report
@@ -145,3 +146,7 @@ def test_the_command_line(database: str, monkeypatch: pytest.MonkeyPatch) -> Non
     at = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     assert run("activate", "2", "--from", at).strip()
     assert CliRunner().invoke(application, ["grid", "activate", "2"]).exception is not None
+    with psycopg.connect(dsn(database)) as connection:
+        told = connection.execute("SELECT actor_kind, kind, subject FROM audit.record ORDER BY number").fetchall()
+    discarded, activated = ("grid.changed", "grid discard 3"), ("grid.activated", "grid activate 2")
+    assert told == [("cli", *discarded), ("cli", *activated)], "what was done, and nothing for what was refused"

@@ -6,6 +6,7 @@ Schemathesis makes requests from the document, good ones and broken ones; a serv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -139,20 +140,38 @@ def attack(address: str, key: str, *, examples: int, seed: int = 0, only: str | 
 
 
 @contextmanager
-def serving(database_url: str) -> Iterator[str]:
-    """Serve in a process of its own on a free loopback port, without a limit per channel."""
+def serving(database_url: str, *, log: Path | None = None, **settings: str) -> Iterator[str]:
+    """Serve in a process of its own on a free loopback port, without a limit per channel.
+
+    Parameters
+    ----------
+    log
+        Where what it says is kept; else it goes where ours goes.
+    settings
+        Further variables of its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {
-        "GRIDWARD_DATABASE_URL": database_url,
-        "GRIDWARD_PORT": str(port),
-        "GRIDWARD_LOG_LEVEL": "error",
-        "GRIDWARD_CHANNEL_RATE": "",
-    }
+    environment = (
+        os.environ
+        | {
+            "GRIDWARD_DATABASE_URL": database_url,
+            "GRIDWARD_PORT": str(port),
+            "GRIDWARD_LOG_LEVEL": "error",
+            "GRIDWARD_CHANNEL_RATE": "",
+        }
+        | settings
+    )
     # What `gridward serve` runs, but for its look at whether the cluster is durable: here nothing has to outlive a run.
-    start = "from api.serving import make_server; from api.settings import Settings; make_server(Settings()).run()"
-    server = subprocess.Popen([sys.executable, "-c", start], cwd=_ROOT, env=environment)
+    start = (
+        "from api.cli.logs import configure_logs; from api.serving import make_server;"
+        "from api.settings import Settings; settings = Settings(); configure_logs(settings);"
+        "make_server(settings).run()"
+    )
+    with contextlib.ExitStack() as stack:
+        said = stack.enter_context(log.open("wb")) if log is not None else None
+        server = subprocess.Popen([sys.executable, "-c", start], cwd=_ROOT, env=environment, stderr=said, stdout=said)
     try:
         end = time.monotonic() + 60
         while True:

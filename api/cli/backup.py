@@ -20,6 +20,7 @@ from api.cli.context import DATABASE, cluster_of, open_database
 from api.cli.data_dir import make, resolve_data_dir, shared_use, write_state
 from api.cli.speech import say, t
 from api.retention import parse_head
+from api.sandbox.database import exists, url_of
 from api.settings import Settings
 from geo.errors import ConflictError, UnavailableError
 from geo.storage.engine import create_engine, dsn
@@ -37,10 +38,13 @@ def backup(
     with open_database(data_dir) as url:
         manifest = make_backup(url, file.absolute(), place)
         asyncio.run(_note(url, Kind.BACKED_UP, manifest))
+        has_sandbox = exists(url_of(url, Settings().sandbox_database_url))
     size_mb = -(-file.stat().st_size // 1_000_000)
     say(t("backup.made", file=str(file), size_mb=size_mb, **_counts(manifest)))
     if Settings().identity_key.get_secret_value():
         say(t("backup.key_in_setting"))
+    if has_sandbox:
+        say(t("backup.without_sandbox"))
 
 
 def restore(

@@ -30,6 +30,7 @@ __all__ = [
     "check_jurisdiction",
     "format_of",
     "reader_of",
+    "refuse",
     "reporter_of",
     "words_of",
 ]

@@ -60,12 +60,12 @@ async def read_form(request: Request) -> Form:
     BadInputError
         ``open311.bad_form`` and other faults of the form as a whole.
     """
+    body = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _multipart(request)
     if kind not in {"", "application/x-www-form-urlencoded"}:
         raise BadInputError("open311.bad_form", reason=kind[:80])
-    body = await request.body()
     return Form(fields=_fields(_urlencoded(body)), parts=(body,))
 
 

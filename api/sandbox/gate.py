@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -11,25 +12,58 @@ import structlog
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.errors import error_response
 from api.language import locale_of
+from api.open311.door import refuse
 from api.sandbox.database import exists, prepare, url_of
 from api.settings import Settings
 from geo.errors import BadInputError, GridwardError, UnavailableError
 
-__all__ = ["SandboxGate", "is_for_sandbox", "sandbox_settings"]
+__all__ = ["PREFIX", "HandedOn", "SandboxGate", "is_for_sandbox", "sandbox_settings"]
 
 log = structlog.get_logger("gridward.sandbox")
+#: First letters of the sandbox's keys.
+PREFIX: Final = "gwt_"
 _BEARER: Final = b"bearer gwt_"
+#: Open311 has the key as a parameter.
+_PARAMETER: Final = re.compile(rb"(?:^|&)api_key=gwt_")
+_OPEN311: Final = "/open311/"
+#: What the server says of a request.
+_OF_SERVER: Final = frozenset(
+    {"type", "asgi", "http_version", "server", "client", "scheme", "method", "root_path", "path", "raw_path"}
+    | {"query_string", "headers", "extensions"}
+)
 #: How often somebody with a made-up key may make us ask whether there is a sandbox. Units: seconds.
 _ASK_EVERY_S: Final = 2.0
 
 
 def is_for_sandbox(scope: Scope) -> bool:
     """Whether a request carries a key of the sandbox; it says so by its first letters."""
-    return any(name == b"authorization" and value[:11].lower() == _BEARER for name, value in scope["headers"])
+    if any(name == b"authorization" and value[:11].lower() == _BEARER for name, value in scope["headers"]):
+        return True
+    return _OPEN311 in scope["path"] and _PARAMETER.search(scope["query_string"]) is not None
+
+
+class HandedOn(Response):
+    """Whatever the sandbox answers to a request whose body had to be read to know that it is for the sandbox."""
+
+    def __init__(self, gate: SandboxGate, body: bytes) -> None:
+        super().__init__()
+        self._gate = gate
+        self._whole = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask the sandbox as if the request had gone there at once."""
+        pieces: list[Message] = [{"type": "http.request", "body": self._whole, "more_body": False}]
+
+        async def replayed() -> Message:
+            return pieces.pop() if pieces else await receive()
+
+        # What our own routing has put in would mislead the other application's.
+        await self._gate({name: value for name, value in scope.items() if name in _OF_SERVER}, replayed, send)
 
 
 def sandbox_settings(settings: Settings) -> Settings:
@@ -68,7 +102,9 @@ class SandboxGate:
         try:
             app = await self._open()
         except GridwardError as error:
-            await error_response(error, locale_of(Request(scope)))(scope, receive, send)
+            request = Request(scope)
+            shaped = refuse(request, error) if _OPEN311 in scope["path"] else error_response(error, locale_of(request))
+            await shaped(scope, receive, send)
             return
 
         async def marked(message: Message) -> None:

@@ -66,6 +66,27 @@ async def _cases_live_apart(client: Client, sandbox: Client, database: str) -> N
         assert connection.execute("SELECT count(*) FROM dispatch.dispatch_case").fetchone() == (1,)
 
 
+async def _open311_finds_it_by_the_parameter(client: Client, key: str) -> None:
+    """In the address, in a form and in a form with parts; a key of no sandbox is the specification's 403."""
+    form = {"service_code": "E0110", "lat": "34.745", "long": "113.605", "description": "井盖缺失"}
+    path = "/open311/v2/requests.json"
+    anyone = {"headers": {"Authorization": ""}}
+    by_form = await client.post(path, data=form | {"api_key": key}, **anyone)
+    by_parts = await client.post(path, files={name: (None, text) for name, text in (form | {"api_key": key}).items()})
+    in_address = await client.post(f"{path}?api_key={key}", data=form, **anyone)
+    for made in (by_form, by_parts, in_address):
+        assert (made.status_code, made.headers["gridward-mode"]) == (200, "sandbox"), made.text
+        ref = made.json()[0]["service_request_id"]
+        found = await client.get(f"/open311/v2/requests/{ref}.json?api_key={key}", **anyone)
+        assert found.json()[0]["service_request_id"] == ref
+        assert (await client.get(f"/v1/cases/{ref}")).status_code == 404
+    refused = [
+        await client.post(path, data=form | {"api_key": "gwt_00000000_nobody"}, **anyone),
+        await client.get(f"{path}?api_key=gwt_00000000_nobody", **anyone),
+    ]
+    assert [(one.status_code, one.json()[0]["code"]) for one in refused] == [(403, 403)] * 2
+
+
 async def _the_ladder_follows_the_advanced_clock(sandbox: Client) -> None:
     case = (await sandbox.post("/v1/reports", json=_report("L-1"))).json()
     begun = datetime.fromisoformat((await sandbox.get("/v1/sandbox/clock")).json()["now"])
@@ -148,6 +169,7 @@ async def _made_anew_keeps_its_keys(sandbox: Client, database: str) -> None:
 async def test_a_channel_tries_things_out(client: Client, sandbox: Client, database: str) -> None:
     """One sandbox for all steps: to make one takes seconds."""
     await _cases_live_apart(client, sandbox, database)
+    await _open311_finds_it_by_the_parameter(client, sandbox.headers["Authorization"].partition(" ")[2])
     await _the_ladder_follows_the_advanced_clock(sandbox)
     await _the_clock_never_goes_back(sandbox, client)
     await _the_worker_keeps_the_sandboxs_clocks(sandbox, database)

@@ -31,6 +31,7 @@ __all__ = ["AccessFigures", "ask_everything"]
 _REF: Final = re.compile(r"\b\d{8}-\d{7}\b")
 _HOST: Final = "http://127.0.0.1:8311"
 _AT_ONCE: Final = 6
+_PATIENCE: Final = 5
 #: Never asked: one waits for ever, the others tell of the service's health to anybody.
 _NOT_ASKED: Final = frozenset({"/v1/stream", "/openapi.json", "/healthz", "/healthz/worker", "/readyz"})
 #: Parameters that every list understands or ignores.
@@ -87,6 +88,12 @@ class _Asking:
     async def _ask(self, asker: Asker, method: str, url: str, **more: Any) -> httpx.Response:
         headers = asker.headers | {"Accept-Language": "en"} | more.pop("headers", {})
         answer = await self.client.request(method, url, headers=headers, **more)
+        for _ in range(_PATIENCE):
+            if answer.status_code != 503:
+                break
+            # A machine with too much to do says so, and to ask again is what it asks for.
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+            answer = await self.client.request(method, url, headers=headers, **more)
         self.figures.asked += 1
         if answer.status_code >= 500:
             self.figures.faults.append(f"{answer.status_code} {method} {url}")

@@ -228,7 +228,7 @@ async def test_a_planners_area_is_counted_and_not_looked_at(client: Client, data
             assert answer.status_code == 200, answer.text
             assert shown in answer.text, path
             assert not any(ref in answer.text for ref in refs["W"]), path
-        assert [await counted(who) for who in (plan, mixed, inside)] == [5, 10, 7]
+        assert [await counted(who) for who in (plan, mixed, inside)] == [5, 15, 7]
         page = await mixed.get(f"/maps/cells?{days}")
         assert page.status_code == 200
         assert "/maps/cases" not in page.text

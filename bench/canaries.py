@@ -247,7 +247,7 @@ async def _listen_and_look(
     async with listening() as heard, httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
         await client.post("/v1/webhooks", json={"url": heard.url})
         place = (await client.get("/v1/cases?limit=1")).json()["cases"][0]
-        where = {"lon": place["position"]["lon"], "lat": place["position"]["lat"], "coord_sys": "wgs84"}
+        where = {"lon": place["location"]["lon"], "lat": place["location"]["lat"], "coord_sys": "wgs84"}
         ref = ""
         for first in range(0, count, 50):
             batch = [canary(number) | where for number in range(first, min(first + 50, count))]

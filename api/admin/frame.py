@@ -69,6 +69,14 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
             Item(key="ledgers", path="/admin/ledgers", scope=Scope.GRID_WRITE),
         ),
     ),
+    (
+        "admin.menu.doors",
+        (
+            Item(key="keys", path="/admin/keys", scope=Scope.KEYS_MANAGE),
+            Item(key="webhooks", path="/admin/webhooks", scope=Scope.WEBHOOKS_MANAGE),
+        ),
+    ),
+    ("admin.menu.trail", (Item(key="audit", path="/admin/audit", scope=Scope.AUDIT_READ),)),
 )
 
 

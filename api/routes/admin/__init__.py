@@ -9,9 +9,11 @@ from api.admin.frame import first_page_of
 from api.container import Wired
 from api.routes.admin import (
     accounts,
+    audit,
     calendars,
     categories,
     category_import,
+    keys,
     ladders,
     office,
     people,
@@ -19,6 +21,7 @@ from api.routes.admin import (
     post,
     posts,
     shifts,
+    webhooks,
 )
 from api.routes.signing_in import go
 from geo.errors import ForbiddenError, GridwardError
@@ -41,5 +44,6 @@ async def read_start(request: Request, container: Wired) -> Response:
     return go(request, first)
 
 
-for module in (people, person, posts, post, shifts, accounts, categories, category_import, calendars, ladders, office):
+_OFFICE = (people, person, posts, post, shifts, accounts, categories, category_import, calendars, ladders, office)
+for module in (*_OFFICE, keys, webhooks, audit):
     router.include_router(module.router)

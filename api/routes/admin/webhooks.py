@@ -235,9 +235,7 @@ def _secret(desk: Desk, one: dict[str, Any], url: str) -> Form:
         method="POST",
         path=f"{url}/secrets",
         is_open=False,
-        fields=(
-            desk.field("old_valid_s", "admin.webhooks.old_valid", Kind.WHOLE, value="86400", is_short=True),
-        ),
+        fields=(desk.field("old_valid_s", "admin.webhooks.old_valid", Kind.WHOLE, value="86400", is_short=True),),
         shows=lambda body: (desk.t("admin.webhooks.once"), str(body["secret"])),
     )
 

@@ -120,6 +120,11 @@ def key_json(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _maker(caller: Caller) -> str:
+    """Who made a key, as people know them: a person by the login."""
+    return f"{caller.actor.kind}:{caller.actor.id}"
+
+
 @router.post(
     "/v1/keys",
     status_code=201,
@@ -137,7 +142,7 @@ async def create_key(request: Request, body: KeyIn, container: Wired, caller: Ma
         rate=body.rate,
         expires_at=body.expires_at,
     )
-    by = f"{caller.kind}:{caller.id}"
+    by = _maker(caller)
     async with _keys_of(container, body.sandbox, make=True) as engine:
         if body.sandbox:
             text = await issue_sandbox_key(engine, new, by=by)
@@ -174,7 +179,7 @@ async def rotate(
 ) -> Response:
     """Make a second key with the same rights. Both live until the old one's time is over."""
     async with _keys_of(container, sandbox) as engine, write_unit(engine) as unit:
-        text = await rotate_key(unit, prefix, overlap_s=body.old_valid_s, by=f"{caller.kind}:{caller.id}")
+        text = await rotate_key(unit, prefix, overlap_s=body.old_valid_s, by=_maker(caller))
         row = await get_key(unit, text.split("_")[1])
     return _shown(request, row, as_sandbox_key(text) if sandbox else text)
 

@@ -16,7 +16,8 @@ from api.language import locale_of
 from api.photo_json import photo_json
 from api.photo_schemas import RehearsedOut, ReportedOut
 from api.rendering import receipt_json
-from api.report_bodies import PhotoForm, inlined, is_multipart, parse_model, read_photo_form, report_of
+from api.report_bodies import PhotoForm, inlined, is_multipart, read_photo_form
+from api.report_faults import read_report
 from api.schemas import ReportIn, problems
 from dispatch.intake import Report
 from dispatch.photos import PhotoKind
@@ -99,7 +100,7 @@ async def create_report(
     key = key_of(request)
 
     async def answer() -> Response:
-        report = report_of(parse_model(ReportIn, said), channel)
+        report = await read_report(said, channel, container.desk)
         if dry_run:
             return await _rehearse(container, report, form, locale_of(request))
         return await _take(container, report, form, caller, locale_of(request))

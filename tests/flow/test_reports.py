@@ -173,6 +173,15 @@ async def test_swapped_axes_and_what_is_missing_are_told_together(client: Client
     assert many.json()["errors"][0]["code"] == "request.too_many_items"
 
 
+async def test_faults_of_shape_and_of_meaning_are_told_together(client: Client) -> None:
+    body = report(ticket="", category="NOPE", lon=999.0, ledgers=["nowhere"], more=1)
+    pointers = [fault["pointer"] for fault in (await client.post("/v1/reports", json=body)).json()["errors"]]
+    assert sorted(pointers) == ["/category", "/ledgers/0", "/lon", "/more", "/ticket"]
+    # What cannot be read is not spoken of twice, and a missing place is told beside a missing ticket.
+    pointers = [fault["pointer"] for fault in (await client.post("/v1/reports", json={"lon": "x"})).json()["errors"]]
+    assert len(pointers) == len(set(pointers)) >= 4
+
+
 async def test_a_body_too_large_is_refused_unread(client: Client) -> None:
     answer = await client.post("/v1/reports", content=b"x" * 2_000_000)
     assert answer.status_code == 413

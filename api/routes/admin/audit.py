@@ -111,7 +111,7 @@ def _table(desk: Desk, records: list[dict[str, Any]], *, is_narrowed: bool) -> T
     head = tuple(desk.t(f"admin.audit.{key}") for key in ("number", "when", "kind", "actor", "subject", "detail"))
     rows = tuple(
         (
-            Cell(text=str(one["number"]), under=one["digest"][:12], is_number=True, is_typed=False),
+            Cell(text=str(one["number"]), under=one["digest"][:8], is_number=True, is_typed=False),
             Cell(text=desk.local(one["recorded_at"]), is_number=True, is_typed=False),
             Cell(text=one["what"], is_typed=False),
             Cell(text=one["actor"] or "–", under=desk.named("admin.audit.by.", one["actor_kind"])),

@@ -153,7 +153,7 @@ def _key_row(desk: Desk, one: dict[str, Any], kind: str) -> tuple[Cell, ...]:
     word = "ended" if one["status"] != "live" else "until"
     letters = "gwt" if kind == "sandbox" else "gw"
     return (
-        Cell(text=f"{letters}_{one['prefix']}_…", under=one["label"]),
+        Cell(text=f"{letters}_{one['prefix']}", under=one["label"]),
         Cell(text=", ".join(one["scopes"]), is_typed=False),
         Cell(text=", ".join(limits) or desk.t("admin.keys.no_limit"), is_typed=bool(limits)),
         Cell(

@@ -255,7 +255,7 @@ async def _listen_and_look(
             if answer.status_code != 200 or answer.json()["taken"] != len(batch):
                 raise RuntimeError(answer.text[:500])
             told += [("batch", hits(answer.content))] * bool(hits(answer.content))
-            ref = ref or answer.json()["results"][0]["case"]
+            ref = ref or answer.json()["results"][0]["receipt"]["case"]
         for name, sent in hostile_reports(canary(1) | where):
             refused = await client.post("/v1/reports", **sent)
             told += [(name, [str(refused.status_code)])] * bool(refused.status_code != 422 or hits(refused.content))

@@ -90,7 +90,8 @@ def _make(desk: Desk, channels: tuple[str, ...], *, channel: str = "") -> Form:
 
 
 def _scope(desk: Desk, scope: str) -> str:
-    return f"{desk.t(f'admin.scope.{scope}')} ({scope})"
+    named = desk.t(f"admin.scope.{scope.replace(':', '.')}")
+    return f"{named} ({scope})"
 
 
 async def _channel(desk: Desk) -> Page:

@@ -12,7 +12,6 @@ from api.admin.forms import Choice, Form, Kind
 from api.admin.frame import add_page
 from api.admin.inside import path_of
 from api.admin.parts import Cell, Facts, Link, Note, Page, Section, Table
-from maps.i18n import catalogue
 
 __all__ = ["router"]
 
@@ -47,7 +46,7 @@ def _channel_row(desk: Desk, one: dict[str, Any], keys: list[dict[str, Any]]) ->
     live = sum(key["status"] == "live" for key in keys)
     return (
         Cell(text=one["name"], under=one["code"], to=path_of("/admin/channels/{code}", code=one["code"])),
-        Cell(text=desk.t(f"admin.keys.start.{one['start_rule']}"), is_typed=False),
+        Cell(text=desk.t(f"admin.start_rules.{one['start_rule']}"), is_typed=False),
         Cell(text=str(live), is_number=True, is_typed=False),
         Cell(text=desk.local(max(used)) if used else desk.t("admin.keys.never"), is_number=True, is_typed=False),
     )
@@ -122,7 +121,7 @@ def _facts(desk: Desk, one: dict[str, Any]) -> Facts:
     return Facts(
         items=(
             (desk.t("admin.keys.channel_code"), Cell(text=one["code"])),
-            (desk.t("admin.keys.start"), Cell(text=desk.t(f"admin.keys.start.{one['start_rule']}"), is_typed=False)),
+            (desk.t("admin.keys.start"), Cell(text=desk.t(f"admin.start_rules.{one['start_rule']}"), is_typed=False)),
         )
     )
 
@@ -208,7 +207,6 @@ def _acts(desk: Desk, one: dict[str, Any], kind: str) -> tuple[Form, ...]:
 
 
 def _change(desk: Desk, one: dict[str, Any]) -> Form:
-    rules = [key.rpartition(".")[2] for key in catalogue(desk.locale) if key.startswith("admin.keys.start.")]
     return Form(
         name="change",
         legend=desk.t("admin.keys.change"),
@@ -219,13 +217,6 @@ def _change(desk: Desk, one: dict[str, Any]) -> Form:
         fields=(
             desk.field("name_zh", "admin.keys.name_zh", value=one["name_zh"], is_required=True, most=80),
             desk.field("name_en", "admin.keys.name_en", value=one["name_en"], most=80),
-            desk.field(
-                "start_rule",
-                "admin.keys.start",
-                Kind.CHOICE,
-                value=one["start_rule"],
-                choices=tuple(Choice(value=rule, text=desk.t(f"admin.keys.start.{rule}")) for rule in rules),
-            ),
         ),
     )
 

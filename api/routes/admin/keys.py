@@ -100,7 +100,7 @@ async def _channel(desk: Desk) -> Page:
     if one is None:
         # The interface says it in its own words.
         await desk.get("/v1/channels/{code}/datum-check", code=code)
-        one = {"code": code, "name": code, "name_zh": code, "name_en": "", "start_rule": ""}
+        one = {"code": code, "name": code, "name_zh": code, "name_en": "", "start_rule": "dispatch"}
     keys = (await desk.get("/v1/keys", query={"channel": code}))["keys"]
     tried = await desk.find("/v1/keys", query={"channel": code, "sandbox": "true"})
     check = await desk.find("/v1/channels/{code}/datum-check", code=code, query={"limit": 300})

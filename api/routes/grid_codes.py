@@ -77,7 +77,7 @@ class NextIn(_Strict):
 
     parent: CellCode = Field(description="Code of the cell above; for level 1 the six digits of the county")
     places: Annotated[list[PlaceIn], Field(min_length=1, max_length=MOST_CODES)]
-    row_deg: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+    row_deg: Annotated[float, Field(ge=1e-7, le=1, allow_inf_nan=False)] | None = Field(
         None, description="Height of a row in degrees: cells are then numbered row by row, from the north"
     )
 

@@ -155,8 +155,9 @@ async def list_views(request: Request, unit: Reading, caller: Mover) -> Response
         return json_answer({"views": await cursor.fetchall()}, locale=locale_of(request))
 
 
+# `path`: people write 今日/夜班, and a server decodes %2F before it looks for the route.
 @router.put(
-    "/v1/views/{name}",
+    "/v1/views/{name:path}",
     response_model=None,
     responses={200: {"model": ViewOut}, **problems(400, 401, 403, 413, 422, 503)},
 )
@@ -179,7 +180,9 @@ async def save_view(
     return json_answer({"name": name, "query": body.query}, locale=locale_of(request))
 
 
-@router.delete("/v1/views/{name}", status_code=204, response_model=None, responses=problems(401, 403, 404, 422, 503))
+@router.delete(
+    "/v1/views/{name:path}", status_code=204, response_model=None, responses=problems(401, 403, 404, 422, 503)
+)
 async def drop_view(name: Annotated[Name, Path()], unit: Writing, caller: Mover) -> Response:
     """Forget a view."""
     driver = await unit.driver()

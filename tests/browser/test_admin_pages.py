@@ -68,8 +68,7 @@ def test_every_page_opens_is_readable_and_runs_nothing(site: Site, open_page: An
         for address in (path, *((below,) if below else ())):
             page.goto(site.url + address)
             expect(page.locator("h1")).to_be_visible()
-            for fold in page.locator("details:not([open]) > summary").all():
-                fold.click()
+            page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
             assert serious(page) == [], address
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"{address} is {wide} px too wide at 1280"

@@ -125,8 +125,12 @@ async def _show(desk: Desk, build: Builder) -> Response:
 
 
 async def _carry_out(desk: Desk, build: Builder) -> Response:
-    typed = await desk.request.form()
-    desk = replace(desk, typed=typed)
+    # Left open, files that were sent would lie in the temporary folder until somebody collects them.
+    async with desk.request.form() as typed:
+        return await _answer(replace(desk, typed=typed), build, typed)
+
+
+async def _answer(desk: Desk, build: Builder, typed: FormData) -> Response:
     try:
         page = await build(desk)
         form = next((one for one in page.forms() if one.name == typed.get(ACT)), None)

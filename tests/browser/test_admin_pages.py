@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 from api.accounts.people import NewGrant
 from api.accounts.roles import Role
 from api.admin.frame import MENU
-from tests.browser import district
 from tests.browser.conftest import Site
 from tests.browser.field_office import add_person
 from tests.browser.test_grid_page import serious
@@ -61,24 +60,21 @@ def test_every_page_opens_is_readable_and_runs_nothing(site: Site, open_page: An
     page.get_by_role("link", name="Administration").click()
     expect(page.locator("h1")).to_have_text("People")
     paths = [item.path for _, items in MENU for item in items]
-    seen: list[str] = []
+    opened = 0
     for path in paths:
         page.goto(site.url + path)
         below = _detail(page, path)
         for address in (path, *((below,) if below else ())):
-            page.goto(site.url + address)
+            if address != path:
+                page.goto(site.url + address)
             expect(page.locator("h1")).to_be_visible()
             page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-            assert serious(page) == [], address
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{address} is {wide} px too wide at 1280"
-            seen.append(address)
-    assert len(seen) > len(paths)
-    keep(page, "admin-last-en-dark")
-    page.set_viewport_size({"width": 390, "height": 844})
-    for address in seen:
-        page.goto(site.url + address)
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{address} is {wide} px too wide at 390"
-    page.goto(f"{site.url}/admin/posts?cell={district.CITY}001")
-    keep(page, "admin-posts-phone-en")
+            # Details are made of the parts of the lists: the slow look is for each list and its forms.
+            assert address != path or serious(page) == [], address
+            for width in (1280, 390):
+                page.set_viewport_size({"width": width, "height": 844})
+                wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                assert wide <= 0, f"{address} is {wide} px too wide at {width}"
+            opened += 1
+    assert opened > len(paths)
+    keep(page, "admin-last-phone-en-dark")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +13,9 @@ from api.accounts.people import NewGrant
 from api.accounts.roles import Role
 from api.app import create_app
 from api.settings import Settings
+from dispatch.posts_keeping import NewPost, add_person, add_post
+from geo.storage.grid_versions import ensure_jurisdiction
+from geo.storage.uow import write_unit
 from tests.admin_forms import open_page, send
 from tests.builders import WEST, District
 from tests.signing import browser, make_person, signed_in
@@ -95,6 +99,22 @@ async def test_somebody_is_added_changed_sent_on_leave_and_leaves(app: FastAPI) 
             await open_page(client, lost, status=404)
 
 
+async def test_what_belongs_to_another_jurisdiction_is_not_there(app: FastAPI, engine: AsyncEngine) -> None:
+    other = "410199"
+    async with write_unit(engine) as unit:
+        await ensure_jurisdiction(unit, other, time_zone="Asia/Shanghai", metric_srid=32649)
+        person = await add_person(unit, other, name="外区人员")
+        kind = NewPost(kind="acceptor", title_zh="外区岗位")
+        post = await add_post(unit, other, kind, now=datetime(2026, 1, 1, tzinfo=UTC))
+    async with signed_in(app, "chen") as client:
+        for path in (f"people/{person['id']}", f"posts/{post['id']}", f"posts/{post['id']}/shifts"):
+            drawn = await open_page(client, f"/admin/{path}", status=404)
+            assert "外区" not in drawn.text
+            answer = await client.post(f"/admin/{path}", data={"_act": "end"}, headers={"Accept": "text/html"})
+            assert answer.status_code == 404
+        assert "外区" not in (await open_page(client, "/admin/people")).text
+
+
 async def test_a_post_is_added_with_its_cell(app: FastAPI) -> None:
     async with signed_in(app, "chen") as client:
         typed = {"kind": "assistant", "title_zh": HOSTILE[:70], "cell": "410102999"}
@@ -104,4 +124,25 @@ async def test_a_post_is_added_with_its_cell(app: FastAPI) -> None:
         assert answer.status_code == 303
         drawn = await open_page(client, f"/admin/posts?kind=assistant&cell={WEST}")
         assert "Vacant" in drawn.text
+        page = answer.headers["location"].partition("?")[0]
+        people = [one["id"] for one in (await client.get("/v1/people")).json()["people"]]
+        answer, _ = await send(client, page, "appoint", {"person": people[0], "valid_from": "2026-01-02T08:00"})
+        assert answer.status_code == 303
+        stale = await open_page(client, page)
+        answer, _ = await send(client, page, "hand-over", {"to_person": people[1], "notes": HOSTILE})
+        assert answer.status_code == 303
+        answer, drawn = await send(client, page, "hand-over", {"to_person": people[2]}, on=stale)
+        assert answer.status_code == 409
+        (read,) = [form.act for form in drawn.forms if form.act.startswith("read-")]
+        assert (await send(client, page, read))[0].status_code == 303
+        typed = {"first_day": "2026-11-20", "name": HOSTILE, "on_days": ["0", "6"]}
+        answer, drawn = await send(client, f"{page}/shifts", "shift", typed | {"starts": "25:00"})
+        assert (answer.status_code, drawn.form("shift").values["on_days"]) == (422, ["0", "6"])
+        assert (await send(client, f"{page}/shifts", "shift", typed))[0].status_code == 303
+        assert (await send(client, f"{page}/shifts", "exception", {"day": "2026-11-23"}))[0].status_code == 303
+        drawn = await open_page(client, f"{page}/shifts")
+        assert "Mon Sun" in drawn.text
+        (act,) = [form.act for form in drawn.forms if form.act.startswith("exception-")]
+        assert (await send(client, f"{page}/shifts", act))[0].status_code == 303
+        assert (await send(client, page, "end"))[0].status_code == 303
         assert "No post fits." in (await open_page(client, "/admin/posts?kind=leader&cell=1")).text

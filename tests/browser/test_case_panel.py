@@ -69,7 +69,7 @@ def test_lights_differ_by_shape_and_word(site: Site, database: str, open_page: A
                 "UPDATE dispatch.dispatch_case SET due_at = %s, warn_at = %s WHERE ref = %s",
                 (now + timedelta(hours=due), now + timedelta(hours=warn), case),
             )
-    page = ready(open_page("/?lang=en"))
+    page = ready(open_page("/?lang=en", device_scale_factor=2))
     signs = [page.locator(f"#row-{case} .sign path").get_attribute("d") for case in cases]
     words = [page.locator(f"#row-{case} .row-word").inner_text() for case in cases]
     assert len(set(signs)) == 3
@@ -80,14 +80,14 @@ def test_lights_differ_by_shape_and_word(site: Site, database: str, open_page: A
     shapes = [_shape(page, case) for case in cases]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         differing = sum(a != b for a, b in zip(shapes[one], shapes[other], strict=True))
-        assert differing > 15, (one, other, differing)
+        assert differing > 40, (one, other, differing)
 
 
 def _shape(page: Page, case: str) -> list[bool]:
     """The sign of a row as dark and light pixels, whatever its colour."""
     box = page.locator(f"#row-{case} .sign").bounding_box()
     assert box is not None
-    picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("L").resize((12, 12))
+    picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("L").resize((24, 24))
     pixels = picture.tobytes()
     return [pixel < max(pixels) - 40 for pixel in pixels]
 

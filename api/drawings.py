@@ -8,14 +8,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from api.planner_parts import grid_name
 from geo.errors import Fault
 from geo.storage.grid_versions import GridVersion, find_active, list_versions
 from geo.storage.uow import ReadUnit
 from maps.facts.asking import Boundaries
 from maps.i18n import Locale, translate
 
-__all__ = ["Drawing", "find_drawing", "parse_boundaries"]
+__all__ = ["Drawing", "find_drawing", "grid_name", "parse_boundaries"]
 
 _LONGEST = 80
 
@@ -48,6 +47,13 @@ class Drawing:
             "valid_from": _written(self.version.valid_from),
             "valid_until": _written(self.version.valid_until),
         }
+
+
+def grid_name(locale: Locale, version: GridVersion) -> str:
+    """Return the number of a grid version, its name if it has one, and since when it is valid."""
+    since = version.valid_from.date().isoformat() if version.valid_from else ""
+    key = "planner.grid.named" if version.name else "planner.grid"
+    return translate(locale, key, number=version.number, name=version.name, since=since)
 
 
 def _written(at: datetime | None) -> str | None:

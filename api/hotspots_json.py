@@ -14,7 +14,7 @@ from maps.hotspots.emerging import Emerging
 from maps.hotspots.explaining import Reason
 from maps.hotspots.gi_star import HotSpots
 from maps.hotspots.moran import LocalMoran, Moran
-from maps.hotspots.near_repeats import Knox
+from maps.hotspots.near_repeats import Knox, coarse_knox
 from maps.hotspots.neighbours import Neighbours
 from maps.hotspots.significance import FEWEST_CELLS, Tone
 from maps.hotspots.sites import FinderSplit
@@ -54,6 +54,7 @@ def frame_json(locale: Locale, read: HotspotsRead, *statistics: Statistic) -> di
         "too_few_cells": len(read.cells) < FEWEST_CELLS,
         "fewest_cells": FEWEST_CELLS,
         "small_count": SMALL_COUNT,
+        "is_coarse": not read.sees_cases,
         "methods": [
             {
                 "statistic": each,
@@ -215,8 +216,15 @@ def emerging_json(locale: Locale, read: HotspotsRead, found: Sequence[Emerging])
     return cells
 
 
-def knox_json(found: Knox) -> dict[str, Any]:
-    """Knox's table; a pair count below the smallest that may be shown is null."""
+def knox_json(found: Knox, *, is_coarse: bool = False) -> dict[str, Any]:
+    """Knox's table; a pair count below the smallest that may be shown is null.
+
+    Parameters
+    ----------
+    is_coarse
+        In steps of five, also what is expected: it follows from the number of cases.
+    """
+    found = coarse_knox(found) if is_coarse else found
     rows = []
     for i, distance in enumerate(found.distances_m):
         for j, days in enumerate(found.days):

@@ -32,11 +32,12 @@ from maps.facts.store import FactStore
 from maps.findings import Period
 from maps.hotspots.gi_star import PERMUTATIONS, Null
 from maps.hotspots.neighbours import Kind, Neighbours
-from maps.suppression import Disclosure, decide_disclosure
+from maps.suppression import Disclosure, coarsen_all, decide_disclosure
 
 __all__ = ["Asking", "HotspotsRead", "Planner", "Word", "read_hotspots"]
 
-Planner = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
+#: Whoever may see maps; those who may not see cases get their counts in steps (`HotspotsRead.told`).
+Planner = Annotated[Caller, Depends(require(Scope.MAPS_READ, Scope.CASES_READ_ALL))]
 Word = Annotated[str | None, Query(max_length=80)]
 
 _LONGEST: Final = 80
@@ -79,6 +80,8 @@ class HotspotsRead:
         Cells of the level that the caller may see, in the order of their codes.
     kept
         Their places among all cells of the level.
+    sees_cases
+        Whether counts are exact; otherwise everything is computed from steps of five.
     """
 
     period: Period
@@ -96,6 +99,7 @@ class HotspotsRead:
     reference: Reference
     zone: str
     as_of: datetime
+    sees_cases: bool
 
     @property
     def grid(self) -> Grid:
@@ -108,7 +112,15 @@ class HotspotsRead:
         return every if len(self.kept) == len(every) else await run_in_threadpool(every.among, self.kept)
 
     async def cases(self, asked: Asked | None = None) -> npt.NDArray[np.int64]:
-        """Cases of each cell."""
+        """Cases of each cell, as the caller may be told them."""
+        return self.told(await self.exact(asked))
+
+    def told(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return counts as the caller may be told them (see `maps.suppression.coarsen_all`)."""
+        return counts if self.sees_cases else coarsen_all(counts)
+
+    async def exact(self, asked: Asked | None = None) -> npt.NDArray[np.int64]:
+        """Cases of each cell: only `told` may let anything of them out."""
         found = await run_in_threadpool(self.store.by_cell, asked or self.asked, self.grid, as_of=self.as_of)
         counts: npt.NDArray[np.int64] = found.cases[self.kept]
         return counts
@@ -116,7 +128,8 @@ class HotspotsRead:
     def disclosures(self, cases: npt.NDArray[np.int64]) -> list[Disclosure]:
         """What may be said of each cell's count."""
         codes = [cell.code for cell in self.cells]
-        decided = decide_disclosure(dict(zip(codes, cases.tolist(), strict=True)))
+        counts = dict(zip(codes, cases.tolist(), strict=True))
+        decided = decide_disclosure(counts, is_coarse=not self.sees_cases)
         return [decided[code] for code in codes]
 
 
@@ -191,6 +204,7 @@ async def read_hotspots(unit: ReadUnit, container: Container, caller: Caller, wo
         reference=reference,
         zone=zone,
         as_of=as_of,
+        sees_cases=Scope.CASES_READ_ALL in caller.scopes,
     )
 
 

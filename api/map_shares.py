@@ -32,6 +32,8 @@ __all__ = ["MAX_DAYS", "Share", "ShareScope", "create_share", "end_share", "list
 #: Longest life of a link. Units: days.
 MAX_DAYS: Final = 366
 _LISTED: Final = 200
+#: Between the documents of two maps: a sign that no HTML document holds.
+_BETWEEN: Final = "\0"
 
 
 class ShareScope(StrEnum):
@@ -73,7 +75,7 @@ class MapShareRow(Base):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A frozen map. ``page`` and ``frame`` are documents, empty in lists."""
+    """A frozen map. ``page`` and the one or two ``frames`` are documents, empty in lists."""
 
     id: UUID
     kind: str
@@ -87,7 +89,7 @@ class Share:
     created_at: datetime
     expires_at: datetime
     page: str = ""
-    frame: str = ""
+    frames: tuple[str, ...] = ()
 
 
 _INSERT = text("""
@@ -156,7 +158,7 @@ async def create_share(
     scope: ShareScope,
     days: int,
     page: str,
-    frame: str,
+    frames: Sequence[str],
 ) -> tuple[str, datetime]:
     """Freeze a map and return its link's secret part and its end. What has expired is emptied on the way."""
     secret = secrets.token_urlsafe(24)
@@ -175,7 +177,7 @@ async def create_share(
             "sight": json.dumps(sight_of(desk.viewer, sees_cases=desk.sees_cases)),
             "as_of": desk.as_of,
             "page": gzip.compress(page.encode(), 6, mtime=0),
-            "frame": gzip.compress(frame.encode(), 6, mtime=0),
+            "frame": gzip.compress(_BETWEEN.join(frames).encode(), 6, mtime=0),
             "created_by": maker_of(caller),
             "life": timedelta(days=days),
         },
@@ -195,8 +197,9 @@ async def open_share(unit: ReadUnit, secret: str) -> Share:
     if found is None:
         raise NotFoundError("maps.share_not_found")
     row = dict(found)
-    row |= {name: gzip.decompress(row[name]).decode() for name in ("page", "frame")}
-    return Share(**{**row, "scope": ShareScope(row["scope"])})
+    frames = tuple(gzip.decompress(row.pop("frame")).decode().split(_BETWEEN))
+    row |= {"page": gzip.decompress(row["page"]).decode(), "frames": frames, "scope": ShareScope(row["scope"])}
+    return Share(**row)
 
 
 async def list_shares(unit: ReadUnit, jurisdiction: str, *, created_by: str | None) -> Sequence[Share]:

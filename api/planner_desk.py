@@ -18,35 +18,41 @@ import numpy.typing as npt
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.concurrency import run_in_threadpool
 
-from api.accounts.callers import Caller
-from api.accounts.roles import Scope
-from api.container import Container
-from api.drawn_cells import CellShapes, read_shapes
+from api.drawn_cells import CellShapes
 from api.planner_counted import NOTHING, REST, Counted, coarse
 from api.planning import sees_everything
 from api.rates_query import family_of
 from dispatch import hotspot_series
 from dispatch.hotspot_series import Site
 from dispatch.hotspots import CellMeasure, MeasureFilter, measure_by_cell
-from dispatch.queries import database_now
 from dispatch.reference import Reference
-from geo.storage.grid_versions import GridVersion, find_active
+from geo.storage.grid_versions import GridVersion
 from geo.storage.uow import ReadUnit, Viewer
 from maps.bins import Bin, Lattice
-from maps.facts.asking import Asked, Grid, day_of
+from maps.facts.asking import Asked, Boundaries, Grid, Within, day_of
 from maps.facts.keeping import SQUARE_M, FactKeeper
+from maps.facts.store import FactStore
 from maps.findings import Period
 from maps.hotspots.sites import find_repeat_sites
 from maps.i18n import Locale
 from maps.question import Question
 from maps.suppression import SMALL_COUNT, coarsen, coarsen_all
 
-__all__ = ["Desk", "desk_of", "open_desk"]
+__all__ = ["Desk"]
 
 Ints = npt.NDArray[np.int64]
 
 #: A place is a repeat site when its cases came on so many days.
 _SITE_DAYS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsInTime:
+    """Cases by square and hour. Shape: (cases,). Units: metres from longitude and latitude 0, days."""
+
+    x_m: npt.NDArray[np.float64]
+    y_m: npt.NDArray[np.float64]
+    days: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,10 @@ class Desk:
     viewer, sees_cases
         Through whose eyes; whether they may see single cases.
     version, whole
-        The drawing that is valid now and its cells; None before there is one.
+        The drawing and its cells; None before there is one.
+    boundaries
+        Today's drawing with every case in the cell that its position lies in, or the one of the period's last day with
+        the cases that were put into it.
     """
 
     unit: ReadUnit
@@ -74,6 +83,12 @@ class Desk:
     as_of: datetime
     version: GridVersion | None
     whole: CellShapes | None
+    boundaries: Boundaries = Boundaries.NOW
+
+    @property
+    def is_recut(self) -> bool:
+        """Whether cases of other drawings are put in by their position."""
+        return self.boundaries is Boundaries.NOW
 
     @property
     def today(self) -> date:
@@ -87,16 +102,41 @@ class Desk:
 
     async def watermark(self) -> str | None:
         """Return how far the facts reach; None for those who are answered by the database."""
-        return str((await self.facts.current()).watermark) if sees_everything(self.viewer) else None
+        return str((await self._store()).watermark) if sees_everything(self.viewer) else None
 
-    async def by_cell(self, question: Question, period: Period, *, with_handling: bool = False) -> Counted:
-        """Count and measure by cell: in the columns for those who see everything, else behind their own policies."""
+    async def _store(self) -> FactStore:
+        """Return the facts, with a place for every case in the drawing that is asked for."""
+        recut_to = self.version.id if self.version and self.is_recut else None
+        return await self.facts.current(recut_to=recut_to)
+
+    def _grid(self, level: int) -> Grid:
+        assert self.version is not None
+        return Grid(version_id=self.version.id, level=level, is_recut=self.is_recut)
+
+    async def by_cell(
+        self,
+        question: Question,
+        period: Period,
+        *,
+        with_handling: bool = False,
+        channels: frozenset[str] | None = None,
+    ) -> Counted:
+        """Count and measure by cell: in the columns for those who see everything, else behind their own policies.
+
+        Parameters
+        ----------
+        channels
+            Only cases of these, besides what the question says.
+        """
         assert self.version is not None
         if sees_everything(self.viewer):
-            store = await self.facts.current()
-            grid = Grid(version_id=self.version.id, level=question.level)
+            store, grid = await self._store(), self._grid(question.level)
             found = await run_in_threadpool(
-                store.by_cell, self._asked(question, period), grid, as_of=self.as_of, with_handling=with_handling
+                store.by_cell,
+                self._asked(question, period, channels),
+                grid,
+                as_of=self.as_of,
+                with_handling=with_handling,
             )
             rows = zip(found.codes, found.cases, found.decided, found.late, found.median_minutes, strict=True)
             cells = {
@@ -112,8 +152,7 @@ class Desk:
         else:
             cells = await measure_by_cell(
                 self.unit.connection,
-                self._filter(question, period),
-                version_id=self.version.id,
+                self._filter(question, period, channels),
                 level=question.level,
                 as_of=self.as_of,
             )
@@ -124,7 +163,7 @@ class Desk:
     async def count(self, question: Question, period: Period) -> int:
         """Count the cases of a question, wherever they lie."""
         if sees_everything(self.viewer):
-            store = await self.facts.current()
+            store = await self._store()
             cases = await run_in_threadpool(store.count, self._asked(question, period))
         else:
             words = await hotspot_series.by_word(self.unit.connection, self._filter(question, period), "state")
@@ -134,7 +173,7 @@ class Desk:
     async def lattice(self) -> Lattice:
         """Return the squares that bins are made of."""
         if sees_everything(self.viewer):
-            words = (await self.facts.current()).words
+            words = (await self._store()).words
             return Lattice(side_lon=words.side_lon, side_lat=words.side_lat)
         assert self.whole is not None
         return Lattice.at(self.whole.middle_lat, side_m=SQUARE_M)
@@ -149,20 +188,23 @@ class Desk:
         """
         assert self.version is not None
         lattice = await self.lattice()
-        if sees_everything(self.viewer) and not outside:
-            store = await self.facts.current()
+        if sees_everything(self.viewer):
+            store = await self._store()
             columns, rows, cases = await run_in_threadpool(
-                store.by_square, self._asked(question, question.period), self.version.id
+                store.by_square,
+                self._asked(question, question.period),
+                self.version.id,
+                is_recut=self.is_recut,
+                outside=outside,
             )
             found = zip(columns.tolist(), rows.tolist(), cases.tolist(), strict=True)
             return [lattice.bin(column, row, count) for column, row, count in found]
         squares = await hotspot_series.by_square(
             self.unit.connection,
             self._filter(question, question.period),
-            version_id=self.version.id,
             side_lon=lattice.side_lon,
             side_lat=lattice.side_lat,
-            how="out_of_grid" if outside else "covers",
+            outside=outside,
         )
         return [lattice.bin(square.column, square.row, square.cases) for square in squares]
 
@@ -172,8 +214,7 @@ class Desk:
         place = {code: at for at, code in enumerate(codes)}
         counts = np.zeros((len(steps), len(codes)), dtype=np.int64)
         if sees_everything(self.viewer):
-            store = await self.facts.current()
-            grid = Grid(version_id=self.version.id, level=question.level)
+            store, grid = await self._store(), self._grid(question.level)
             for at, step in enumerate(steps):
                 found = await run_in_threadpool(store.by_cell, self._asked(question, step), grid, as_of=self.as_of)
                 for code, cases in zip(found.codes, found.cases.tolist(), strict=True):
@@ -183,7 +224,6 @@ class Desk:
             days = await hotspot_series.by_day_and_cell(
                 self.unit.connection,
                 self._filter(question, question.period),
-                version_id=self.version.id,
                 level=question.level,
                 zone=self.zone,
             )
@@ -197,7 +237,7 @@ class Desk:
     async def by_hour_of_week(self, question: Question) -> Ints:
         """Count by weekday and hour. Shape: (7, 24), Monday first. Zone: the jurisdiction's."""
         if sees_everything(self.viewer):
-            store = await self.facts.current()
+            store = await self._store()
             counts = await run_in_threadpool(store.by_hour_of_week, self._asked(question, question.period))
         else:
             counts = np.zeros((7, 24), dtype=np.int64)
@@ -210,7 +250,7 @@ class Desk:
     async def by_word(self, question: Question, column: str) -> dict[str, int]:
         """Count by ``category``, ``channel``, ``state`` or ``ledger``."""
         if sees_everything(self.viewer):
-            store = await self.facts.current()
+            store = await self._store()
             found = await run_in_threadpool(store.by_word, self._asked(question, question.period), column)
         else:
             chosen = self._filter(question, question.period)
@@ -225,7 +265,6 @@ class Desk:
             return await hotspot_series.repeat_squares(
                 self.unit.connection,
                 self._filter(question, question.period),
-                version_id=self.version.id,
                 side_lon=lattice.side_lon,
                 side_lat=lattice.side_lat,
                 zone=self.zone,
@@ -233,8 +272,9 @@ class Desk:
                 fewest_days=_SITE_DAYS,
                 most=most,
             )
-        store = await self.facts.current()
-        found = await run_in_threadpool(store.places_and_days, self._asked(question, question.period), self.version.id)
+        store = await self._store()
+        asked = self._asked(question, question.period)
+        found = await run_in_threadpool(store.places_and_days, asked, self.version.id, is_recut=self.is_recut)
         # A square as one number: columns and rows both stay far below 2^31.
         number = found["column"].astype(np.int64) * (1 << 31) + found["row"].astype(np.int64)
         sites = await run_in_threadpool(
@@ -256,6 +296,22 @@ class Desk:
             for each in sites[:most]
         ]
 
+    async def points_in_time(self, question: Question) -> PointsInTime:
+        """Return the square and the hour of every case in a cell: only tables of pairs may be made of them."""
+        assert self.version is not None
+        if sees_everything(self.viewer):
+            store = await self._store()
+            asked = self._asked(question, question.period)
+            found = await run_in_threadpool(store.places_and_days, asked, self.version.id, is_recut=self.is_recut)
+            columns, rows, days = found["column"], found["row"], found["day"] + found["hour"] / 24
+        else:
+            lattice = await self.lattice()
+            chosen = self._filter(question, question.period)
+            columns, rows, days = await hotspot_series.squares_and_hours(
+                self.unit.connection, chosen, side_lon=lattice.side_lon, side_lat=lattice.side_lat, zone=self.zone
+            )
+        return PointsInTime(x_m=columns * SQUARE_M, y_m=rows * SQUARE_M, days=days)
+
     async def cases(
         self,
         question: Question,
@@ -272,7 +328,6 @@ class Desk:
         return await hotspot_series.cases_behind(
             self.unit.connection,
             self._filter(question, question.period),
-            version_id=self.version.id,
             cell=cell,
             most=most,
             zone=self.zone,
@@ -285,27 +340,35 @@ class Desk:
         families = [family_of(self.reference, code) or frozenset() for code in question.categories]
         return frozenset().union(*families) if families else None
 
-    def _asked(self, question: Question, period: Period) -> Asked:
+    def _asked(self, question: Question, period: Period, channels: frozenset[str] | None = None) -> Asked:
         return Asked(
             from_on=period.from_on,
             to_on=period.to_on,
             categories=self._families(question),
-            channels=_one(question.channel),
+            channels=_both(_one(question.channel), channels),
             ledgers=_one(question.ledger),
             states=_one(question.state),
-            area=_one(question.area),
+            within=self._within(question),
         )
 
-    def _filter(self, question: Question, period: Period) -> MeasureFilter:
+    def _within(self, question: Question) -> Within | None:
+        if not question.area or self.version is None:
+            return None
+        return Within(version_id=self.version.id, cells=frozenset({question.area}), is_recut=self.is_recut)
+
+    def _filter(self, question: Question, period: Period, channels: frozenset[str] | None = None) -> MeasureFilter:
         """Turn days into instants. Zone: midnight in the jurisdiction's zone. Boundary: the last day is included."""
+        assert self.version is not None
         zone, until = ZoneInfo(self.zone), period.to_on + timedelta(days=1)
-        families = self._families(question)
+        families, wanted = self._families(question), _both(_one(question.channel), channels)
         return MeasureFilter(
             jurisdiction=self.jurisdiction,
+            version_id=self.version.id,
+            is_recut=self.is_recut,
             reported_from=datetime.combine(period.from_on, time.min, zone).astimezone(UTC),
             reported_until=datetime.combine(until, time.min, zone).astimezone(UTC),
             categories=None if families is None else tuple(sorted(families)),
-            channels=(question.channel,) if question.channel else None,
+            channels=None if wanted is None else tuple(sorted(wanted)),
             ledgers=(question.ledger,) if question.ledger else None,
             states=(question.state,) if question.state else None,
             area=(question.area,) if question.area else None,
@@ -316,54 +379,5 @@ def _one(word: str) -> frozenset[str] | None:
     return frozenset({word}) if word else None
 
 
-async def open_desk(
-    unit: ReadUnit,
-    engine: AsyncEngine,
-    facts: FactKeeper,
-    reference: Reference,
-    jurisdiction: str,
-    *,
-    viewer: Viewer,
-    sees_cases: bool,
-    locale: Locale,
-) -> Desk:
-    """Open a reading for somebody."""
-    found = reference.jurisdictions.get(jurisdiction)
-    version = await find_active(unit, jurisdiction) if found else None
-    return Desk(
-        unit=unit,
-        engine=engine,
-        facts=facts,
-        reference=reference,
-        jurisdiction=jurisdiction,
-        locale=locale,
-        viewer=viewer,
-        sees_cases=sees_cases,
-        zone=found.time_zone if found else "Asia/Shanghai",
-        place=found.name(locale) if found else "",
-        as_of=await database_now(unit),
-        version=version,
-        whole=await read_shapes(unit, engine, version.id) if version else None,
-    )
-
-
-async def desk_of(
-    unit: ReadUnit, container: Container, caller: Caller, locale: Locale, *, for_cases: bool = False
-) -> Desk:
-    """Open a reading for whoever makes a request.
-
-    Parameters
-    ----------
-    unit
-        Of what the caller may count; of what the caller may look at, when ``for_cases``.
-    """
-    return await open_desk(
-        unit,
-        container.engine,
-        container.facts,
-        await container.reference.get(),
-        container.settings.jurisdiction,
-        viewer=caller.viewer if for_cases else caller.counting_viewer,
-        sees_cases=Scope.CASES_READ_ALL in caller.scopes if for_cases else caller.counts_exactly,
-        locale=locale,
-    )
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    return other if one is None else one if other is None else one & other

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
+from api.drawings import grid_name
 from api.drawn_cells import CellShapes
 from api.errors import message_of
 from api.planner_desk import Desk
@@ -15,12 +16,11 @@ from dispatch.reference import Category as ReferenceCategory
 from dispatch.reference import Reference
 from dispatch.states import CaseState
 from geo.errors import InvalidRequestError
-from geo.storage.grid_versions import GridVersion
 from maps.i18n import Locale, subset, translate
 from maps.outline import EncodedOutlines
 from maps.page_parts import Category
 
-__all__ = ["category_choices", "grid_name", "outlines_above", "refuse", "scene_of", "without_grid"]
+__all__ = ["category_choices", "outlines_above", "refuse", "scene_of", "without_grid"]
 
 _MOST_AREAS: Final = 600
 
@@ -49,13 +49,17 @@ def scene_of(desk: Desk) -> dict[str, Any]:
         "today": desk.today,
         "time_zone": desk.zone,
         "place": desk.place,
-        "grid_name": grid_name(desk.locale, desk.version),
+        "grid_name": f"{grid_name(desk.locale, desk.version)} · {_boundaries(desk)}",
         "categories": category_choices(desk.locale, list(desk.reference.categories.values())),
         "choices": _choices(desk.locale, desk.reference),
         "areas": _areas(desk),
         "levels": desk.whole.levels,
         "sees_cases": desk.sees_cases,
     }
+
+
+def _boundaries(desk: Desk) -> str:
+    return translate(desk.locale, f"hotspots.boundaries.{desk.boundaries.value}")
 
 
 def _choices(locale: Locale, reference: Reference) -> dict[str, list[tuple[str, str]]]:
@@ -75,13 +79,6 @@ def _areas(desk: Desk) -> list[tuple[str, str]]:
     upper = [cell for level in desk.whole.levels[:2] for cell in desk.whole.cells[level]][:_MOST_AREAS]
     upper.sort(key=lambda cell: cell.path)
     return [(cell.code, "\u3000" * (cell.level - 1) + cell.name(desk.locale)) for cell in upper]
-
-
-def grid_name(locale: Locale, version: GridVersion) -> str:
-    """Return the number of a grid version, its name if it has one, and since when it is valid."""
-    since = version.valid_from.date().isoformat() if version.valid_from else ""
-    key = "planner.grid.named" if version.name else "planner.grid"
-    return translate(locale, key, number=version.number, name=version.name, since=since)
 
 
 def category_choices(locale: Locale, categories: Sequence[ReferenceCategory]) -> list[Category]:

@@ -25,6 +25,7 @@ from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
 from maps.bins import HeatSpot, coarsen_spots, merge_small_bins
 from maps.folium_page import Place
+from maps.hotspots.near_repeats import Knox, TooManyPairsError, coarse_knox, knox
 from maps.i18n import translate
 from maps.places_page import (
     Gap,
@@ -48,6 +49,8 @@ _MOST_LADDERS: Final = 600
 #: Holes smaller than this come from rounding. Units: square metres.
 _SMALLEST_GAP_M2: Final = 1.0
 _GAPS_KEPT: Final = 4
+#: Pairs that a page waits for: about two seconds of permutations.
+_MOST_PAIRS: Final = 250_000
 
 
 async def read_places(desk: Desk, view: PlacesView) -> MapPage:
@@ -57,6 +60,7 @@ async def read_places(desk: Desk, view: PlacesView) -> MapPage:
     counted = await desk.by_cell(view, view.period)
     together = await _cases(desk, view) if desk.sees_cases else await _squares(desk, view)
     outside, outside_left = await _outside(desk, view)
+    near, too_many = await _near(desk, view) if view.near else (None, False)
     data = PlacesData(
         **scene_of(desk),
         codes=[cell.code for cell in cells],
@@ -72,6 +76,8 @@ async def read_places(desk: Desk, view: PlacesView) -> MapPage:
         outside_left=outside_left,
         gaps=await _gaps(desk),
         without_head=await _without_head(desk, shapes, view.level),
+        knox=near,
+        too_many_pairs=too_many,
     )
     return MapPage(
         title=places_title(desk.locale, view, data),
@@ -81,6 +87,16 @@ async def read_places(desk: Desk, view: PlacesView) -> MapPage:
         sheet=lambda: places_sheet(desk.locale, view, data),
         geojson=lambda _: sites_geojson(data),
     )
+
+
+async def _near(desk: Desk, view: PlacesView) -> tuple[Knox | None, bool]:
+    """Return the table of near repeats; or that there are too many pairs, or that it cannot be had."""
+    found = await desk.points_in_time(view)
+    try:
+        table = await run_in_threadpool(knox, found.x_m, found.y_m, found.days, most_pairs=_MOST_PAIRS)
+    except TooManyPairsError:
+        return None, True
+    return (table if desk.sees_cases else coarse_knox(table)), False
 
 
 async def _cases(desk: Desk, view: PlacesView) -> list[Place]:

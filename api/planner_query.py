@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
+from api.drawings import parse_boundaries
 from api.drawn_cells import CellShapes
 from api.rates_query import parse_period
 from dispatch.reference import Reference
@@ -107,7 +108,9 @@ class _Reader:
                 ("area", self.shapes.by_code if self.shapes else ()),
             )
         }
-        return Question(period=period, level=self.level(named["area"]), categories=categories, **named)
+        boundaries = parse_boundaries({"boundaries": self.word("boundaries")}, self.faults)
+        level = self.level(named["area"])
+        return Question(period=period, level=level, categories=categories, boundaries=boundaries, **named)
 
     def done(self) -> None:
         """Raise when anything was wrong.
@@ -137,7 +140,8 @@ def parse_heat(given: Given, reference: Reference, today: date, shapes: CellShap
 
 def parse_places(given: Given, reference: Reference, today: date, shapes: CellShapes | None) -> PlacesView:
     """Read the address of the places."""
-    return PlacesView(**_fields(parse_question(given, reference, today, shapes)))
+    question = parse_question(given, reference, today, shapes)
+    return PlacesView(**_fields(question), near=(given.get("near") or ("",))[-1] == "1")
 
 
 def parse_measure(given: Given, reference: Reference, today: date, shapes: CellShapes | None) -> MeasureView:
@@ -184,5 +188,5 @@ def parse_compare(given: Given, reference: Reference, today: date, shapes: CellS
 
 
 def _fields(question: Question) -> dict[str, Any]:
-    names = ("period", "level", "categories", "channel", "ledger", "state", "area")
+    names = ("period", "level", "categories", "channel", "ledger", "state", "area", "boundaries")
     return {name: getattr(question, name) for name in names}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
-import numpy as np
 import orjson
 import shapely
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +18,7 @@ from api.planner_page import MapPage
 from api.planner_parts import outlines_above, scene_of
 from api.planner_places import read_places
 from api.planner_query import Given, parse_compare, parse_heat, parse_measure, parse_places, parse_time
+from api.planner_tests import test_cells
 from dispatch.reference import Reference
 from geo.storage.cell_shapes import CellShape
 from maps.classes import make_ramp
@@ -26,9 +26,6 @@ from maps.compare_page import CompareData, CompareView, compare_context, compare
 from maps.findings import Period
 from maps.heat import DrawnCell, HeatData, HeatView, frame_html, heat_title, page_context
 from maps.heat_files import bins_geojson, heat_geojson_values, heat_sheet
-from maps.hotspots.explaining import explain
-from maps.hotspots.gi_star import HotSpots, find_hot_spots
-from maps.hotspots.neighbours import Neighbours
 from maps.i18n import translate
 from maps.measure_page import (
     MeasureData,
@@ -103,18 +100,27 @@ async def _read_measure(desk: Desk, view: MeasureView) -> MapPage:
     counted = await desk.by_cell(view, view.period, with_handling=needs_more)
     compared = _compared(view)
     before = await desk.by_cell(view, compared) if compared else None
-    cells = _values(desk, shapes, view.level, counted, before)
-    neighbours = await shapes.neighbours(view.level, view.weights) if view.measure is Measure.HOT_SPOTS else None
-    found, reason = await run_in_threadpool(_test, cells, neighbours, view.cell)
-    painted = await run_in_threadpool(paint, desk.locale, view.measure, cells, found, is_coarse=not desk.sees_cases)
+    tested = await test_cells(desk, view, shapes, _values(desk, shapes, view.level, counted, before))
+    cells, tests = tested.cells, tested.tests
+    painted = await run_in_threadpool(
+        paint,
+        desk.locale,
+        view.measure,
+        cells,
+        tested.found,
+        is_coarse=not desk.sees_cases,
+        patterns=tests.patterns,
+        local=tests.local,
+    )
     data = MeasureData(
         **scene_of(desk),
         cells=cells,
         outlines=await shapes.outlines(view.level),
         parents=await outlines_above(shapes, view.level, desk.locale),
         painted=painted,
-        found=found,
-        reason=reason,
+        found=tested.found,
+        reason=tested.reason,
+        tests=tests,
         total=counted.total,
         elsewhere=counted.elsewhere,
         compared=compared,
@@ -245,17 +251,6 @@ def _compared(view: MeasureView) -> Period | None:
     if view.measure not in CHANGES:
         return None
     return view.period.before if view.measure is Measure.CHANGE_BEFORE else view.period.year_before
-
-
-def _test(cells: Sequence[CellValue], neighbours: Neighbours | None, chosen: str) -> tuple[HotSpots | None, Any]:
-    """Find the hot spots, and why the chosen cell has its colour. The seed is fixed: the same data, the same map."""
-    if neighbours is None:
-        return None, None
-    values = np.array([cell.cases for cell in cells], dtype=np.float64)
-    found = find_hot_spots(values, neighbours)
-    codes = [cell.code for cell in cells]
-    reason = explain(codes.index(chosen), values, codes, neighbours, found) if chosen in codes else None
-    return found, reason
 
 
 def _only(how: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatch.hotspots import FILTERED, MeasureFilter, SquareCount, filter_values
+from dispatch.hotspots import FILTERED, MeasureFilter, SquareCount, drawn_cases, filter_values
 from dispatch.states import CaseState
 
 __all__ = [
@@ -27,45 +29,55 @@ __all__ = [
     "by_word",
     "cases_behind",
     "repeat_squares",
+    "squares_and_hours",
 ]
 
-_BY_DAY = f"""
-    SELECT (c.reported_at AT TIME ZONE :zone)::date AS day, c.cell_path[:level] AS code, count(*) AS cases
-    FROM dispatch.dispatch_case c
-    WHERE {FILTERED} AND c.located_how = 'covers' AND c.grid_version_id = :version_id
-      AND c.cell_path[:level] IS NOT NULL
+_BY_DAY = """
+    SELECT (c.reported_at AT TIME ZONE :zone)::date AS day, drawn.path[:level] AS code, count(*) AS cases
+    FROM {cases}
+    WHERE {filtered} AND drawn.path[:level] IS NOT NULL
     GROUP BY 1, 2
-"""  # noqa: S608 - constants
+"""
 
-_BY_HOUR = f"""
+_BY_HOUR = """
     SELECT extract(isodow FROM c.reported_at AT TIME ZONE :zone)::int - 1 AS weekday,
            extract(hour FROM c.reported_at AT TIME ZONE :zone)::int AS hour, count(*) AS cases
-    FROM dispatch.dispatch_case c
-    WHERE {FILTERED}
+    FROM {cases}
+    WHERE {filtered}
     GROUP BY 1, 2
-"""  # noqa: S608 - constants
+"""
 
-# Where no cell is, there is no drawing either: such cases are counted whatever the version.
-_BY_SQUARE = f"""
+_BY_SQUARE = """
     SELECT floor(ST_X(c.location) / :side_lon)::int AS square_column,
            floor(ST_Y(c.location) / :side_lat)::int AS square_row, count(*) AS cases
-    FROM dispatch.dispatch_case c
-    WHERE {FILTERED} AND c.located_how = CAST(:how AS text)
-      AND (c.grid_version_id = :version_id OR CAST(:how AS text) = 'out_of_grid')
+    FROM {cases}
+    WHERE {filtered} AND {where}
     GROUP BY 1, 2
-"""  # noqa: S608 - constants
+"""
+_IN_A_CELL = "drawn.path <> '{}'"
+# Where no cell is, there is no drawing either: such cases are counted whatever the version.
+_IN_NO_CELL = """drawn.path = '{}' AND c.location IS NOT NULL
+             AND (CAST(:is_recut AS boolean) OR c.located_how = 'out_of_grid')"""
 
-_SITES = f"""
+_IN_TIME = """
+    SELECT floor(ST_X(c.location) / :side_lon)::int AS square_column,
+           floor(ST_Y(c.location) / :side_lat)::int AS square_row,
+           floor(extract(epoch FROM c.reported_at AT TIME ZONE :zone) / 3600)::float8 / 24 AS day
+    FROM {cases}
+    WHERE {filtered} AND {where}
+"""
+
+_SITES = """
     SELECT floor(ST_X(c.location) / :side_lon)::int AS square_column,
            floor(ST_Y(c.location) / :side_lat)::int AS square_row, c.category_code, count(*) AS cases,
            array_agg(DISTINCT (c.reported_at AT TIME ZONE :zone)::date) AS days
-    FROM dispatch.dispatch_case c
-    WHERE {FILTERED} AND c.located_how = 'covers' AND c.grid_version_id = :version_id
+    FROM {cases}
+    WHERE {filtered} AND {where}
     GROUP BY 1, 2, 3
     HAVING count(*) >= :fewest_cases AND count(DISTINCT (c.reported_at AT TIME ZONE :zone)::date) >= :fewest_days
     ORDER BY cases DESC, 1, 2, 3
     LIMIT :most
-"""  # noqa: S608 - constants
+"""
 
 _WORDS = {
     "category": "c.category_code",
@@ -74,14 +86,12 @@ _WORDS = {
     "ledger": "unnest(c.ledgers)",
 }
 
-_BEHIND = f"""
+_BEHIND = """
     SELECT c.id, c.ref, c.state, c.category_code, c.channel_code, c.reported_at, c.due_at, c.handled_at,
            ST_X(c.location) AS lon, ST_Y(c.location) AS lat
-    FROM dispatch.dispatch_case c
-    WHERE {FILTERED}
-      AND (CAST(:cell AS text) IS NULL
-           OR c.located_how = 'covers' AND c.grid_version_id = :version_id
-              AND c.cell_path && ARRAY[CAST(:cell AS text)])
+    FROM {cases}
+    WHERE {filtered}
+      AND (CAST(:cell AS text) IS NULL OR drawn.path && ARRAY[CAST(:cell AS text)])
       AND (CAST(:weekday AS int) IS NULL
            OR extract(isodow FROM c.reported_at AT TIME ZONE :zone)::int - 1 = CAST(:weekday AS int))
       AND (CAST(:hour AS int) IS NULL OR extract(hour FROM c.reported_at AT TIME ZONE :zone)::int = CAST(:hour AS int))
@@ -89,7 +99,12 @@ _BEHIND = f"""
            OR (c.reported_at, c.id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid)))
     ORDER BY c.reported_at DESC, c.id DESC
     LIMIT :most
-"""  # noqa: S608 - constants
+"""
+
+
+def _of(statement: str, chosen: MeasureFilter, *, where: str = "") -> TextClause:
+    """Put the cases of a filter into a statement; every part is a constant of this module or of `hotspots`."""
+    return text(statement.format(cases=drawn_cases(chosen), filtered=FILTERED, where=where))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +124,11 @@ class MapCase:
 
 
 async def by_day_and_cell(
-    connection: AsyncConnection, chosen: MeasureFilter, *, version_id: int, level: int, zone: str
+    connection: AsyncConnection, chosen: MeasureFilter, *, level: int, zone: str
 ) -> dict[tuple[date, str], int]:
     """Count by local day and cell of a level. Zone: the jurisdiction's."""
-    asked = filter_values(chosen) | {"version_id": version_id, "level": level, "zone": zone}
-    return {(row.day, row.code): row.cases for row in await connection.execute(text(_BY_DAY), asked)}
+    asked = filter_values(chosen) | {"level": level, "zone": zone}
+    return {(row.day, row.code): row.cases for row in await connection.execute(_of(_BY_DAY, chosen), asked)}
 
 
 async def by_hour_of_week(
@@ -121,17 +136,16 @@ async def by_hour_of_week(
 ) -> dict[tuple[int, int], int]:
     """Count by weekday (Monday is 0) and hour. Zone: the jurisdiction's."""
     asked = filter_values(chosen) | {"zone": zone}
-    return {(row.weekday, row.hour): row.cases for row in await connection.execute(text(_BY_HOUR), asked)}
+    return {(row.weekday, row.hour): row.cases for row in await connection.execute(_of(_BY_HOUR, chosen), asked)}
 
 
 async def by_square(
     connection: AsyncConnection,
     chosen: MeasureFilter,
     *,
-    version_id: int,
     side_lon: float,
     side_lat: float,
-    how: str = "covers",
+    outside: bool = False,
 ) -> list[SquareCount]:
     """Count by square of a lattice.
 
@@ -139,11 +153,11 @@ async def by_square(
     ----------
     side_lon, side_lat
         Sides of a square. Units: degrees. SRID: 4326.
-    how
-        ``covers``: cases in a cell of the drawing; ``out_of_grid``: cases in none.
+    outside
+        Cases in no cell, instead of those in one.
     """
-    asked = filter_values(chosen) | {"version_id": version_id, "side_lon": side_lon, "side_lat": side_lat, "how": how}
-    rows = await connection.execute(text(_BY_SQUARE), asked)
+    asked = filter_values(chosen) | {"side_lon": side_lon, "side_lat": side_lat}
+    rows = await connection.execute(_of(_BY_SQUARE, chosen, where=_IN_NO_CELL if outside else _IN_A_CELL), asked)
     return [SquareCount(column=row.square_column, row=row.square_row, cases=row.cases) for row in rows]
 
 
@@ -162,7 +176,6 @@ async def repeat_squares(
     connection: AsyncConnection,
     chosen: MeasureFilter,
     *,
-    version_id: int,
     side_lon: float,
     side_lat: float,
     zone: str,
@@ -172,7 +185,6 @@ async def repeat_squares(
 ) -> list[Site]:
     """Return squares where a class came at least so often, on so many days, most cases first."""
     asked = filter_values(chosen) | {
-        "version_id": version_id,
         "side_lon": side_lon,
         "side_lat": side_lat,
         "zone": zone,
@@ -188,17 +200,28 @@ async def repeat_squares(
             cases=row.cases,
             days=tuple(sorted(row.days)),
         )
-        for row in await connection.execute(text(_SITES), asked)
+        for row in await connection.execute(_of(_SITES, chosen, where=_IN_A_CELL), asked)
     ]
+
+
+async def squares_and_hours(
+    connection: AsyncConnection, chosen: MeasureFilter, *, side_lon: float, side_lat: float, zone: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return column and row of the square and the instant of every case in a cell.
+
+    Units: squares; days with whole hours as fractions. Zone: ``zone``.
+    """
+    asked = filter_values(chosen) | {"side_lon": side_lon, "side_lat": side_lat, "zone": zone}
+    rows = (await connection.execute(_of(_IN_TIME, chosen, where=_IN_A_CELL), asked)).fetchall()
+    found = np.array([tuple(row) for row in rows], dtype=np.float64).reshape(-1, 3)
+    return found[:, 0], found[:, 1], found[:, 2]
 
 
 async def by_word(connection: AsyncConnection, chosen: MeasureFilter, column: str) -> dict[str, int]:
     """Count by category, channel, state or ledger; a case counts once for each of its ledgers."""
-    statement = f"""
-        SELECT {_WORDS[column]} AS word, count(*) AS cases
-        FROM dispatch.dispatch_case c WHERE {FILTERED} GROUP BY 1
-    """  # noqa: S608 - one of four constants
-    rows = await connection.execute(text(statement), filter_values(chosen))
+    # One of four constants.
+    counted = f"SELECT {_WORDS[column]} AS word, count(*) AS cases FROM {{cases}} WHERE {{filtered}} GROUP BY 1"  # noqa: S608
+    rows = await connection.execute(_of(counted, chosen), filter_values(chosen))
     return {row.word: row.cases for row in rows}
 
 
@@ -206,7 +229,6 @@ async def cases_behind(
     connection: AsyncConnection,
     chosen: MeasureFilter,
     *,
-    version_id: int,
     cell: str | None,
     most: int,
     zone: str,
@@ -224,7 +246,6 @@ async def cases_behind(
         The last case of the page before.
     """
     asked: dict[str, Any] = filter_values(chosen) | {
-        "version_id": version_id,
         "cell": cell,
         "most": most,
         "zone": zone,
@@ -246,5 +267,5 @@ async def cases_behind(
             lon=row.lon,
             lat=row.lat,
         )
-        for row in await connection.execute(text(_BEHIND), asked)
+        for row in await connection.execute(_of(_BEHIND, chosen), asked)
     ]

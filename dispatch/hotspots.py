@@ -21,6 +21,7 @@ __all__ = [
     "MeasureFilter",
     "SquareCount",
     "as_of",
+    "drawn_cases",
     "filter_values",
     "measure_by_cell",
 ]
@@ -40,9 +41,18 @@ class SquareCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureFilter:
-    """Which cases are measured. Boundary: from included, until excluded. Without states: as `NOT_COUNTED` says."""
+    """Which cases are measured. Boundary: from included, until excluded. Without states: as `NOT_COUNTED` says.
+
+    Attributes
+    ----------
+    version_id, is_recut
+        In the cells of which drawing: cases that were put into it on their day, or every case by its position.
+    area
+        Cells of that drawing.
+    """
 
     jurisdiction: str
+    version_id: int
     reported_from: datetime
     reported_until: datetime
     categories: tuple[str, ...] | None = None
@@ -50,6 +60,7 @@ class MeasureFilter:
     ledgers: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
     area: tuple[str, ...] | None = None
+    is_recut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,21 @@ class CellMeasure:
     median_minutes: float | None
 
 
-#: The cases of a `MeasureFilter`, named ``c``; its values are `filter_values`.
+_OWN_DAY = """CASE WHEN c.located_how = 'covers' AND c.grid_version_id = :version_id
+                          THEN c.cell_path ELSE '{}'::text[] END AS path"""
+# OFFSET 0: a search by position is made once for each case, however often its path is asked for.
+_RECUT = """CASE WHEN c.located_how = 'covers' AND c.grid_version_id = :version_id THEN c.cell_path
+                        WHEN c.location IS NULL THEN '{}'::text[]
+                        ELSE coalesce((SELECT g.path FROM geo.covering_cell(:version_id, c.location) AS g),
+                                      '{}'::text[]) END AS path OFFSET 0"""
+
+
+def drawn_cases(chosen: MeasureFilter) -> str:
+    """Return what to read from: cases ``c``, each with its ``drawn.path``, empty where it is in no cell."""
+    return f"dispatch.dispatch_case c CROSS JOIN LATERAL (SELECT {_RECUT if chosen.is_recut else _OWN_DAY}) drawn"
+
+
+#: The cases of a `MeasureFilter`, named ``c``, beside `drawn_cases`; its values are `filter_values`.
 FILTERED = """
       c.jurisdiction = :jurisdiction
       AND c.reported_at >= :reported_from AND c.reported_at < :reported_until
@@ -71,28 +96,31 @@ FILTERED = """
       AND (CAST(:categories AS text[]) IS NULL OR c.category_code = ANY (CAST(:categories AS text[])))
       AND (CAST(:channels AS text[]) IS NULL OR c.channel_code = ANY (CAST(:channels AS text[])))
       AND (CAST(:ledgers AS text[]) IS NULL OR c.ledgers && CAST(:ledgers AS text[]))
-      AND (CAST(:area AS text[]) IS NULL OR c.located_how = 'covers' AND c.cell_path && CAST(:area AS text[]))
+      AND (CAST(:area AS text[]) IS NULL OR drawn.path && CAST(:area AS text[]))
 """
 
-_MEASURED = f"""
-    SELECT CASE WHEN c.located_how <> 'covers' THEN '-' || c.located_how
-                WHEN c.grid_version_id <> :version_id THEN '-other_version'
-                ELSE coalesce(c.cell_path[:level], '-above_level') END AS code,
-           count(*) AS cases,
-           count(*) FILTER (WHERE c.is_on_time AND c.due_at IS NOT NULL) AS on_time,
-           count(*) FILTER (WHERE c.due_at IS NOT NULL AND (NOT c.is_on_time
-             OR (c.is_on_time IS NULL AND c.state = ANY (CAST(:running AS text[])) AND c.due_at < :as_of))) AS late,
-           percentile_disc(0.5) WITHIN GROUP (ORDER BY
-             CASE WHEN c.handled_at >= c.dispatched_at
-                  THEN least(floor(extract(epoch FROM c.handled_at - c.dispatched_at) / 60), 65534) END) AS median
-    FROM dispatch.dispatch_case c
-    WHERE {FILTERED}
-    GROUP BY 1
-"""  # noqa: S608 - constants of this module
+
+def _measured(chosen: MeasureFilter) -> str:
+    return f"""
+        SELECT CASE WHEN drawn.path <> '{{}}' THEN coalesce(drawn.path[:level], '-above_level')
+                    WHEN c.location IS NULL THEN '-no_position'
+                    WHEN c.located_how = 'covers' AND NOT CAST(:is_recut AS boolean) THEN '-other_version'
+                    ELSE '-out_of_grid' END AS code,
+               count(*) AS cases,
+               count(*) FILTER (WHERE c.is_on_time AND c.due_at IS NOT NULL) AS on_time,
+               count(*) FILTER (WHERE c.due_at IS NOT NULL AND (NOT c.is_on_time
+                 OR (c.is_on_time IS NULL AND c.state = ANY (CAST(:running AS text[])) AND c.due_at < :as_of))) AS late,
+               percentile_disc(0.5) WITHIN GROUP (ORDER BY
+                 CASE WHEN c.handled_at >= c.dispatched_at
+                      THEN least(floor(extract(epoch FROM c.handled_at - c.dispatched_at) / 60), 65534) END) AS median
+        FROM {drawn_cases(chosen)}
+        WHERE {FILTERED}
+        GROUP BY 1
+    """  # noqa: S608 - constants of this module
 
 
 async def measure_by_cell(
-    connection: AsyncConnection, chosen: MeasureFilter, *, version_id: int, level: int, as_of: datetime
+    connection: AsyncConnection, chosen: MeasureFilter, *, level: int, as_of: datetime
 ) -> dict[str, CellMeasure]:
     """Measure cases by cell of one level, behind the caller's own policies.
 
@@ -103,10 +131,9 @@ async def measure_by_cell(
         ``-other_version``.
     """
     rows = await connection.execute(
-        text(_MEASURED),
+        text(_measured(chosen)),
         {
             **filter_values(chosen),
-            "version_id": version_id,
             "level": level,
             "as_of": as_of,
             "running": [str(state) for state in sorted(HANDLING_STATES)],
@@ -129,6 +156,8 @@ def filter_values(chosen: MeasureFilter) -> dict[str, Any]:
     words = {name: None if getattr(chosen, name) is None else list(getattr(chosen, name)) for name in lists}
     return words | {
         "jurisdiction": chosen.jurisdiction,
+        "version_id": chosen.version_id,
+        "is_recut": chosen.is_recut,
         "reported_from": chosen.reported_from,
         "reported_until": chosen.reported_until,
         "not_counted": [str(state) for state in NOT_COUNTED],

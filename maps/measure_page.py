@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -9,22 +10,25 @@ from typing import Any, Final
 from maps.figures import format_count, format_ratio
 from maps.findings import Period, describe_period
 from maps.folium_page import FrameContent, Variant, render_frame
+from maps.hotspots.emerging import FEWEST_STEPS, Pattern
 from maps.hotspots.explaining import Reason
 from maps.hotspots.gi_star import HotSpots
+from maps.hotspots.moran import Quadrant
 from maps.hotspots.neighbours import Kind
 from maps.hotspots.significance import FEWEST_CELLS, Tone
-from maps.hotspots.sources import SOURCES, Statistic
 from maps.i18n import Locale, subset, translate
 from maps.measures import CellValue, Measure, Painted
 from maps.outline import EncodedOutlines
 from maps.page_parts import Scene, category_words, closed, page_parts, rough
 from maps.question import Question
+from maps.reasons import STATISTICS, Tests, explain_cell, method_words, public_count, small_p
 from maps.sheet import Sheet
 from maps.suppression import SMALL_COUNT, Disclosure
 
 __all__ = [
     "FORMS",
     "LAYERS",
+    "WEIGHED",
     "MeasureData",
     "MeasureView",
     "measure_context",
@@ -35,6 +39,8 @@ __all__ = [
 ]
 
 _ROWS: Final = 200
+#: Measures that look at a cell with its neighbours.
+WEIGHED: Final = frozenset({Measure.HOT_SPOTS, Measure.EMERGING, Measure.LOCAL_MORAN})
 #: What the cells can be switched between.
 LAYERS: Final = ("category", "ledger")
 
@@ -56,7 +62,7 @@ class MeasureView(Question):
         """Return the parts of the address, the empty ones too."""
         mine: dict[str, object] = {
             "measure": self.measure.value,
-            "weights": self.weights.value if self.measure is Measure.HOT_SPOTS else "",
+            "weights": self.weights.value if self.measure in WEIGHED else "",
             "layers": self.layers,
             "cell": self.cell,
         }
@@ -73,6 +79,8 @@ class MeasureData(Scene):
         As in `maps.heat.HeatData`.
     found, reason
         Gi* of the cells, and why one of them has its colour; for hot spots only.
+    tests
+        What the other statistics say.
     total, elsewhere
         Cases in drawn cells, and cases of the filter that are in none.
     variants, drawn
@@ -88,6 +96,7 @@ class MeasureData(Scene):
     elsewhere: int
     compared: Period | None
     total: int = 0
+    tests: Tests = Tests()  # noqa: RUF009 - it is frozen
     variants: Sequence[Variant] = ()
     drawn: Painted | None = None
 
@@ -144,6 +153,8 @@ def measure_title(locale: Locale, view: MeasureView, data: MeasureData) -> str:
         hot, cold = sum(tone > 0 for tone in tones), sum(tone < 0 for tone in tones)
         key = "measures.finding.hot_spots" if hot or cold else "measures.finding.chance"
         return translate(locale, key, hot=hot, cold=cold, cells=len(tones), **said)
+    if view.measure in (Measure.EMERGING, Measure.LOCAL_MORAN):
+        return _tested_title(locale, view.measure, data, said)
     if data.compared is not None:
         if not any(cell.before for cell in data.cells):
             return translate(locale, "measures.finding.no_before", **said)
@@ -155,6 +166,40 @@ def measure_title(locale: Locale, view: MeasureView, data: MeasureData) -> str:
         return translate(locale, "measures.finding.nothing", **said)
     _, cell, words = max(known, key=lambda each: (each[0], each[1].code))
     return translate(locale, "measures.finding.most", name=cell.name, words=words, **said)
+
+
+def _tested_title(locale: Locale, measure: Measure, data: MeasureData, said: dict[str, str]) -> str:
+    tests = data.tests
+    if measure is Measure.EMERGING:
+        if tests.patterns is None:
+            return translate(
+                locale, "measures.finding.emerging.too_few", fewest=FEWEST_CELLS, steps=FEWEST_STEPS, **said
+            )
+        named = [one for one in tests.patterns if one.pattern is not Pattern.NONE]
+        count = Counter(one.pattern for one in named if one.is_hot)
+        return translate(
+            locale,
+            "measures.finding.emerging",
+            hot=sum(one.is_hot for one in named),
+            cold=sum(not one.is_hot for one in named),
+            new=count[Pattern.NEW],
+            growing=count[Pattern.INTENSIFYING],
+            **said,
+        )
+    count_of = Counter() if tests.local is None or tests.local.too_few else Counter(tests.local.quadrants)
+    whole = tests.whole
+    if tests.local is None or tests.local.too_few:
+        return translate(locale, "measures.finding.too_few", fewest=FEWEST_CELLS, **said)
+    return translate(
+        locale,
+        "measures.finding.local_moran",
+        high=count_of[Quadrant.HIGH_HIGH],
+        low=count_of[Quadrant.LOW_LOW],
+        odd=count_of[Quadrant.HIGH_LOW] + count_of[Quadrant.LOW_HIGH],
+        i="–" if whole is None or whole.i != whole.i else format_ratio(whole.i, 1, digits=2),
+        p="–" if whole is None else small_p(whole.p),
+        **said,
+    )
 
 
 def measure_context(locale: Locale, view: MeasureView, data: MeasureData, *, root: str = "") -> dict[str, Any]:
@@ -172,13 +217,13 @@ def measure_context(locale: Locale, view: MeasureView, data: MeasureData, *, roo
             "measures": [(each.value, translate(locale, f"measures.measure.{each.value}")) for each in Measure],
             "weights": [(each.value, translate(locale, f"measures.weights.{each.value}")) for each in Kind],
             "layers": [(each, translate(locale, f"measures.layers.{each}")) for each in LAYERS],
+            "is_weighed": view.measure in WEIGHED,
             "is_tested": view.measure is Measure.HOT_SPOTS,
+            "has_why": view.measure in STATISTICS,
             "rows": _rows(view, data, locale)[:_ROWS],
-            "reason": None if data.reason is None else _reason(locale, data),
+            "reason": _reason(locale, view, data),
             "define": translate(locale, f"measures.define.{view.measure.value}", small=SMALL_COUNT),
-            "sources": [SOURCES[s].citation for s in (Statistic.GI_STAR, Statistic.FDR)]
-            if view.measure is Measure.HOT_SPOTS
-            else [],
+            "methods": method_words(locale, view.measure),
         }
     )
 
@@ -207,11 +252,12 @@ def _rows(view: MeasureView, data: MeasureData, locale: Locale) -> list[dict[str
         if value is None:
             continue
         row: dict[str, Any] = {"code": cell.code, "name": cell.name, "words": painted.words[k], "value": value}
-        row["cases"] = _public(cell.cases, painted.disclosures[cell.code])
+        row["cases"] = public_count(cell.cases, painted.disclosures[cell.code])
         if found is not None:
-            row["p"] = "" if found.p[k] != found.p[k] else _small_p(float(found.p[k]))
-            row["q"] = "" if found.q[k] != found.q[k] else _small_p(float(found.q[k]))
+            row["p"] = "" if found.p[k] != found.p[k] else small_p(float(found.p[k]))
+            row["q"] = "" if found.q[k] != found.q[k] else small_p(float(found.q[k]))
             row["strength"] = abs(int(found.tones[k]))
+        if view.measure in STATISTICS:
             row["why"] = view.query(lang=locale, cell=cell.code) + "#why"
         rows.append(row)
     if found is not None:
@@ -221,49 +267,12 @@ def _rows(view: MeasureView, data: MeasureData, locale: Locale) -> list[dict[str
     return rows
 
 
-def _public(cases: int, disclosure: Disclosure) -> str:
-    if disclosure is Disclosure.SMALL:
-        return f"<{SMALL_COUNT}"
-    return "–" if disclosure is Disclosure.WITHHELD else format_count(cases)
-
-
-def _small_p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{format_ratio(p, 1, digits=3)}"
-
-
-def _reason(locale: Locale, data: MeasureData) -> dict[str, Any]:
-    """Return the panel; a sum is left out when it would give a small neighbour away."""
-    reason = data.reason
-    assert reason is not None
-    named = {cell.code: cell for cell in data.cells}
-    disclosures = data.painted.disclosures
-    members = [reason.code, *(each.code for each in reason.neighbours)]
-    is_open = all(disclosures[code] in (Disclosure.SHOWN, Disclosure.NONE) for code in members)
-    kind = translate(locale, f"measures.weights.{reason.kind.value}")
-    facts = [("z", format_ratio(reason.z, 1, digits=2 if is_open else 1) if reason.z is not None else "–")]
-    facts += [("p", _small_p(reason.p) if reason.p is not None else "–")]
-    facts += [("q", _small_p(reason.q) if reason.q is not None else "–")]
-    facts += [("own", _public(int(reason.value), disclosures[reason.code]))]
-    facts += [("sum", format_count(int(reason.sum)) if is_open else "–")]
-    facts += [("expected", format_ratio(reason.expected, 1, digits=1) or "–")]
-    facts += [("mean", format_ratio(reason.mean, 1, digits=1) or "–")]
-    facts += [("cells", format_count(reason.cells)), ("permutations", format_count(reason.permutations))]
-    return {
-        "heading": translate(locale, "measures.why.heading", name=named[reason.code].name),
-        "verdict": translate(locale, f"measures.sign.{reason.tone.name.lower()}"),
-        "sentence": translate(
-            locale,
-            "measures.why.sentence",
-            count=len(reason.neighbours),
-            kind=kind,
-            permutations=format_count(reason.permutations),
-        ),
-        "facts": [(translate(locale, f"measures.fact.{name}"), value) for name, value in facts],
-        "neighbours": [
-            (named[each.code].name, _public(int(each.value), disclosures[each.code])) for each in reason.neighbours
-        ],
-        "cautions": [translate(locale, f"measures.caution.{each.value}") for each in reason.cautions],
-    }
+def _reason(locale: Locale, view: MeasureView, data: MeasureData) -> dict[str, Any] | None:
+    codes = [cell.code for cell in data.cells]
+    if view.cell not in codes:
+        return None
+    at, disclosures = codes.index(view.cell), data.painted.disclosures
+    return explain_cell(locale, view.measure, at, data.cells, disclosures, data.tests, data.reason)
 
 
 def measure_sheet(locale: Locale, view: MeasureView, data: MeasureData) -> Sheet:
@@ -279,7 +288,7 @@ def measure_sheet(locale: Locale, view: MeasureView, data: MeasureData) -> Sheet
         disclosure = data.painted.disclosures[cell.code]
         is_told = disclosure in (Disclosure.SHOWN, Disclosure.NONE)
         line: list[str | float | None] = [cell.code, cell.name]
-        line += [float(cell.cases) if is_told else _public(cell.cases, disclosure), value]
+        line += [float(cell.cases) if is_told else public_count(cell.cases, disclosure), value]
         if data.found is not None:
             tested = [float(found[k]) for found in (data.found.p, data.found.q)]
             line += [None if number != number else number for number in tested]

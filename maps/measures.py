@@ -16,9 +16,12 @@ import numpy as np
 from maps.classes import make_breaks, make_ramp
 from maps.figures import format_count, format_ratio
 from maps.folium_page import LegendPart, Variant
+from maps.hotspots.emerging import Emerging
 from maps.hotspots.gi_star import HotSpots
+from maps.hotspots.moran import LocalMoran
 from maps.hotspots.significance import Tone
 from maps.i18n import Locale, translate
+from maps.patterns import paint_patterns, paint_quadrants
 from maps.suppression import SMALL_COUNT, Disclosure, decide_disclosure
 
 __all__ = ["CHANGES", "CellValue", "Measure", "Painted", "paint", "paint_counts"]
@@ -40,6 +43,13 @@ class Measure(StrEnum):
     LATE = "late"
     HANDLING = "handling"
     HOT_SPOTS = "hot_spots"
+    EMERGING = "emerging"
+    """How a cell has been hot or cold over the steps of the period."""
+    LOCAL_MORAN = "local_moran"
+    BAYES = "bayes"
+    """Cases per 1,000 residents, drawn towards the map where few live."""
+    PATROL = "patrol"
+    """Share of the cases that patrols found, against those that citizens told."""
     CHANGE_BEFORE = "change_before"
     """Against the period of the same length just before (环比)."""
     CHANGE_YEAR = "change_year"
@@ -51,7 +61,7 @@ CHANGES: Final = frozenset({Measure.CHANGE_BEFORE, Measure.CHANGE_YEAR})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellValue:
-    """What is known of one cell. Units: square metres, minutes."""
+    """What is known of one cell. Units: square metres, minutes; ``estimate`` cases per 1,000 residents."""
 
     code: str
     name: str
@@ -62,6 +72,9 @@ class CellValue:
     late: int = 0
     median_minutes: float | None = None
     before: int = 0
+    estimate: float | None = None
+    patrol: int = 0
+    citizen: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +112,8 @@ def paint(
     *,
     is_coarse: bool = False,
     beside: Sequence[CellValue] = (),
+    patterns: Sequence[Emerging] | None = None,
+    local: LocalMoran | None = None,
 ) -> Painted:
     """Colour cells by a measure.
 
@@ -110,11 +125,22 @@ def paint(
         Counts come in steps of five (`maps.suppression.coarsen_all`).
     beside
         Cells of another map that shall have the same classes, so that one colour means one thing.
+    patterns, local
+        Histories, and Moran's I of the cells; for these two measures only.
     """
     disclosures = decide_disclosure({cell.code: cell.cases for cell in cells}, is_coarse=is_coarse)
     if measure is Measure.HOT_SPOTS:
         assert found is not None
         return _paint_hot_spots(locale, cells, found, disclosures)
+    if measure is Measure.EMERGING or (measure is Measure.LOCAL_MORAN and local is not None):
+        tones, told, said, legend, light, dark = (
+            paint_patterns(locale, patterns, len(cells))
+            if measure is Measure.EMERGING
+            else paint_quadrants(locale, local)  # type: ignore[arg-type]
+        )
+        return Painted(
+            tones=tones, values=told, words=said, legend=legend, light=light, dark=dark, disclosures=disclosures
+        )
     if measure in CHANGES:
         return _paint_change(locale, measure, cells, disclosures, is_coarse=is_coarse)
     values = tuple(_value(measure, cell, disclosures[cell.code]) for cell in cells)
@@ -152,6 +178,12 @@ def _value(measure: Measure, cell: CellValue, disclosure: Disclosure) -> float |
             return 1000 * cell.cases / cell.population if cell.cases and cell.population else None
         case Measure.PER_KM2:
             return 1e6 * cell.cases / cell.area_m2 if cell.cases and cell.area_m2 > 0 else None
+        case Measure.BAYES:
+            return cell.estimate
+        case Measure.PATROL:
+            sides, sums = (cell.patrol, cell.citizen), cell.patrol + cell.citizen
+            is_told = sums and all(side == 0 or side >= SMALL_COUNT for side in sides)
+            return 100 * cell.patrol / sums if is_told else None
         case Measure.LATE:
             # A share of few cases gives single ones away, and so does one that is nearly none or nearly all.
             sure = cell.decided >= SMALL_COUNT and (cell.late == 0 or cell.late >= SMALL_COUNT)
@@ -187,6 +219,8 @@ def _words(
         cases=format_count(cell.cases),
         decided=format_count(cell.decided),
         late=format_count(cell.late),
+        patrol=format_count(cell.patrol),
+        citizen=format_count(cell.citizen),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from maps.facts.asking import Boundaries
 from maps.findings import Period
 from maps.i18n import Locale, subset, translate
 from maps.question import Question
@@ -23,6 +24,7 @@ PAGES: Final = (
     ("compare", "planner.compare.heading"),
     ("places", "planner.places.heading"),
     ("rates", "rates.heading"),
+    ("bulletin", "planner.bulletin.heading"),
 )
 _PRESETS: Final = (7, 30, 90, 365)
 
@@ -109,12 +111,16 @@ def page_parts(
         "title": title,
         "view": view,
         "today": scene.today.isoformat(),
+        "boundaries": [(each.value, translate(locale, f"hotspots.boundaries.{each.value}")) for each in Boundaries],
         "levels": [(level, translate(locale, f"planner.level.{level}")) for level in scene.levels],
         "groups": _groups(scene.categories),
         "choices": scene.choices,
         "areas": scene.areas,
         "presets": _presets(locale, view, scene.today),
-        "pages": [(page, key, _carried(view, page, locale)) for page, key in PAGES],
+        # The bulletin is made of cases; who may not see them has no use for its link.
+        "pages": [
+            (page, key, _carried(view, page, locale)) for page, key in PAGES if page != "bulletin" or scene.sees_cases
+        ],
         "frame_url": f"{path}/frame?{view.query(lang=locale)}",
         "files": [
             (translate(locale, f"planner.file.{form}"), f"{path}/file?{view.query(lang=locale, form=form)}")
@@ -142,8 +148,10 @@ def closed(context: dict[str, Any]) -> dict[str, Any]:
 
 def _carried(view: Question, page: str, locale: Locale) -> str:
     """Return the filters for another page: what both know, and nothing that only this one does."""
+    if page == "bulletin":
+        return f"lang={locale}"
     if page == "rates":
-        days = {"from": view.period.from_on, "to": view.period.to_on}
+        days = {"from": view.period.from_on, "to": view.period.to_on, "boundaries": view.boundaries.value}
         return "&".join(f"{name}={value}" for name, value in {**days, "lang": locale}.items())
     return Question.query(_plain(view), lang=locale)
 
@@ -161,6 +169,7 @@ def _plain(view: Question) -> Question:
         ledger=view.ledger,
         state=view.state,
         area=view.area,
+        boundaries=view.boundaries,
     )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from maps.classes import make_ramp
-from maps.figures import format_count
+from maps.figures import format_count, format_ratio
 from maps.findings import describe_period
 from maps.folium_page import FrameContent, LegendPart, Place, render_frame
+from maps.hotspots.near_repeats import Knox
+from maps.hotspots.sources import Statistic
 from maps.i18n import Locale, subset, translate
 from maps.measures import paint_counts
 from maps.outline import EncodedOutlines
 from maps.page_parts import Scene, category_words, closed, page_parts, rough
 from maps.question import Question
+from maps.reasons import small_p, statistic_words
 from maps.sheet import Sheet
-from maps.suppression import coarsen
+from maps.suppression import SMALL_COUNT, coarsen
 
 __all__ = [
     "FORMS",
@@ -36,11 +40,19 @@ FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson")
 _ROWS: Final = 100
 _SILENT: Final = 60
 _DRAWN: Final = 600
+#: Near repeats are marked when chance gives as many this seldom.
+_STRONG_P: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacesView(Question):
-    """What somebody asked to see."""
+    """What somebody asked to see; ``near`` asks for the table of near repeats as well."""
+
+    near: bool = False
+
+    def parts(self) -> dict[str, object]:
+        """Return the parts of the address, the empty ones too."""
+        return Question.parts(self) | {"near": "1" if self.near else ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +101,8 @@ class PlacesData(Scene):
         Holes in the drawing itself.
     without_head
         Cells that nobody answers for; None when that was not asked.
+    knox, too_many_pairs
+        Near repeats, if they were asked for; whether there are more pairs than a page can wait for.
     """
 
     codes: Sequence[str]
@@ -104,6 +118,8 @@ class PlacesData(Scene):
     outside_left: int
     gaps: Sequence[Gap]
     without_head: Sequence[str] | None
+    knox: Knox | None = None
+    too_many_pairs: bool = False
 
 
 def places_frame(
@@ -233,12 +249,49 @@ def places_context(locale: Locale, view: PlacesView, data: PlacesData, *, root: 
             "gaps_count": len(data.gaps),
             "without_head": None if data.without_head is None else list(data.without_head[:_SILENT]),
             "without_head_count": len(data.without_head or ()),
+            "near": _near(locale, view, data),
         }
     )
 
 
+def _near(locale: Locale, view: PlacesView, data: PlacesData) -> dict[str, Any]:
+    """Return the table of near repeats, or where it can be asked for."""
+    found = data.knox
+    near: dict[str, Any] = {
+        "url": "?" + view.query(near="1", lang=locale) + "#near",
+        "too_many": data.too_many_pairs,
+        "rows": [],
+        "method": statistic_words(locale, Statistic.KNOX),
+    }
+    if found is None:
+        return near
+    days = [
+        translate(locale, "planner.near.days", low=f"{low:g}", high=f"{high:g}")
+        for low, high in pairwise((0.0, *found.days))
+    ]
+    near |= {"days": days, "cases": rough(found.cases), "permutations": format_count(found.permutations)}
+    for i, distance in enumerate(found.distances_m):
+        cells = []
+        for j in range(len(found.days)):
+            pairs, expected, p = int(found.observed[i, j]), float(found.expected[i, j]), float(found.p[i, j])
+            is_told = pairs == 0 or pairs >= SMALL_COUNT
+            ratio = format_ratio(pairs, expected, digits=2) if is_told and expected > 0 else None
+            words = {"pairs": rough(pairs), "expected": format_ratio(expected, 1, digits=1), "p": small_p(p)}
+            cells.append(
+                {
+                    "ratio": ratio or "–",
+                    "words": translate(locale, "planner.near.cell", **words),
+                    "is_strong": is_told and ratio is not None and pairs > expected and p <= _STRONG_P,
+                }
+            )
+        low = found.distances_m[i - 1] if i else 0.0
+        name = "planner.near.same" if distance == 0 else "planner.near.metres"
+        near["rows"].append((translate(locale, name, low=f"{low:g}", high=f"{distance:g}"), cells))
+    return near
+
+
 def _behind(view: PlacesView, site: SitePlace, locale: Locale) -> str:
-    return view.query(category=site.category, cell=site.cell, lang=locale)
+    return view.query(category=site.category, cell=site.cell, lang=locale, near="")
 
 
 def places_sheet(locale: Locale, view: PlacesView, data: PlacesData) -> Sheet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from maps.facts.asking import Boundaries
 from maps.findings import Period
 
 __all__ = ["Question"]
@@ -26,6 +27,8 @@ class Question:
         Codes; empty for all.
     area
         Code of a cell: only what lies in it; empty for everything.
+    boundaries
+        On which drawing (see `maps.facts.asking.Boundaries`).
     """
 
     period: Period
@@ -35,6 +38,7 @@ class Question:
     ledger: str = ""
     state: str = ""
     area: str = ""
+    boundaries: Boundaries = Boundaries.NOW
 
     def parts(self) -> dict[str, object]:
         """Return the parts of the address, the empty ones too."""
@@ -47,6 +51,7 @@ class Question:
             "state": self.state,
             "area": self.area,
             "level": self.level,
+            "boundaries": "" if self.boundaries is Boundaries.NOW else self.boundaries.value,
         }
 
     def query(self, **changes: object) -> str:

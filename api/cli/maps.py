@@ -12,8 +12,8 @@ from api.audit.trail import Kind
 from api.cli.context import engine_for_command
 from api.cli.records import note
 from api.cli.speech import language, say, t
-from api.planner_desk import open_desk
 from api.planner_files import make_file
+from api.planner_opening import open_desk
 from api.planner_query import Given
 from api.planner_reading import KINDS
 from api.planning import keep_facts
@@ -79,6 +79,7 @@ async def _make(kind: str, given: Given, form: str, *, coarse: bool) -> tuple[st
             viewer=EVERYBODY,
             sees_cases=not coarse,
             locale=language(),
+            given=given,
         )
         view = KINDS[kind].parse(given, desk.reference, desk.today, desk.whole)
         if desk.version is None:

@@ -41,7 +41,7 @@ from maps.hotspots.sites import find_repeat_sites, split_by_finder
 from maps.hotspots.smoothing import bayes_global, bayes_local
 from maps.hotspots.sources import Statistic
 from maps.i18n import translate
-from maps.suppression import SMALL_COUNT, Disclosure
+from maps.suppression import SMALL_COUNT, Disclosure, coarsen
 
 router = APIRouter(tags=["hotspots"])
 
@@ -160,9 +160,8 @@ async def read_emerging(
         asked = replace(read.asked, from_on=read.period.from_on.fromordinal(first))
         neighbours = await read.neighbours()
         values = await run_in_threadpool(read.store.by_day_and_place, asked, read.grid, step_days=days)
-        found = await run_in_threadpool(
-            find_emerging, values[:, read.kept].astype(np.float64), neighbours, seed=read.seed, null=read.null
-        )
+        told = read.told(values[:, read.kept]).astype(np.float64)
+        found = await run_in_threadpool(find_emerging, told, neighbours, seed=read.seed, null=read.null)
         if found is not None:
             body |= {"is_tested": True, "cells": emerging_json(locale, read, found)}
     return json_answer(body, locale=locale)
@@ -185,7 +184,8 @@ async def read_near_repeats(
         )
     except TooManyPairsError:
         raise BadInputError("maps.too_many_pairs", pointer="/from", pairs=f"{MOST_PAIRS:,}") from None
-    body = frame_json(locale, read, Statistic.KNOX) | {"square_m": SQUARE_M} | knox_json(found)
+    body = frame_json(locale, read, Statistic.KNOX) | {"square_m": SQUARE_M}
+    body |= knox_json(found, is_coarse=not read.sees_cases)
     return json_answer(body, locale=locale)
 
 
@@ -207,7 +207,7 @@ async def read_repeat_sites(
     words = read.store.words
     keys = places["row"].astype(np.int64) * 2**32 + (places["column"] + 2**31)
     found = await run_in_threadpool(find_repeat_sites, keys, places["category"], places["day"])
-    sites = []
+    sites, exact = [], read.sees_cases
     for site in found[:limit]:
         row, column = site.site // 2**32, site.site % 2**32 - 2**31
         category = words.categories[site.category]
@@ -218,16 +218,16 @@ async def read_repeat_sites(
                 "lat": round((row + 0.5) * words.side_lat, 6),
                 "category": category,
                 "category_name": known.name(locale) if known else category,
-                "cases": site.cases,
-                "days": site.days,
-                "first_day": day_of(site.first_day).isoformat(),
-                "last_day": day_of(site.last_day).isoformat(),
-                "median_gap_days": site.median_gap,
+                "cases": site.cases if exact else coarsen(site.cases),
+                "days": site.days if exact else coarsen(site.days),
+                "first_day": day_of(site.first_day).isoformat() if exact else None,
+                "last_day": day_of(site.last_day).isoformat() if exact else None,
+                "median_gap_days": site.median_gap if exact else None,
             }
         )
     body = frame_json(locale, read, Statistic.REPEAT_SITES) | {
         "square_m": SQUARE_M,
-        "found": len(found),
+        "found": len(found) if exact else coarsen(len(found)),
         "sites": sites,
     }
     return json_answer(body, locale=locale)
@@ -238,17 +238,20 @@ async def read_finders(request: Request, unit: Reading, container: Wired, caller
     """What patrols found beside what citizens reported, by cell, against the whole map."""
     locale = locale_of(request)
     read = await read_hotspots(unit, container, caller, asking)
-    cases = await read.cases()
+    everything = await read.exact()
     channels = frozenset(await patrol_channels(unit))
     chosen = read.asked.channels
     wanted = channels if chosen is None else channels & chosen
-    patrol = await read.cases(replace(read.asked, channels=wanted))
-    splits = split_by_finder(patrol, cases - patrol)
+    found = await read.exact(replace(read.asked, channels=wanted))
+    # Each side by itself in steps: the difference of two steps would be neither.
+    cases, patrol, citizen = (read.told(each) for each in (everything, found, everything - found))
+    splits = split_by_finder(patrol, citizen)
+    sums = [int(read.told(each.sum())) for each in (found, everything - found)]
     body = frame_json(locale, read, Statistic.FINDERS)
     body |= {
         "patrol_channels": sorted(channels),
-        "patrol": _shown(int(patrol.sum())),
-        "citizen": _shown(int((cases - patrol).sum())),
+        "patrol": _shown(sums[0]),
+        "citizen": _shown(sums[1]),
         "caution": translate(locale, "hotspots.not.finders"),
         "cells": finder_json(locale, read, splits, cases),
     }
@@ -283,15 +286,16 @@ async def read_clusters(
     for k in range(len(found.cases)):
         cases = int(found.cases[k])
         is_small = cases < SMALL_COUNT
-        # A small cluster stands in the middle of its own square: the mean of two cases would be where they are.
+        # A small cluster stands in the middle of its own square: the mean of two cases would be where they are. So does
+        # every cluster for those who see no cases: how a mean moves with one case more says where that one is.
         column = (
             ((int(found.column[k]) + 0.5) * 2**found.level + read.store.base.west)
-            if is_small
+            if is_small or not read.sees_cases
             else float(found.middle_column[k])
         )
         row = (
             ((int(found.row[k]) + 0.5) * 2**found.level + read.store.base.south)
-            if is_small
+            if is_small or not read.sees_cases
             else float(found.middle_row[k])
         )
         features.append(
@@ -301,7 +305,10 @@ async def read_clusters(
                     "type": "Point",
                     "coordinates": [round(column * words.side_lon, 5), round(row * words.side_lat, 5)],
                 },
-                "properties": {"cases": None if is_small else cases, "is_small": is_small},
+                "properties": {
+                    "cases": None if is_small else cases if read.sees_cases else coarsen(cases),
+                    "is_small": is_small,
+                },
             }
         )
     return json_answer(

@@ -15,8 +15,9 @@ from api.answers import quoted
 from api.container import Counting, Wired
 from api.kept_pages import KeptPage, KeptPages, tag_of
 from api.language import COOKIE, locale_of
-from api.planner_desk import Desk, desk_of
+from api.planner_desk import Desk
 from api.planner_files import HTML, make_file
+from api.planner_opening import desk_of
 from api.planner_parts import refuse, without_grid
 from api.planner_query import Given
 from api.planner_reading import KINDS
@@ -48,9 +49,10 @@ async def _answer(
 ) -> Response | KeptPage:
     """Read the question; answer from what is kept, or make it. A fault or a missing grid is answered at once."""
     locale = locale_of(request)
-    desk = await desk_of(unit, container, caller, locale)
+    given = given_of(request)
+    desk = await desk_of(unit, container, caller, locale, given)
     try:
-        view = KINDS[kind].parse(given_of(request), desk.reference, desk.today, desk.whole)
+        view = KINDS[kind].parse(given, desk.reference, desk.today, desk.whole)
     except InvalidRequestError as error:
         return refuse(request, locale, error)
     if desk.version is None or desk.whole is None:

@@ -32,7 +32,8 @@ from api.map_shares import (
     may_open,
     open_share,
 )
-from api.planner_desk import Desk, desk_of
+from api.planner_desk import Desk
+from api.planner_opening import desk_of
 from api.planner_parts import refuse, scene_of, without_grid
 from api.planner_query import parse_question
 from api.planner_reading import KINDS
@@ -70,9 +71,10 @@ async def read_cases(
 ) -> Response:
     """The exact cases behind a number of a map, for people who may see them."""
     locale = locale_of(request)
-    desk = await desk_of(unit, container, caller, locale, for_cases=True)
+    given = given_of(request)
+    desk = await desk_of(unit, container, caller, locale, given, for_cases=True)
     try:
-        view = parse_question(given_of(request), desk.reference, desk.today, desk.whole)
+        view = parse_question(given, desk.reference, desk.today, desk.whole)
         of_week = _hour_of_week(weekday, hour)
         if cell and (desk.whole is None or cell not in desk.whole.by_code):
             raise InvalidRequestError([Fault(code="maps.unknown_cell", pointer="/cell", params={"cell": cell})])
@@ -176,23 +178,26 @@ async def make_share(request: Request, unit: Counting, container: Wired, caller:
     """Freeze a map as it is now and answer with its link."""
     if not is_own_origin(request, container.settings.public_url):
         raise ForbiddenError("access.foreign_origin")
-    if asked.kind not in KINDS or KINDS[asked.kind].template == "compare.html":
-        known = ", ".join(kind for kind in KINDS if kind != "compare")
-        raise BadInputError("maps.unknown_kind", pointer="/kind", kind=asked.kind[:40], known=known)
+    if asked.kind not in KINDS:
+        raise BadInputError("maps.unknown_kind", pointer="/kind", kind=asked.kind[:40], known=", ".join(KINDS))
     locale = locale_of(request)
-    desk = await desk_of(unit, container, caller, locale)
+    given = parse_qs(asked.query, keep_blank_values=False, max_num_fields=200)
+    desk = await desk_of(unit, container, caller, locale, given)
     if asked.scope is ShareScope.LINK:
         # Whoever gets the link is nobody we know: no more than a planner sees.
         desk = replace(desk, sees_cases=False)
-    given = parse_qs(asked.query, keep_blank_values=False, max_num_fields=200)
     view = KINDS[asked.kind].parse(given, desk.reference, desk.today, desk.whole)
     if desk.version is None:
         raise NotFoundError("maps.no_grid")
     page = await KINDS[asked.kind].read(desk, view)
-    frame = await run_in_threadpool(page.frame, inline=True)
+    sides = range(2 if page.single else 1)
+    frames = [await run_in_threadpool(page.frame, inline=True, side=side) for side in sides]
     context = await run_in_threadpool(page.context, root="")
     # No filters, no files, no links to cases: what is left is the finding, the map, its table and the definitions.
-    context |= {"frozen": True, "frame_url": FRAME, "sees_cases": False}
+    context |= {"frozen": True, "frame_url": FRAME, "sees_cases": False, "difference_url": ""}
+    if page.single:
+        named = zip(context["sides"], sides, strict=True)
+        context["sides"] = [(words, f"{FRAME}?side={side + 1}", ref) for (words, _, ref), side in named]
     body = await run_in_threadpool(text_of, KINDS[asked.kind].template, context)
     async with write_unit(container.control) as writing:
         secret, until = await create_share(
@@ -205,7 +210,7 @@ async def make_share(request: Request, unit: Counting, container: Wired, caller:
             scope=asked.scope,
             days=asked.days,
             page=_main_of(body),
-            frame=frame,
+            frames=frames,
         )
     root = request.scope.get("root_path", "")
     answer = {"url": f"{root}/maps/shared/{secret}", "expires_at": instant(until), "scope": asked.scope.value}
@@ -298,7 +303,8 @@ async def read_shared(request: Request, container: Wired, secret: str) -> Respon
 
 @router.get("/maps/shared/{secret}/frame")
 async def read_shared_frame(request: Request, container: Wired, secret: str) -> Response:
-    """The map of a frozen page."""
+    """The map of a frozen page; ``side=2`` is the second of two."""
     share = await _opened(request, container, secret)
-    headers = _QUIET | {"Content-Security-Policy": content_security_policy(share.frame)}
-    return Response(share.frame, media_type="text/html; charset=utf-8", headers=headers)
+    frame = share.frames[-1 if request.query_params.get("side") == "2" else 0]
+    headers = _QUIET | {"Content-Security-Policy": content_security_policy(frame)}
+    return Response(frame, media_type="text/html; charset=utf-8", headers=headers)

@@ -130,7 +130,7 @@ async def read_bulletin_page(
         "texts": subset(locale, "planner.")
         | subset(locale, "console.")
         | subset(locale, "bulletin.")
-        | {"rates.heading": translate(locale, "rates.heading")},
+        | {key: translate(locale, key) for key in ("rates.heading", "measures.heading")},
         "other_locale": other,
         "other_language": translate(other, "console.language_name"),
         "files": [(form, f"{root}/v1/bulletins/{written}/file?form={form}&lang={locale}") for form in FORMS],

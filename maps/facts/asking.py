@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dispatch.facts import FIRST_DAY
 
-__all__ = ["Asked", "Boundaries", "ByCell", "Grid", "day_number", "day_of"]
+__all__ = ["Asked", "Boundaries", "ByCell", "Grid", "Within", "day_number", "day_of"]
 
 Array = npt.NDArray[Any]
 
@@ -27,6 +27,20 @@ class Boundaries(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """Cells of one drawing, and whether history is cut anew to it (see `Grid`)."""
+
+    version_id: int
+    cells: frozenset[str]
+    is_recut: bool = False
+
+    @property
+    def drawing(self) -> int:
+        """How `maps.facts.drawings` calls it."""
+        return self.version_id if self.is_recut else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Which cases are meant. None anywhere means no condition.
 
@@ -38,8 +52,10 @@ class Asked:
         Codes; a major class stands for everything below it. Without states, voided, declined and merged cases are left
         out; a case is meant when it has one of the ledgers.
     area
-        Codes of cells; a case is meant when its path holds one of them. For what somebody may see as well as for what
-        they chose: the caller intersects.
+        Codes of cells; a case is meant when the path that it was put into on its day holds one of them: for what
+        somebody may see.
+    within
+        Cells of a drawing that somebody chose; a case is meant when it lies in one of them there.
     """
 
     from_on: date
@@ -49,6 +65,7 @@ class Asked:
     ledgers: frozenset[str] | None = None
     states: frozenset[str] | None = None
     area: frozenset[str] | None = None
+    within: Within | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

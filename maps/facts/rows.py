@@ -34,8 +34,8 @@ Bools = npt.NDArray[np.bool_]
 #: A struck-out row; no state has this number.
 STRUCK: Final = 255
 COUNTED: Final = frozenset(state.value for state in STATES) - {state.value for state in NOT_COUNTED}
-_MOST_AREAS: Final = 64
-_LAST_DAY: Final = 65_535
+#: Facts that stand in the tail as they come.
+_AS_THEY_ARE: Final = ("hour", "ledgers", "state", "outcome", "due", "column", "row")
 
 
 class FactRows:
@@ -92,32 +92,38 @@ class FactRows:
                 self._levels.clear()
                 self._areas.clear()
                 self._on.clear()
-            keys = key_of(facts["id"]).tolist()
-            for fact, key, place in zip(facts, keys, places.tolist(), strict=True):
-                self._apply_one(fact, key, place)
+            self._take_over(key_of(facts["id"]), self._values_of(facts, places))
             self.watermark = watermark
 
-    def _apply_one(self, fact: Any, key: int, place: int) -> None:
-        values = {
-            "day": max(0, int(fact["day"])),
-            "hour": int(fact["hour"]),
-            "cell": place,
-            "category": int(fact["category"]) - 1,
-            "channel": int(fact["channel"]) - 1,
-            "ledgers": int(fact["ledgers"]),
-            "state": int(fact["state"]),
-            "outcome": int(fact["outcome"]),
-            "due": int(fact["due"]),
-            "minutes": NO_MINUTES if int(fact["minutes"]) < 0 else int(fact["minutes"]),
-            "column": int(fact["column"]),
-            "row": int(fact["row"]),
-        }
+    def _values_of(self, facts: npt.NDArray[np.void], places: Array) -> dict[str, Array]:
+        """Return what the tail holds of cases, column by column."""
+        values = {name: facts[name].astype(np.int64) for name in _AS_THEY_ARE}
+        values["day"] = np.maximum(facts["day"].astype(np.int64), 0)
+        values["cell"] = places
+        values["category"] = facts["category"].astype(np.int64) - 1
+        values["channel"] = facts["channel"].astype(np.int64) - 1
+        minutes = facts["minutes"].astype(np.int64)
+        values["minutes"] = np.where(minutes < 0, NO_MINUTES, minutes)
         for version, drawn in self._drawn.items():
-            # Known for cells of that drawing; for the others whoever has the position says it next.
-            known = (
-                version == OWN_DAY or place < FIRST_CELL or int(self._places.versions[place - FIRST_CELL]) == version
-            )
-            values[drawn.late] = place if known else OUT_OF_GRID
+            if version != OWN_DAY:
+                # Known for cells of that drawing; for the others whoever has the position says it next.
+                known = self._on_version(version)[places] | (places < FIRST_CELL)
+                values[drawn.late] = np.where(known, places, OUT_OF_GRID)
+        return values
+
+    def _take_over(self, keys: Array, values: dict[str, Array]) -> None:
+        base = self.base
+        at = np.minimum(np.searchsorted(base.keys, keys), max(0, len(base.keys) - 1))
+        known = base.keys[at] == keys if len(base.keys) else np.zeros(len(keys), dtype=bool)
+        written = keys.tolist()
+        known |= np.fromiter((key in self._tail for key in written), dtype=bool, count=len(written))
+        fresh = np.flatnonzero(~known)
+        self._tail.put_new([written[k] for k in fresh.tolist()], {name: v[fresh] for name, v in values.items()})
+        for k in np.flatnonzero(known).tolist():
+            self._apply_one(written[k], {name: int(column[k]) for name, column in values.items()})
+
+    def _apply_one(self, key: int, values: dict[str, int]) -> None:
+        """Take over a case that has a row."""
         row = None if key in self._tail else self._base_row(key)
         if row is None:
             self._tail.put(key, values)

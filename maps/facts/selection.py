@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from maps.facts.asking import Asked, Grid, day_number
+from maps.facts.asking import Asked, Grid, Within, day_number
 from maps.facts.columns import FIRST_CELL, NO_POSITION, OUT_OF_GRID
 from maps.facts.drawings import OWN_DAY
 from maps.facts.rows import COUNTED, FactRows, lut
 
-__all__ = ["FactSelection", "has_no_more"]
+__all__ = ["FactSelection", "has_cells", "has_no_more"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -28,12 +28,16 @@ class FactSelection(FactRows):
         """Count by place (see `maps.facts.columns`)."""
         places, drawn = len(self.words.cells) + FIRST_CELL, self._drawn[drawing]
         is_plain = asked.categories is None and has_no_more(asked)
-        if is_plain and drawn.days is not None and (asked.area is None or drawing == OWN_DAY):
+        is_plain &= asked.area is None or drawing == OWN_DAY
+        is_plain &= asked.within is None or asked.within.drawing == drawing
+        if is_plain and drawn.days is not None:
             low, high = drawn.days.lines(day_number(asked.from_on), day_number(asked.to_on))
             counts = np.zeros(places, dtype=np.int64)
             counts[: drawn.days.cells.shape[1]] = drawn.days.cells[high] - drawn.days.cells[low]
             if asked.area is not None:
                 counts[~self._cell_lut(asked.area)] = 0
+            if asked.within is not None:
+                counts[~self._within_lut(asked.within)] = 0
             if len(self._tail):
                 counts += np.bincount(self._tail[drawn.late][self._tail_mask(asked)], minlength=places)
             return counts
@@ -42,8 +46,8 @@ class FactSelection(FactRows):
     def _count_all(self, asked: Asked) -> int:
         """Count without a place. Cost: some numbers, where only days and classes are asked for."""
         drawn = self._drawn[OWN_DAY]
-        if drawn.days is None or asked.area is not None or not has_no_more(asked):
-            return int(self._count_places(asked).sum())
+        if drawn.days is None or has_cells(asked) or not has_no_more(asked):
+            return int(self._count_places(asked, asked.within.drawing if asked.within else OWN_DAY).sum())
         low, high = drawn.days.lines(day_number(asked.from_on), day_number(asked.to_on))
         sums = drawn.days.categories
         if asked.categories is None:
@@ -64,7 +68,7 @@ class FactSelection(FactRows):
     ) -> dict[str, Array]:
         """Return the wanted columns of the meant rows; with ``running`` also when a running clock ends.
 
-        ``cell`` is of the drawing; the area is always looked for in the cells of the case's own day.
+        ``cell`` is of the drawing; `Asked.area` is always looked for in the cells of the case's own day.
         """
         base, drawn = self.base, self._drawn[drawing]
         slices = self._slices(asked)
@@ -74,13 +78,7 @@ class FactSelection(FactRows):
         def column(name: str) -> Array:
             return _cut(base.columns[name], pieces)
 
-        mask = self._state_lut(asked.states if asked.states is not None else COUNTED)[column("state")]
-        if asked.channels is not None:
-            mask &= lut(self.words.channels, asked.channels, 256)[column("channel")]
-        if asked.ledgers is not None:
-            mask &= self._ledger_bits(asked.ledgers, base.ledger_sets)[column("ledger_set")]
-        if asked.area is not None:
-            mask &= self._cell_lut(asked.area)[column("cell")]
+        mask = self._base_mask(asked, pieces)
         found: dict[str, Array] = {}
         for name in names:
             if name == "category":
@@ -103,6 +101,19 @@ class FactSelection(FactRows):
                 name: np.concatenate((kept, self._tail[where.get(name, name)][late])) for name, kept in found.items()
             }
         return found
+
+    def _base_mask(self, asked: Asked, pieces: list[slice]) -> Bools:
+        columns = self.base.columns
+        mask = self._state_lut(asked.states if asked.states is not None else COUNTED)[_cut(columns["state"], pieces)]
+        if asked.channels is not None:
+            mask &= lut(self.words.channels, asked.channels, 256)[_cut(columns["channel"], pieces)]
+        if asked.ledgers is not None:
+            mask &= self._ledger_bits(asked.ledgers, self.base.ledger_sets)[_cut(columns["ledger_set"], pieces)]
+        if asked.area is not None:
+            mask &= self._cell_lut(asked.area)[_cut(columns["cell"], pieces)]
+        if asked.within is not None:
+            mask &= self._within_lut(asked.within)[_cut(self._drawn[asked.within.drawing].cell, pieces)]
+        return mask
 
     def _slices(self, asked: Asked) -> list[tuple[int, slice]]:
         """Return (category, its rows of the period), in order."""
@@ -144,6 +155,8 @@ class FactSelection(FactRows):
             mask &= self._ledger_bits(asked.ledgers, tail["ledgers"])
         if asked.area is not None:
             mask &= self._cell_lut(asked.area)[tail["cell"]]
+        if asked.within is not None:
+            mask &= self._within_lut(asked.within)[tail[self._drawn[asked.within.drawing].late]]
         return mask
 
     def _category_lut(self, wanted: frozenset[str] | None) -> Bools:
@@ -173,6 +186,10 @@ class FactSelection(FactRows):
             self._areas[area] = inside
         return self._areas[area]
 
+    def _within_lut(self, within: Within) -> Bools:
+        """Return which places are cells of a drawing in the chosen ones."""
+        return self._cell_lut(within.cells) & self._on_version(within.version_id)
+
     def _level(self, grid: Grid) -> tuple[tuple[str, ...], Array]:
         """Return the codes of a level and, for each place, the cell of the level: n for out of grid, and so on."""
         key = (grid.version_id, grid.level)
@@ -192,8 +209,13 @@ class FactSelection(FactRows):
 
 
 def has_no_more(asked: Asked) -> bool:
-    """Whether nothing but days, classes and area is asked for: what the sums know."""
+    """Whether nothing but days, classes and cells is asked for: what the sums know."""
     return asked.channels is None and asked.ledgers is None and asked.states is None
+
+
+def has_cells(asked: Asked) -> bool:
+    """Whether only cases in some cells are meant."""
+    return asked.area is not None or asked.within is not None
 
 
 def _cut(whole: Array, pieces: list[slice]) -> Array:

@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from dispatch.facts import NO_SQUARE, STATES
 from maps.facts.asking import Asked, ByCell, Grid, day_number, day_of
-from maps.facts.columns import NO_MINUTES, NOWHERE
+from maps.facts.columns import NO_MINUTES, NOWHERE, OUT_OF_GRID
 from maps.facts.drawings import OWN_DAY
 from maps.facts.proof import tally_rows
 from maps.facts.pyramid import Clusters, Pyramid, cluster_squares, level_of_zoom
-from maps.facts.selection import FactSelection, has_no_more
+from maps.facts.selection import FactSelection, has_cells, has_no_more
 
 __all__ = ["FactStore"]
 
@@ -84,20 +84,30 @@ class FactStore(FactSelection):
                 as_of=as_of,
             )
 
-    def by_square(self, asked: Asked, version_id: int, *, is_recut: bool = False) -> tuple[Array, Array, Array]:
+    def by_square(
+        self, asked: Asked, version_id: int, *, is_recut: bool = False, outside: bool = False
+    ) -> tuple[Array, Array, Array]:
         """Count cases that lie in a cell of one drawing by square; return columns, rows and cases of squares with any.
 
         Parameters
         ----------
         is_recut
             Also cases that their day's drawing put elsewhere, when their position lies in this one.
+        outside
+            Cases in no cell, instead of those in one.
         """
+        drawing = version_id if is_recut else OWN_DAY
         with self._lock:
             base = self.base
-            cases = self._square_counts(asked, version_id, version_id if is_recut else OWN_DAY)
+            if outside:
+                found = self._gather(asked, ("cell", "square"), tail=False, drawing=drawing)
+                square = found["square"][(found["cell"] == OUT_OF_GRID) & (found["square"] != NOWHERE)]
+                cases = np.bincount(square, minlength=base.width * base.height)
+            else:
+                cases = self._square_counts(asked, version_id, drawing)
             held = np.flatnonzero(cases)
             columns, rows = held % base.width + base.west, held // base.width + base.south
-            late = self._late_squares(asked, version_id, version_id if is_recut else OWN_DAY)
+            late = self._late_squares(asked, version_id, drawing, outside=outside)
             return _merge(columns, rows, cases[held].astype(np.int64), *late)
 
     def _square_counts(self, asked: Asked, version_id: int, drawing: int) -> Array:
@@ -105,7 +115,7 @@ class FactStore(FactSelection):
         base, on = self.base, self._on_version(version_id)
         size = base.width * base.height
         periods, cases = [asked], np.zeros(size, dtype=np.int64)
-        if asked.categories is None and asked.area is None and has_no_more(asked):
+        if asked.categories is None and not has_cells(asked) and has_no_more(asked):
             sums = self._square_sums(version_id, drawing)
             first, last = day_number(asked.from_on), day_number(asked.to_on)
             if sums is not None and (lines := sums.whole_months(first, last)) is not None:
@@ -120,8 +130,12 @@ class FactStore(FactSelection):
             cases += np.bincount(square[square != NOWHERE], minlength=size)
         return cases
 
-    def _late_squares(self, asked: Asked, version_id: int, drawing: int) -> tuple[Array, Array]:
+    def _late_squares(
+        self, asked: Asked, version_id: int, drawing: int, *, outside: bool = False
+    ) -> tuple[Array, Array]:
         tail, on = self._tail, self._on_version(version_id)
+        if outside:
+            on = np.arange(len(on)) == OUT_OF_GRID
         if not len(tail):
             nothing = np.zeros(0, dtype=np.int64)
             return nothing, nothing
@@ -150,7 +164,7 @@ class FactStore(FactSelection):
             base = self.base
             is_whole = (
                 asked.categories is None
-                and asked.area is None
+                and not has_cells(asked)
                 and has_no_more(asked)
                 and self._holds_all_days(asked)
                 and base.width * base.height <= _MOST_SQUARES

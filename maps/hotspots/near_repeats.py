@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 from scipy.stats import poisson
 
-__all__ = ["MOST_PAIRS", "Knox", "TooManyPairsError", "expected_pairs", "knox", "poisson_tail"]
+from maps.suppression import coarsen, coarsen_all
+
+__all__ = ["MOST_PAIRS", "Knox", "TooManyPairsError", "coarse_knox", "expected_pairs", "knox", "poisson_tail"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -87,6 +89,7 @@ def knox(
     days: Sequence[float] = (7.0, 14.0, 21.0, 28.0),
     permutations: int = 999,
     seed: int = 0,
+    most_pairs: int = MOST_PAIRS,
 ) -> Knox:
     """Count pairs of cases by distance and by days between them, beside what chance gives.
 
@@ -100,7 +103,7 @@ def knox(
     Raises
     ------
     TooManyPairsError
-        When more than `MOST_PAIRS` pairs are within the largest distance.
+        When more than ``most_pairs`` pairs are within the largest distance.
 
     Notes
     -----
@@ -112,7 +115,7 @@ def knox(
     tree = KDTree(points) if n else None
     reach = float(distances_m[-1])
     close = 0 if tree is None else (int(tree.count_neighbors(tree, reach)) - n) // 2
-    if close > MOST_PAIRS:
+    if close > most_pairs:
         raise TooManyPairsError(f"{close} pairs of cases within {reach:g} m")
     pairs = np.empty((0, 2), dtype=np.int64) if tree is None else tree.query_pairs(reach, output_type="ndarray")
     one, other = pairs[:, 0], pairs[:, 1]
@@ -143,4 +146,15 @@ def knox(
         cases=n,
         permutations=permutations,
         seed=seed,
+    )
+
+
+def coarse_knox(found: Knox) -> Knox:
+    """Return a table as those learn of it who may not see cases: pairs in steps of five, p to two decimals."""
+    return replace(
+        found,
+        observed=coarsen_all(found.observed),
+        expected=coarsen_all(np.rint(found.expected)).astype(np.float64),
+        p=np.maximum(np.round(found.p, 2), 0.01),
+        cases=coarsen(found.cases),
     )

@@ -26,7 +26,10 @@ def _frame(locale: Locale, *, root: str, place: str, other_query: str) -> dict[s
         "locale": locale,
         "root": root,
         "place": place,
-        "texts": subset(locale, "planner.") | subset(locale, "console.") | subset(locale, "rates."),
+        "texts": subset(locale, "planner.")
+        | subset(locale, "console.")
+        | subset(locale, "rates.")
+        | {"measures.heading": translate(locale, "measures.heading")},
         "other_locale": other,
         "other_language": translate(other, "console.language_name"),
         "other_query": other_query + ("&" if other_query else "") + f"lang={other}",

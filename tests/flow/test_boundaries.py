@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatch.hotspot_series import by_square
+from dispatch.hotspots import MeasureFilter, measure_by_cell
 from geo.storage.grid_versions import activate, copy_cells, create_draft
 from geo.storage.taking_effect import await_effect
 from geo.storage.uow import read_unit, write_unit
@@ -161,5 +165,65 @@ async def test_rates_and_statistics_name_their_boundaries_and_never_mix(client: 
     assert all(position.get(code, 0) == cases for code, cases in shown.items())
     page = (await client.get(f"/maps/rates?{PERIOD}&by=level_3")).text
     assert "Cut anew to today" in page
-    wrong = await client.get("/v1/rates?boundaries=both")
-    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/boundaries")
+    for address in ("/v1/rates", "/maps/cells", "/maps/cases"):
+        wrong = await client.get(f"{address}?boundaries=both")
+        assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/boundaries")
+
+
+async def test_maps_are_drawn_on_the_chosen_boundaries_with_their_cases(client: Client, engine: AsyncEngine) -> None:
+    chance = random.Random(5)
+    for number in range(60):
+        await _report(client, chance, number)
+    async with read_unit(engine) as unit:
+        old = (await unit.connection.execute(text("SELECT max(id) FROM geo.grid_version"))).scalar_one()
+    # While only the first drawing has begun, its last day is today.
+    first = await _by_position(engine, old)
+    new = await _redraw(engine)
+    for number in range(60, 80):
+        await _report(client, chance, number)
+    now = await _by_position(engine, new)
+    put = {"now": now, "day": await _put_into(engine, new)}
+    assert put["now"] != put["day"] != first
+    for boundaries, cells in put.items():
+        words = f"{PERIOD}&boundaries={boundaries}"
+        for kind in ("heat", "cells"):
+            sheet = (await client.get(f"/maps/{kind}/file?{words}&form=csv")).content.decode("utf-8-sig")
+            lines = {line[0]: line[2] for line in csv.reader(io.StringIO(sheet)) if line and line[0] in REDRAWN}
+            assert {code: int(n) for code, n in lines.items() if n.isdigit() and n != "0"} == {
+                code: n for code, n in cells.items() if n >= 5
+            }, (kind, boundaries)
+        part = f"{L1}002"
+        inside = sum(n for code, n in cells.items() if code.startswith(part))
+        rows = (await client.get(f"/maps/cases?{words}&area={part}")).text.count('/?case=')
+        assert rows == inside, boundaries
+        page = (await client.get(f"/maps/cells?{words}&area={part}&lang=en")).text
+        assert f"{inside} cases" in page
+        assert ("Cut anew to today" if boundaries == "now" else "On the cells of the period") in page
+        # Behind somebody's own policies the database counts the same.
+        asked = MeasureFilter(
+            jurisdiction=JURISDICTION,
+            version_id=new,
+            is_recut=boundaries == "now",
+            reported_from=datetime(2026, 1, 1, tzinfo=UTC),
+            reported_until=datetime(2034, 12, 30, tzinfo=UTC),
+        )
+        async with read_unit(engine) as unit:
+            found = await measure_by_cell(unit.connection, asked, level=3, as_of=datetime.now(UTC))
+            squares = await by_square(unit.connection, asked, side_lon=0.001, side_lat=0.001)
+            outside = await by_square(unit.connection, asked, side_lon=0.001, side_lat=0.001, outside=True)
+        assert {code: cell.cases for code, cell in found.items() if not code.startswith("-")} == cells
+        assert sum(cell.cases for cell in found.values()) == 80
+        assert sum(square.cases for square in squares) == sum(cells.values())
+        assert sum(square.cases for square in outside) == found["-out_of_grid"].cases
+
+
+async def _put_into(engine: AsyncEngine, version: int) -> dict[str, int]:
+    async with read_unit(engine) as unit:
+        rows = await unit.connection.execute(
+            text(
+                "SELECT cell_path[3], count(*) FROM dispatch.dispatch_case WHERE grid_version_id = :v"
+                " AND located_how = 'covers' GROUP BY 1"
+            ),
+            {"v": version},
+        )
+        return {row[0]: row[1] for row in rows}

@@ -73,11 +73,12 @@ async def test_columns_and_policies_measure_the_same(demo_engine: AsyncEngine) -
             first = last - timedelta(days=days)
             chosen = MeasureFilter(
                 jurisdiction=JURISDICTION,
+                version_id=version,
                 reported_from=datetime.combine(first, datetime.min.time(), ZONE).astimezone(UTC),
                 reported_until=datetime.combine(last + timedelta(days=1), datetime.min.time(), ZONE).astimezone(UTC),
                 **words,
             )
-            theirs = await measure_by_cell(unit.connection, chosen, version_id=version, level=level, as_of=now)
+            theirs = await measure_by_cell(unit.connection, chosen, level=level, as_of=now)
             asked = Asked(from_on=first, to_on=last, **{name: frozenset(word) for name, word in words.items()})
             ours = store.by_cell(asked, Grid(version_id=version, level=level), as_of=now, with_handling=True)
             assert ours.out_of_grid == (theirs["-out_of_grid"].cases if "-out_of_grid" in theirs else 0)

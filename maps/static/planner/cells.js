@@ -167,7 +167,7 @@
         opacity: packed.edges ? (group.gwFaint ? 0.6 : 0.8) : 1,
         fill: !packed.edges,
         hatch: tone === "h",
-        fillColor: plain ? token("--paper") : (theme === "dark" ? packed.dark : packed.light)?.[Number(tone)],
+        fillColor: plain ? token("--paper") : (theme === "dark" ? packed.dark : packed.light)?.[parseInt(tone, 16)],
         fillOpacity: plain ? 0 : 1,
         dashArray: undefined,
       };

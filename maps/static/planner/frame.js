@@ -145,7 +145,7 @@
     pane.style.zIndex = "640";
     pane.style.pointerEvents = "none";
     const named = labelOrder(layers);
-    const drawLabels = () => labels(map, pane, named, (/** @type {string} */ tone) => shown === "cells" && isStrong(tone, packed[gridward.theme].length));
+    const drawLabels = () => labels(map, pane, named, (/** @type {string} */ tone) => shown === "cells" && isStrong(tone, packed[gridward.theme], gridward.theme === "dark"));
     map.on("zoomend moveend resize viewreset", drawLabels);
     // Two maps in step: each tells where it looks after the reader has moved it, never after it was moved by the other one.
     let isLed = false;

@@ -31,16 +31,27 @@
           isParent: key !== "cells",
           at: middle(polygon),
           bounds,
-          rank: level * 10 - (Number(tone) || 0),
+          rank: level * 16 - (parseInt(tone, 16) || 0),
         });
       });
     }
     return all.sort((a, b) => a.rank - b.rank);
   }
 
-  /** Whether a class is so far from the paper that ink on it cannot be read. @param {string} tone @param {number} classes */
-  function isStrong(tone, classes) {
-    return tone >= "0" && tone <= "9" && Number(tone) > (classes - 1) * 0.45;
+  /**
+   * Whether a class is so far from the paper that ink on it cannot be read.
+   *
+   * @param {string} tone
+   * @param {string[]} colours
+   * @param {boolean} isDark
+   */
+  function isStrong(tone, colours, isDark) {
+    const colour = /^#(..)(..)(..)$/.exec(colours[parseInt(tone, 16)] ?? "");
+    if (!colour) return false;
+    const [red, green, blue] = colour.slice(1).map((part) => (parseInt(part, 16) / 255) ** 2.2);
+    const light = 0.2126 * (red ?? 0) + 0.7152 * (green ?? 0) + 0.0722 * (blue ?? 0);
+    // Where black and white ink read equally well.
+    return isDark ? light > 0.18 : light < 0.18;
   }
 
   /**

@@ -82,8 +82,8 @@ if (form && apply) {
   apply.hidden = true;
   const lists = /** @type {HTMLSelectElement[]} */ ([...form.querySelectorAll("select")]);
   form.addEventListener("submit", () => {
-    // An empty choice is no filter: keep it out of the address.
-    for (const list of lists) list.disabled = !list.value;
+    // An empty choice is no filter, and today's cells are what everybody means: keep both out of the address.
+    for (const list of lists) list.disabled = !list.value || (list.name === "boundaries" && list.value === "now");
   });
   window.addEventListener("pageshow", () => {
     for (const list of lists) list.disabled = false;

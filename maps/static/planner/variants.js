@@ -22,7 +22,7 @@
       at += 1;
       const tone = tones[place] || "-";
       polygon.gw.tone = tone;
-      polygon.gw.tip = tips ? tips[place] : tone === "-" ? classes[0] : tone === "h" ? classes[1] : classes[2 + Number(tone)];
+      polygon.gw.tip = tips ? tips[place] : tone === "-" ? classes[0] : tone === "h" ? classes[1] : classes[2 + parseInt(tone, 16)];
     });
     gridward.restyle(group);
   }

@@ -7,13 +7,13 @@ minute. Two at a time: a browser takes some hundred megabytes.
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import shutil
 import signal
 import struct
 import tempfile
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Final
 
 from geo.errors import UnavailableError
 from maps.i18n import Locale
+from maps.own_files import data_url
 from maps.sheet import Sheet
 
 __all__ = ["find_browser", "map_pdf", "map_png"]
@@ -28,6 +29,8 @@ __all__ = ["find_browser", "map_pdf", "map_png"]
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "microsoft-edge")
 #: A4 lying down at 96 dots per inch; the factor makes 300 of them.
 _WIDTH, _HEIGHT, _FACTOR = 1123, 794, 3.125
+#: Between two maps beside each other, and the line above each. Units: pixels of 96 to the inch.
+_GAP, _CAPTION = 12, 40
 #: As wide as the text of a standing page, at 300 dots to the inch.
 _PAPER_FACTOR: Final = 2.0
 _DOTS_PER_METRE: Final = round(300 / 0.0254)
@@ -57,11 +60,15 @@ def find_browser() -> str | None:
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
-async def map_png(html: str, *, layer: str = "", factor: float = _FACTOR) -> bytes:
-    """Return the map on A4 lying down, 3509 × 2481 dots, 300 to the inch.
+async def map_png(
+    maps: Sequence[str], captions: Sequence[str] = (), *, layer: str = "", factor: float = _FACTOR
+) -> bytes:
+    """Return a map, or two beside each other, on A4 lying down: 3509 × 2481 dots, 300 to the inch.
 
     Parameters
     ----------
+    maps, captions
+        One document, or two with what is said above each.
     layer
         Which view; the cells when the map has no such one.
     factor
@@ -74,31 +81,58 @@ async def map_png(html: str, *, layer: str = "", factor: float = _FACTOR) -> byt
     """
     # Letters only: it becomes part of an address.
     view = f"still-{layer}" if layer.isascii() and layer.isalpha() else "still"
-    picture = await _draw(
-        html,
-        "--screenshot={target}",
-        f"--window-size={_WIDTH},{_HEIGHT}",
-        f"--force-device-scale-factor={factor}",
-        view=view,
-    )
+    if len(maps) == 1:
+        return _with_dots(await _shoot(maps[0], _WIDTH, _HEIGHT, factor, view=view))
+    wide, high = (_WIDTH - 3 * _GAP) // 2, _HEIGHT - _CAPTION - _GAP
+    pictures = await asyncio.gather(*(_shoot(each, wide, high, factor, view=view) for each in maps))
+    return _with_dots(await _shoot(_beside(pictures, captions, wide, high), _WIDTH, _HEIGHT, factor))
+
+
+async def _shoot(html: str, width: int, height: int, factor: float, *, view: str = "") -> bytes:
+    size = (f"--window-size={width},{height}", f"--force-device-scale-factor={factor}")
+    picture = await _draw(html, "--screenshot={target}", *size, view=view)
     if not picture.startswith(b"\x89PNG\r\n\x1a\n"):
         raise UnavailableError("maps.browser_failed")
-    return _with_dots(picture)
+    return picture
 
 
-async def map_pdf(html: str, sheet: Sheet, locale: Locale, *, notes: list[tuple[str, str]], layer: str = "") -> bytes:
+def _beside(pictures: Sequence[bytes], captions: Sequence[str], width: int, height: int) -> str:
+    figures = "".join(
+        f"<figure><figcaption>{escape(words)}</figcaption>"
+        f'<img alt="" width="{width}" height="{height}" src="{data_url("image/png", picture)}"></figure>'
+        for picture, words in zip(pictures, captions, strict=True)
+    )
+    style = (
+        f"body{{margin:0;padding:0 {_GAP}px;display:flex;gap:{_GAP}px;background:#fff;color:#1b2328}}figcaption{{"
+        f"font:600 15px/{_CAPTION}px 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
+        ";white-space:nowrap;overflow:hidden}figure{margin:0}img{display:block}"
+    )
+    head = f'<!doctype html><html><head><meta charset="utf-8"><style>{style}</style></head>'
+    return f"{head}<body>{figures}</body></html>"
+
+
+async def map_pdf(
+    maps: Sequence[str],
+    captions: Sequence[str],
+    sheet: Sheet,
+    locale: Locale,
+    *,
+    notes: list[tuple[str, str]],
+    layer: str = "",
+) -> bytes:
     """Return a document of A4 pages: finding, map, numbers, definitions.
 
     Parameters
     ----------
+    maps, captions
+        As for `map_png`.
     notes
         Definitions: word and meaning.
     layer
         Which view of the map.
     """
-    document = await _draw(
-        _paper(await map_png(html, layer=layer, factor=_PAPER_FACTOR), sheet, locale, notes), "--print-to-pdf={target}"
-    )
+    picture = await map_png(maps, captions, layer=layer, factor=_PAPER_FACTOR)
+    document = await _draw(_paper(picture, sheet, locale, notes), "--print-to-pdf={target}")
     if not document.startswith(b"%PDF-"):
         raise UnavailableError("maps.browser_failed")
     return document
@@ -125,7 +159,7 @@ def _paper(picture: bytes, sheet: Sheet, locale: Locale, notes: list[tuple[str, 
     return (
         f'<!doctype html><html lang="{locale}"><head><meta charset="utf-8"><title>{escape(sheet.title)}</title>'
         f"<style>{style}</style></head><body><h1>{escape(sheet.title)}</h1>{words}"
-        f'<img alt="" src="data:image/png;base64,{base64.b64encode(picture).decode("ascii")}">'
+        f'<img alt="" src="{data_url("image/png", picture)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table><dl>{meaning}</dl></body></html>"
     )
 

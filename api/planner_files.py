@@ -35,11 +35,13 @@ async def make_file(desk: Desk, page: MapPage, form: str, kind: str, *, layer: s
     if form == "html":
         html = await run_in_threadpool(page.single or page.frame, **({} if page.single else {"inline": True}))
         return KeptPage(body=html.encode(), media_type=HTML)
-    if form in ("png", "pdf") and page.single is None:
-        html = await run_in_threadpool(page.frame, inline=True)
+    if form in ("png", "pdf"):
+        sides = range(2 if page.single else 1)
+        frames = [await run_in_threadpool(page.frame, inline=True, side=side) for side in sides]
+        captions = [words for words, *_ in page.context(root="")["sides"]] if page.single else []
         if form == "png":
-            return KeptPage(body=await map_png(html, layer=layer), media_type="image/png")
-        body = await map_pdf(html, page.sheet(), desk.locale, notes=_notes(page), layer=layer)
+            return KeptPage(body=await map_png(frames, captions, layer=layer), media_type="image/png")
+        body = await map_pdf(frames, captions, page.sheet(), desk.locale, notes=_notes(page), layer=layer)
         return KeptPage(body=body, media_type="application/pdf")
     if form == "csv":
         return KeptPage(body=sheet_csv(page.sheet()), media_type="text/csv; charset=utf-8")
@@ -54,8 +56,7 @@ async def make_file(desk: Desk, page: MapPage, form: str, kind: str, *, layer: s
 
 def _missing(page: MapPage, kind: str) -> set[str]:
     missing = {"bins"} if kind != "heat" else set()
-    missing |= {"geojson"} if page.geojson is None else set()
-    return missing | ({"png", "pdf"} if page.single is not None else set())
+    return missing | ({"geojson"} if page.geojson is None else set())
 
 
 def _notes(page: MapPage) -> list[tuple[str, str]]:
@@ -71,4 +72,5 @@ def _notes(page: MapPage) -> list[tuple[str, str]]:
         text = translate(locale, f"planner.define.{word}.text", small=small)
         notes.append((translate(locale, f"planner.define.{word}"), text))
     grid = translate(locale, "planner.define.grid.text", grid=context["grid_name"])
-    return [*notes, (translate(locale, "planner.define.grid"), grid)]
+    drawn = translate(locale, f"planner.define.boundaries.{context['view'].boundaries.value}")
+    return [*notes, (translate(locale, "planner.define.grid"), f"{grid} {drawn}")]

@@ -22,7 +22,15 @@ from api.planner_tests import test_cells
 from dispatch.reference import Reference
 from geo.storage.cell_shapes import CellShape
 from maps.classes import make_ramp
-from maps.compare_page import CompareData, CompareView, compare_context, compare_file, compare_frame, compare_sheet
+from maps.compare_page import (
+    CompareData,
+    CompareView,
+    compare_context,
+    compare_file,
+    compare_frame,
+    compare_geojson_values,
+    compare_sheet,
+)
 from maps.findings import Period
 from maps.heat import DrawnCell, HeatData, HeatView, frame_html, heat_title, page_context
 from maps.heat_files import bins_geojson, heat_geojson_values, heat_sheet
@@ -37,7 +45,16 @@ from maps.measure_page import (
     measure_title,
 )
 from maps.measures import CHANGES, CellValue, Measure, paint, paint_counts
-from maps.time_page import TimeData, TimeView, steps_of, time_context, time_frame, time_sheet, time_title
+from maps.time_page import (
+    TimeData,
+    TimeView,
+    steps_of,
+    time_context,
+    time_frame,
+    time_geojson_values,
+    time_sheet,
+    time_title,
+)
 
 __all__ = ["KINDS", "MapKind"]
 
@@ -192,6 +209,7 @@ async def _read_time(desk: Desk, view: TimeView) -> MapPage:
         frame=lambda **how: time_frame(desk.locale, view, data, **_only(how)),
         context=lambda root: time_context(desk.locale, view, data, root=root),
         sheet=lambda: time_sheet(desk.locale, view, data),
+        geojson=lambda _: _features(time_geojson_values(data), cells),
     )
 
 
@@ -224,6 +242,7 @@ async def _read_compare(desk: Desk, view: CompareView) -> MapPage:
         frame=lambda side=0, **how: compare_frame(desk.locale, view, data, side, **how),
         context=lambda root: compare_context(desk.locale, view, data, root=root),
         sheet=lambda: compare_sheet(desk.locale, view, data),
+        geojson=lambda _: _features(compare_geojson_values(data), shapes.cells[view.level]),
         single=lambda: compare_file(desk.locale, view, data),
     )
 

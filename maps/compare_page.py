@@ -26,12 +26,13 @@ __all__ = [
     "compare_context",
     "compare_file",
     "compare_frame",
+    "compare_geojson_values",
     "compare_sheet",
 ]
 
 #: What two maps can be compared by; a difference is a map of its own.
 COMPARED: Final = tuple(each for each in Measure if each not in {*CHANGES, Measure.HOT_SPOTS})
-FORMS: Final = ("html", "csv", "xlsx")
+FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson")
 _ROWS: Final = 200
 
 
@@ -64,6 +65,7 @@ class CompareView(Question):
             ledger=self.ledger,
             state=self.state,
             area=self.area,
+            boundaries=self.boundaries,
         )
 
 
@@ -215,6 +217,21 @@ def compare_sheet(locale: Locale, view: CompareView, data: CompareData) -> Sheet
         translate(locale, "planner.stand", as_of=data.stand),
     ]
     return Sheet(title=compare_title(locale, view, data), head=head, lines=lines, notes=notes)
+
+
+def compare_geojson_values(data: CompareData) -> list[dict[str, object]]:
+    """Return what is told of each cell: both values and their difference; null where nothing may be told."""
+    first, second = data.painted
+    return [
+        {
+            "code": cell.code,
+            "name": cell.name,
+            "first": one,
+            "second": other,
+            "change": None if one is None or other is None else one - other,
+        }
+        for cell, one, other in zip(data.cells[0], first.values, second.values, strict=True)
+    ]
 
 
 #: Passes the view of one map on to the other; the frames have no origin, so they are told apart by their windows.

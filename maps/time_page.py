@@ -32,13 +32,14 @@ __all__ = [
     "steps_of",
     "time_context",
     "time_frame",
+    "time_geojson_values",
     "time_sheet",
 ]
 
 Ints = npt.NDArray[np.int64]
 
 #: Files that the page can be had as.
-FORMS: Final = ("html", "png", "pdf", "csv", "xlsx")
+FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson")
 MOST_STEPS: Final = 120
 #: With more numbers than this the pointer is told the class instead of the number: a page of 1.5 MB is enough.
 _MOST_TIPS: Final = 40_000
@@ -273,3 +274,19 @@ def time_sheet(locale: Locale, view: TimeView, data: TimeData) -> Sheet:
         lines=lines,
         notes=[translate(locale, "planner.stand", as_of=data.stand)],
     )
+
+
+def time_geojson_values(data: TimeData) -> list[dict[str, object]]:
+    """Return of each cell its cases by the first day of every step; null where there are too few to tell."""
+    steps = [period.from_on.isoformat() for period in data.steps]
+    return [
+        {
+            "code": code,
+            "name": name,
+            "cases": {
+                step: cases if cases == 0 or cases >= SMALL_COUNT else None
+                for step, cases in zip(steps, data.counts[:, k].tolist(), strict=True)
+            },
+        }
+        for k, (code, name) in enumerate(zip(data.codes, data.names, strict=True))
+    ]

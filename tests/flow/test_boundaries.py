@@ -194,7 +194,7 @@ async def test_maps_are_drawn_on_the_chosen_boundaries_with_their_cases(client: 
             }, (kind, boundaries)
         part = f"{L1}002"
         inside = sum(n for code, n in cells.items() if code.startswith(part))
-        rows = (await client.get(f"/maps/cases?{words}&area={part}")).text.count('/?case=')
+        rows = (await client.get(f"/maps/cases?{words}&area={part}")).text.count("/?case=")
         assert rows == inside, boundaries
         page = (await client.get(f"/maps/cells?{words}&area={part}&lang=en")).text
         assert f"{inside} cases" in page

@@ -183,7 +183,7 @@ async def test_a_shared_map_is_frozen_scoped_and_ends(doors: Doors) -> None:
         return await doors.client.post("/maps/shares", json=asked, headers=who)
 
     query = f"{days(2)}&level=1"
-    for kind in ("heat", "cells", "time", "places"):
+    for kind in KINDS:
         made = await share(kind=kind, query=query, scope="link", days=3)
         assert made.status_code == 201, made.text
         url = made.json()["url"]
@@ -192,10 +192,13 @@ async def test_a_shared_map_is_frozen_scoped_and_ends(doors: Doors) -> None:
         assert page.headers["referrer-policy"] == "no-referrer"
         assert "Snapshot" in page.text
         assert "/maps/cases" not in page.text
-        assert f'src="{url}/frame"' in page.text
-        frame = await doors.client.get(f"{url}/frame")
-        check_no_foreign(frame.text)
-        assert "sandbox allow-scripts" in frame.headers["content-security-policy"]
+        frames = re.findall(rf'src="({url}/frame[^"]*)"', page.text)
+        assert len(frames) == (2 if kind == "compare" else 1)
+        drawn = [await doors.client.get(each) for each in frames]
+        assert len({each.text for each in drawn}) == len(frames)
+        for frame in drawn:
+            check_no_foreign(frame.text)
+            assert "sandbox allow-scripts" in frame.headers["content-security-policy"]
     before = page.text
     for number in range(6):
         body = report(ticket=f"share-{number}", lon=113.665, lat=34.786, reported_at=None)
@@ -223,6 +226,52 @@ async def test_a_shared_map_is_frozen_scoped_and_ends(doors: Doors) -> None:
     foreign = {**who, "Origin": "https://evil.example"}
     answer = await doors.client.post("/maps/shares", json={"kind": "heat"}, headers=foreign)
     assert answer.status_code == 403
+
+
+async def test_statistics_tell_a_planner_steps_and_no_case(doors: Doors) -> None:
+    planner, everything = await doors.key(PLANNER), await doors.key(ALL_SCOPES)
+    for path in ("", "/moran", "/rates", "/finders"):
+        told = (await doors.get(f"/v1/hotspots{path}?{days(60)}", planner)).json()
+        exact = (await doors.get(f"/v1/hotspots{path}?{days(60)}", everything)).json()
+        assert told["is_coarse"]
+        assert not exact["is_coarse"]
+        cases = [cell["cases"] for cell in told["cells"] if cell["cases"] is not None]
+        assert cases
+        assert all(count % 5 == 0 for count in cases), path
+        assert all(each["source"] and each["means_not"] for each in told["methods"])
+    for name in ("patrol", "citizen"):
+        assert told[name] % 5 == 0
+    sites = (await doors.get(f"/v1/hotspots/repeat-sites?{days(200)}", planner)).json()
+    assert sites["sites"]
+    assert all(s["cases"] % 5 == 0 and s["first_day"] is None and s["median_gap_days"] is None for s in sites["sites"])
+    knox = (await doors.get(f"/v1/hotspots/near-repeats?{days(90)}&category=E0401", planner)).json()
+    assert all((band["observed"] or 0) % 5 == 0 and band["expected"] % 5 in (0, 2) for band in knox["bands"])
+    pairs = await doors.get(f"/maps/places?{days(90)}&category=E0401&near=1&lang=en", planner)
+    assert "Pairs of" in pairs.text
+    clusters = (await doors.get("/v1/clusters?bbox=113,34,114,35&zoom=15&every=1", planner)).json()
+    exact = (await doors.get("/v1/clusters?bbox=113,34,114,35&zoom=15&every=1", everything)).json()
+    assert all((each["properties"]["cases"] or 0) % 5 == 0 for each in clusters["features"])
+    assert clusters["features"] != exact["features"]
+    emerging = (await doors.get(f"/v1/hotspots/emerging?{days(120)}", planner)).json()
+    assert emerging["is_tested"]
+    why = (await doors.get(f"/v1/hotspots/cells/{told['cells'][0]['code']}?{days(60)}", planner)).json()
+    assert why["does_not_mean"]
+
+
+async def test_every_statistic_of_a_cell_explains_itself(doors: Doors) -> None:
+    for who in (await doors.key(ALL_SCOPES), await doors.key(PLANNER)):
+        for measure in ("hot_spots", "emerging", "local_moran", "bayes", "patrol"):
+            query = f"{days(120)}&measure={measure}&lang=en"
+            page = (await doors.get(f"/maps/cells?{query}", who)).text
+            address = re.search(r'href="\?([^"]*#why)"', page)
+            assert address is not None, measure
+            why = (await doors.get(f"/maps/cells?{address.group(1).replace('&amp;', '&')}", who)).text
+            panel = re.search(r'<section class="why".*?</section>', why, re.DOTALL)
+            assert panel is not None, measure
+            assert panel.group(0).count("<dt>") >= 6
+            assert "<li>" in panel.group(0)
+            for words in ("Unit: ", "What it does not mean: ", "Source: "):
+                assert words in why
 
 
 async def test_files_in_every_form(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,21 @@ async def test_api_file_and_statistics_say_the_same(demo_database: str, demo_eng
             text = (await client.get(f"/maps/rates/file?{query}&by=level_{level}&rate=solved")).content
             lines = list(csv.reader(io.StringIO(text.decode("utf-8-sig"))))
             assert {line[1]: int(line[4]) for line in lines[2:]} == table
+            sheet = (await client.get(f"/maps/cells/file?{query}&level={level}&form=csv")).content.decode("utf-8-sig")
+            for line in csv.reader(io.StringIO(sheet)):
+                if len(line) > 2 and line[2].isdigit():
+                    assert table.get(line[0], 0) == int(line[2]), (query, line)
+            drawn = (await client.get(f"/maps/cells/file?{query}&level={level}&form=geojson")).json()["features"]
+            for feature in drawn:
+                if feature["properties"]["cases"] is not None:
+                    assert table.get(feature["id"], 0) == feature["properties"]["cases"], (query, feature["id"])
             spots = (await client.get(f"/v1/hotspots?{query}&level={level}&null=analytic")).json()
             for cell in spots["cells"]:
                 if cell["cases"] is not None:
                     assert table.get(cell["code"], 0) == cell["cases"], (query, cell)
+        today = datetime.now(ZONE).date()
+        wall = {rate["code"]: rate for rate in (await client.get("/v1/wall")).json()["rates"]}
+        for code, shown in wall.items():
+            rates = (await client.get(f"/v1/rates?from={today}&to={today}&by=total&rate={code}")).json()
+            told = rates["total"]["rates"][code]
+            assert (shown["numerator"], shown["denominator"]) == (told["numerator"], told["denominator"])

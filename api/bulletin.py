@@ -143,7 +143,7 @@ async def _places(
     before = replace(asked, from_on=(month - timedelta(days=1)).replace(day=1), to_on=month - timedelta(days=1))
     mine = None if source.area is None else store.codes_within(drawing.version.id, source.area)
 
-    def count() -> tuple[list[Rising], list[tuple[str, str, int, int, date]]]:
+    def count() -> tuple[list[Rising], list[tuple[str, str, int, int, date, str]]]:
         now, then = (
             dict(zip(found.codes, found.cases.tolist(), strict=True))
             for found in (store.by_cell(each, grid, as_of=as_of) for each in (asked, before))
@@ -163,23 +163,32 @@ async def _places(
             code=code,
             cell=names.get(code, code),
             category=categories[category].name(locale) if category in categories else category,
+            category_code=category,
+            square=square,
             cases=cases,
             days=days,
             last_day=last,
         )
-        for code, category, cases, days, last in sites
+        for code, category, cases, days, last, square in sites
     ]
 
 
-def _sites(store: FactStore, asked: Asked, grid: Grid) -> list[tuple[str, str, int, int, date]]:
-    """Return (cell, class, cases, days, last day) of the month's repeat sites."""
+def _sites(store: FactStore, asked: Asked, grid: Grid) -> list[tuple[str, str, int, int, date, str]]:
+    """Return (cell, class, cases, days, last day, square) of the month's repeat sites."""
     places = store.places_and_days(asked, grid.version_id, is_recut=grid.is_recut)
     keys = places["row"].astype(np.int64) * 2**32 + (places["column"] + 2**31)
     codes = store.codes_at(grid, places["place"])
     first = dict(zip(keys[::-1].tolist(), codes[::-1], strict=True))
     found = find_repeat_sites(keys, places["category"], places["day"])
     return [
-        (first[each.site], store.words.categories[each.category], each.cases, each.days, day_of(each.last_day))
+        (
+            first[each.site],
+            store.words.categories[each.category],
+            each.cases,
+            each.days,
+            day_of(each.last_day),
+            f"{each.site % 2**32 - 2**31}.{each.site // 2**32}",
+        )
         for each in found[:_MOST_SITES]
     ]
 

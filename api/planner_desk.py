@@ -319,12 +319,14 @@ class Desk:
         cell: str | None = None,
         weekday: int | None = None,
         hour: int | None = None,
+        square: tuple[int, int] | None = None,
         most: int = 200,
         after: Any = None,
     ) -> Sequence[hotspot_series.MapCase]:
         """Return the cases behind a number, newest first; for readers who may see cases."""
         assert self.version is not None
         assert self.sees_cases
+        lattice = await self.lattice()
         return await hotspot_series.cases_behind(
             self.unit.connection,
             self._filter(question, question.period),
@@ -333,6 +335,8 @@ class Desk:
             zone=self.zone,
             weekday=weekday,
             hour=hour,
+            square=square,
+            sides=(lattice.side_lon, lattice.side_lat),
             after=after,
         )
 

@@ -167,6 +167,7 @@ async def _sites(desk: Desk, view: PlacesView, shapes: CellShapes) -> list[SiteP
             days=len(site.days),
             first_on=site.days[0].isoformat(),
             last_on=site.days[-1].isoformat(),
+            square=f"{site.column}.{site.row}",
         )
         for site, middle, at in zip(found, middles, near, strict=True)
     ]

@@ -92,6 +92,9 @@ _BEHIND = """
     FROM {cases}
     WHERE {filtered}
       AND (CAST(:cell AS text) IS NULL OR drawn.path && ARRAY[CAST(:cell AS text)])
+      AND (CAST(:square_column AS int) IS NULL
+           OR drawn.path <> '{{}}' AND floor(ST_X(c.location) / :side_lon)::int = CAST(:square_column AS int)
+              AND floor(ST_Y(c.location) / :side_lat)::int = CAST(:square_row AS int))
       AND (CAST(:weekday AS int) IS NULL
            OR extract(isodow FROM c.reported_at AT TIME ZONE :zone)::int - 1 = CAST(:weekday AS int))
       AND (CAST(:hour AS int) IS NULL OR extract(hour FROM c.reported_at AT TIME ZONE :zone)::int = CAST(:hour AS int))
@@ -234,6 +237,8 @@ async def cases_behind(
     zone: str,
     weekday: int | None = None,
     hour: int | None = None,
+    square: tuple[int, int] | None = None,
+    sides: tuple[float, float] = (1.0, 1.0),
     after: tuple[datetime, UUID] | None = None,
 ) -> Sequence[MapCase]:
     """Return the cases behind the number of a cell (None: of the whole filter), newest first.
@@ -242,6 +247,8 @@ async def cases_behind(
     ----------
     weekday, hour
         Only those of one hour of the week (Monday is 0). Zone: ``zone``.
+    square, sides
+        Only those in a cell and in one square of a lattice: column and row, and the sides in degrees. SRID: 4326.
     after
         The last case of the page before.
     """
@@ -251,6 +258,10 @@ async def cases_behind(
         "zone": zone,
         "weekday": weekday,
         "hour": hour,
+        "square_column": square[0] if square else None,
+        "square_row": square[1] if square else None,
+        "side_lon": sides[0],
+        "side_lat": sides[1],
         "after_at": after[0] if after else None,
         "after_id": after[1] if after else None,
     }

@@ -69,6 +69,7 @@ class SitePlace:
     days: int
     first_on: str = ""
     last_on: str = ""
+    square: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +292,7 @@ def _near(locale: Locale, view: PlacesView, data: PlacesData) -> dict[str, Any]:
 
 
 def _behind(view: PlacesView, site: SitePlace, locale: Locale) -> str:
-    return view.query(category=site.category, cell=site.cell, lang=locale, near="")
+    return view.query(category=site.category, square=site.square, lang=locale, near="")
 
 
 def places_sheet(locale: Locale, view: PlacesView, data: PlacesData) -> Sheet:

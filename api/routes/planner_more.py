@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -55,6 +56,7 @@ SeesCases = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
 _PER_PAGE: Final = 200
 #: Stands in a frozen page for the address of its map, which has the link's secret in it.
 FRAME: Final = "@@FRAME@@"
+_SQUARE: Final = re.compile(r"(-?[0-9]{1,9})\.(-?[0-9]{1,9})")
 _HOURS, _WEEKDAYS = range(24), range(7)
 
 
@@ -67,6 +69,7 @@ async def read_cases(
     cell: Annotated[str | None, Query(max_length=64)] = None,
     weekday: Annotated[str | None, Query(max_length=8)] = None,
     hour: Annotated[str | None, Query(max_length=8)] = None,
+    square: Annotated[str | None, Query(max_length=40)] = None,
     cursor: Annotated[str | None, Query(max_length=120)] = None,
 ) -> Response:
     """The exact cases behind a number of a map, for people who may see them."""
@@ -78,12 +81,13 @@ async def read_cases(
         of_week = _hour_of_week(weekday, hour)
         if cell and (desk.whole is None or cell not in desk.whole.by_code):
             raise InvalidRequestError([Fault(code="maps.unknown_cell", pointer="/cell", params={"cell": cell})])
+        within = _read_square(square)
         after = _read_cursor(cursor)
     except InvalidRequestError as error:
         return refuse(request, locale, error)
     if desk.version is None or desk.whole is None:
         return without_grid(request, locale)
-    found = await desk.cases(view, cell=cell or None, **of_week, most=_PER_PAGE + 1, after=after)
+    found = await desk.cases(view, cell=cell or None, square=within, **of_week, most=_PER_PAGE + 1, after=after)
     scene = Scene(**scene_of(desk))
     place = desk.whole.by_code[cell].name(locale) if cell else translate(locale, "planner.cases.everywhere")
     title = translate(
@@ -94,7 +98,7 @@ async def read_cases(
         place=place,
     )
     root = request.scope.get("root_path", "")
-    kept = {"cell": cell or "", "weekday": weekday or "", "hour": hour or "", "lang": locale}
+    kept = {"cell": cell or "", "weekday": weekday or "", "hour": hour or "", "square": square or "", "lang": locale}
     more = view.query(**kept, cursor=_write_cursor(found[_PER_PAGE - 1])) if len(found) > _PER_PAGE else ""
     context = page_parts(locale, view, scene, kind="cases", title=title, root=root, forms=())
     context |= {
@@ -147,6 +151,16 @@ def _hour_words(locale: Locale, of_week: dict[str, int | None]) -> str:
         return ""
     day = translate(locale, f"planner.weekday.{weekday}")
     return translate(locale, "planner.cases.hour", weekday=day, hour=hour, next=hour + 1)
+
+
+def _read_square(square: str | None) -> tuple[int, int] | None:
+    """Read column and row of a square of 50 m, as links to repeat sites have them."""
+    if not square:
+        return None
+    found = _SQUARE.fullmatch(square)
+    if found is None:
+        raise InvalidRequestError([Fault(code="maps.unknown_square", pointer="/square", params={"square": square})])
+    return int(found[1]), int(found[2])
 
 
 def _write_cursor(case: MapCase) -> str:

@@ -126,6 +126,7 @@ async def read_bulletin_page(
         "root": root,
         "place": data.place,
         "bulletin": bulletin,
+        "linked": True,
         "month": written,
         "texts": subset(locale, "planner.")
         | subset(locale, "console.")

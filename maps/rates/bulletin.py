@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from dispatch.evaluation import DEFINITIONS, Rate
+from dispatch.evaluation import DEFINITIONS, Part, Rate
 from maps.figures import format_count
 from maps.i18n import Locale, translate
 from maps.rates.table import Figure, NamedRow, RatesView
@@ -44,7 +45,10 @@ class Rising:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A place where one class came back: the cell, the class, cases, on how many days, the last of them."""
+    """A place where one class came back: the cell, the class, cases, on how many days, the last of them; its square."""
+
+    category_code: str
+    square: str
 
     code: str
     cell: str
@@ -90,7 +94,10 @@ class BulletinData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A table with its heading and a sentence; ``empty`` is said when there are no rows."""
+    """A table with its heading and a sentence; ``empty`` is said when there are no rows.
+
+    ``links`` has for each row the addresses of the cases behind its numbers, beside the page, by column.
+    """
 
     key: str
     title: str
@@ -98,6 +105,7 @@ class Section:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
+    links: tuple[Mapping[int, str], ...] = ()
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -168,9 +176,9 @@ def make_bulletin(locale: Locale, data: BulletinData) -> Bulletin:
             _headline(locale, data),
             _rising(locale, data),
             _sites(locale, data),
-            _overdue(locale, "departments", data.departments),
-            _overdue(locale, "communities", data.communities),
-            _closed_at_level(locale, data.levels),
+            _overdue(locale, data, "departments", data.departments),
+            _overdue(locale, data, "communities", data.communities),
+            _closed_at_level(locale, data),
         ),
         notes=(
             *(
@@ -232,7 +240,13 @@ def _columns(locale: Locale, *names: str) -> tuple[str, ...]:
     return tuple(translate(locale, f"bulletin.column.{name}") for name in names)
 
 
-def _section(locale: Locale, key: str, columns: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> Section:
+def _section(
+    locale: Locale,
+    key: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Cell, ...]],
+    links: Sequence[Mapping[int, str]],
+) -> Section:
     return Section(
         key=key,
         title=translate(locale, f"bulletin.section.{key}"),
@@ -240,10 +254,33 @@ def _section(locale: Locale, key: str, columns: tuple[str, ...], rows: Sequence[
         columns=columns,
         rows=tuple(rows),
         empty=translate(locale, f"bulletin.section.{key}.empty"),
+        links=tuple(links),
     )
 
 
+def _days(data: BulletinData, *, before: int = 0) -> dict[str, str]:
+    """Return first and last day of the month, or of one before, as an address writes them."""
+    first = data.month
+    for _ in range(before):
+        first = (first - timedelta(days=1)).replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return {"from": first.isoformat(), "to": (following - timedelta(days=1)).isoformat()}
+
+
+def _rate_cases(data: BulletinData, by: str, rate: Rate, part: Part, key: str | None = None) -> str:
+    words = _days(data) | {"by": by, "rate": rate.value, "part": part.value}
+    return "rates/cases?" + urlencode(words if key is None else words | {"key": key})
+
+
+def _map_cases(days: Mapping[str, str], **more: str) -> str:
+    return "cases?" + urlencode({**days, **more})
+
+
 def _headline(locale: Locale, data: BulletinData) -> Section:
+    links = [
+        {1: _rate_cases(data, "total", rate, Part.NUMERATOR), 2: _rate_cases(data, "total", rate, Part.DENOMINATOR)}
+        for rate in SHOWN_RATES
+    ]
     rows: list[tuple[Cell, ...]] = []
     for rate in SHOWN_RATES:
         now, before = data.headline[rate], data.before[rate]
@@ -259,7 +296,7 @@ def _headline(locale: Locale, data: BulletinData) -> Section:
             )
         )
     columns = _columns(locale, "rate", "numerator", "denominator", "percent", "percent_before", "points")
-    return _section(locale, "headline", columns, rows)
+    return _section(locale, "headline", columns, rows, links)
 
 
 def _rising(locale: Locale, data: BulletinData) -> Section:
@@ -268,7 +305,9 @@ def _rising(locale: Locale, data: BulletinData) -> Section:
         (each.name, each.code, each.cases, small if each.before is None else each.before, _more(each))
         for each in data.rising
     ]
-    return _section(locale, "rising", _columns(locale, "cell", "code", "cases", "before", "more"), rows)
+    now, then = _days(data), _days(data, before=1)
+    links = [{2: _map_cases(now, cell=each.code), 3: _map_cases(then, cell=each.code)} for each in data.rising]
+    return _section(locale, "rising", _columns(locale, "cell", "code", "cases", "before", "more"), rows, links)
 
 
 def _more(each: Rising) -> Cell:
@@ -280,7 +319,11 @@ def _sites(locale: Locale, data: BulletinData) -> Section:
         (each.cell, each.code, each.category, each.cases, each.days, each.last_day.isoformat())
         for each in data.sites[:_ROWS]
     ]
-    return _section(locale, "sites", _columns(locale, "cell", "code", "category", "cases", "days", "last"), rows)
+    links = [
+        {3: _map_cases(_days(data), category=each.category_code, square=each.square)} for each in data.sites[:_ROWS]
+    ]
+    columns = _columns(locale, "cell", "code", "category", "cases", "days", "last")
+    return _section(locale, "sites", columns, rows, links)
 
 
 def _late(row: NamedRow) -> int:
@@ -294,7 +337,8 @@ def _with_numbers(view: RatesView) -> list[NamedRow]:
     return sorted((row for row in view.rows if _late(row)), key=lambda row: (-_late(row), row.key))
 
 
-def _overdue(locale: Locale, key: str, view: RatesView) -> Section:
+def _overdue(locale: Locale, data: BulletinData, key: str, view: RatesView) -> Section:
+    shown, by = _with_numbers(view)[: 2 * _ROWS], view.dimension.value
     rows: list[tuple[Cell, ...]] = [
         (
             row.name,
@@ -303,18 +347,32 @@ def _overdue(locale: Locale, key: str, view: RatesView) -> Section:
             row.figures[Rate.HANDLING].denominator,
             row.figures[Rate.ON_TIME_HANDLING].percent,
         )
-        for row in _with_numbers(view)[: 2 * _ROWS]
+        for row in shown
+    ]
+    links = [
+        {
+            # Handled late, and not handled: while the month runs, also what is not due yet.
+            **({1: _rate_cases(data, by, Rate.ON_TIME_HANDLING, Part.MISSING, row.key)} if data.is_over else {}),
+            2: _rate_cases(data, by, Rate.OVERDUE, Part.NUMERATOR, row.key),
+            3: _rate_cases(data, by, Rate.HANDLING, Part.DENOMINATOR, row.key),
+        }
+        for row in shown
     ]
     columns = _columns(locale, "unit", "late", "overdue", "due", "on_time_percent")
-    return _section(locale, key, columns, rows)
+    return _section(locale, key, columns, rows, links)
 
 
-def _closed_at_level(locale: Locale, view: RatesView) -> Section:
-    rate = Rate.CLOSED_AT_LEVEL
-    chosen = [view.total, *(row for row in view.rows if row.figures[rate].denominator)]
+def _closed_at_level(locale: Locale, data: BulletinData) -> Section:
+    rate, view = Rate.CLOSED_AT_LEVEL, data.levels
+    by, total = view.dimension.value, view.total
+    chosen = [row for row in (total, *view.rows) if row.figures[rate].denominator]
     rows: list[tuple[Cell, ...]] = [
         (row.name, row.figures[rate].numerator, row.figures[rate].denominator, row.figures[rate].percent)
         for row in chosen
-        if row.figures[rate].denominator
     ]
-    return _section(locale, "level", _columns(locale, "unit", "at_level", "closed", "share"), rows)
+    parts = {1: Part.NUMERATOR, 2: Part.DENOMINATOR}
+    links = [
+        {k: _rate_cases(data, by, rate, part, None if row is total else row.key) for k, part in parts.items()}
+        for row in chosen
+    ]
+    return _section(locale, "level", _columns(locale, "unit", "at_level", "closed", "share"), rows, links)

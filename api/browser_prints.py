@@ -29,7 +29,7 @@ __all__ = ["find_browser", "map_pdf", "map_png"]
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "microsoft-edge")
 #: A4 lying down at 96 dots per inch; the factor makes 300 of them.
 _WIDTH, _HEIGHT, _FACTOR = 1123, 794, 3.125
-#: Between two maps beside each other, and the line above each. Units: pixels of 96 to the inch.
+#: Between two maps beside each other, and the line above both. Units: pixels of 96 to the inch.
 _GAP, _CAPTION = 12, 40
 #: As wide as the text of a standing page, at 300 dots to the inch.
 _PAPER_FACTOR: Final = 2.0
@@ -60,15 +60,13 @@ def find_browser() -> str | None:
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
-async def map_png(
-    maps: Sequence[str], captions: Sequence[str] = (), *, layer: str = "", factor: float = _FACTOR
-) -> bytes:
+async def map_png(maps: Sequence[str], heading: str = "", *, layer: str = "", factor: float = _FACTOR) -> bytes:
     """Return a map, or two beside each other, on A4 lying down: 3509 × 2481 dots, 300 to the inch.
 
     Parameters
     ----------
-    maps, captions
-        One document, or two with what is said above each.
+    maps, heading
+        One document, or two with what is said above both.
     layer
         Which view; the cells when the map has no such one.
     factor
@@ -85,7 +83,7 @@ async def map_png(
         return _with_dots(await _shoot(maps[0], _WIDTH, _HEIGHT, factor, view=view))
     wide, high = (_WIDTH - 3 * _GAP) // 2, _HEIGHT - _CAPTION - _GAP
     pictures = await asyncio.gather(*(_shoot(each, wide, high, factor, view=view) for each in maps))
-    return _with_dots(await _shoot(_beside(pictures, captions, wide, high), _WIDTH, _HEIGHT, factor))
+    return _with_dots(await _shoot(_beside(pictures, heading, wide, high), _WIDTH, _HEIGHT, factor))
 
 
 async def _shoot(html: str, width: int, height: int, factor: float, *, view: str = "") -> bytes:
@@ -96,24 +94,21 @@ async def _shoot(html: str, width: int, height: int, factor: float, *, view: str
     return picture
 
 
-def _beside(pictures: Sequence[bytes], captions: Sequence[str], width: int, height: int) -> str:
-    figures = "".join(
-        f"<figure><figcaption>{escape(words)}</figcaption>"
-        f'<img alt="" width="{width}" height="{height}" src="{data_url("image/png", picture)}"></figure>'
-        for picture, words in zip(pictures, captions, strict=True)
+def _beside(pictures: Sequence[bytes], heading: str, width: int, height: int) -> str:
+    images = "".join(
+        f'<img alt="" width="{width}" height="{height}" src="{data_url("image/png", picture)}">' for picture in pictures
     )
     style = (
-        f"body{{margin:0;padding:0 {_GAP}px;display:flex;gap:{_GAP}px;background:#fff;color:#1b2328}}figcaption{{"
-        f"font:600 15px/{_CAPTION}px 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
-        ";white-space:nowrap;overflow:hidden}figure{margin:0}img{display:block}"
+        f"body{{margin:0;padding:0 {_GAP}px;background:#fff;color:#1b2328}}p{{height:{_CAPTION}px;margin:0;"
+        f"font:600 17px/{_CAPTION}px 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif;white-space:nowrap;"
+        f"overflow:hidden}}div{{display:flex;gap:{_GAP}px}}"
     )
     head = f'<!doctype html><html><head><meta charset="utf-8"><style>{style}</style></head>'
-    return f"{head}<body>{figures}</body></html>"
+    return f"{head}<body><p>{escape(heading)}</p><div>{images}</div></body></html>"
 
 
 async def map_pdf(
     maps: Sequence[str],
-    captions: Sequence[str],
     sheet: Sheet,
     locale: Locale,
     *,
@@ -124,14 +119,14 @@ async def map_pdf(
 
     Parameters
     ----------
-    maps, captions
+    maps
         As for `map_png`.
     notes
         Definitions: word and meaning.
     layer
         Which view of the map.
     """
-    picture = await map_png(maps, captions, layer=layer, factor=_PAPER_FACTOR)
+    picture = await map_png(maps, layer=layer, factor=_PAPER_FACTOR)
     document = await _draw(_paper(picture, sheet, locale, notes), "--print-to-pdf={target}")
     if not document.startswith(b"%PDF-"):
         raise UnavailableError("maps.browser_failed")

@@ -19,7 +19,7 @@ from api.accounts.roles import Scope
 from api.container import Container
 from api.drawings import Drawing, find_drawing, parse_boundaries
 from api.drawn_cells import CellShapes, read_shapes
-from api.planning import area_of
+from api.planning import limit_of
 from api.rates_query import family_of, one_of, parse_period
 from dispatch.queries import database_now
 from dispatch.reference import Reference
@@ -172,7 +172,8 @@ async def read_hotspots(unit: ReadUnit, container: Container, caller: Caller, wo
         raise InvalidRequestError(faults)
     if drawing is None or shapes is None:
         raise NotFoundError("maps.no_grid")
-    area = area_of(caller.viewer)
+    limit = limit_of(caller.viewer)
+    area, asked_channel = limit.area, frozenset({given["channel"]}) if given["channel"] else None
     store = await container.facts.current(recut_to=drawing.version.id if drawing.is_recut else None)
     cells = shapes.cells[level]
     kept = np.arange(len(cells))
@@ -183,7 +184,7 @@ async def read_hotspots(unit: ReadUnit, container: Container, caller: Caller, wo
         from_on=period.from_on,
         to_on=period.to_on,
         categories=family_of(reference, given["category"] or ""),
-        channels=frozenset({given["channel"]}) if given["channel"] else None,
+        channels=limit.channels if asked_channel is None else asked_channel & (limit.channels or asked_channel),
         ledgers=frozenset({given["ledger"]}) if given["ledger"] else None,
         states=frozenset({given["state"]}) if given["state"] else None,
         area=area,

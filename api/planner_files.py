@@ -38,10 +38,9 @@ async def make_file(desk: Desk, page: MapPage, form: str, kind: str, *, layer: s
     if form in ("png", "pdf"):
         sides = range(2 if page.single else 1)
         frames = [await run_in_threadpool(page.frame, inline=True, side=side) for side in sides]
-        captions = [words for words, *_ in page.context(root="")["sides"]] if page.single else []
         if form == "png":
-            return KeptPage(body=await map_png(frames, captions, layer=layer), media_type="image/png")
-        body = await map_pdf(frames, captions, page.sheet(), desk.locale, notes=_notes(page), layer=layer)
+            return KeptPage(body=await map_png(frames, page.title, layer=layer), media_type="image/png")
+        body = await map_pdf(frames, page.sheet(), desk.locale, notes=_notes(page), layer=layer)
         return KeptPage(body=body, media_type="application/pdf")
     if form == "csv":
         return KeptPage(body=sheet_csv(page.sheet()), media_type="text/csv; charset=utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,7 +15,7 @@ from geo.storage.engine import create_engine
 from geo.storage.uow import DESK_ROLE, Viewer
 from maps.facts.keeping import FactKeeper
 
-__all__ = ["area_of", "facts_directory", "keep_facts", "open_facts", "sees_everything"]
+__all__ = ["Limit", "area_of", "facts_directory", "keep_facts", "limit_of", "open_facts", "sees_everything"]
 
 
 def facts_directory(settings: Settings) -> Path | None:
@@ -49,11 +50,18 @@ def sees_everything(viewer: Viewer) -> bool:
     return viewer.role == DESK_ROLE
 
 
-def area_of(viewer: Viewer) -> frozenset[str] | None:
-    """Return the cells that somebody's answers from the facts are limited to; None for no limit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What somebody's answers from the facts are limited to; None for no limit. Both must hold."""
 
-    The facts know cells, and no departments: who sees cases by anything else than cells alone is not answered from
-    them.
+    area: frozenset[str] | None = None
+    channels: frozenset[str] | None = None
+
+
+def limit_of(viewer: Viewer) -> Limit:
+    """Return what somebody's answers from the facts are limited to.
+
+    The facts know cells and channels, and no departments: who sees cases by anything else is not answered from them.
 
     Raises
     ------
@@ -61,8 +69,29 @@ def area_of(viewer: Viewer) -> frozenset[str] | None:
         ``access.area_limited``.
     """
     if sees_everything(viewer):
-        return None
-    given = {name for name, words in viewer.settings.items() if words}
-    if given != {"cells"}:
+        return Limit()
+    given = {name: words for name, words in viewer.settings.items() if words}
+    pairs = [pair.partition("|") for pair in given.get("cell_channels", ())]
+    channels = frozenset(channel for _, _, channel in pairs)
+    match sorted(given):
+        case ["cells"]:
+            return Limit(area=frozenset(given["cells"]))
+        case ["channels"]:
+            return Limit(channels=frozenset(given["channels"]))
+        case ["cell_channels", "of_channels"] if len(channels) == 1:
+            return Limit(area=frozenset(cell for cell, _, _ in pairs), channels=channels)
+    raise ForbiddenError("access.area_limited")
+
+
+def area_of(viewer: Viewer) -> frozenset[str] | None:
+    """Return the cells that somebody's answers from the facts are limited to; None for no limit.
+
+    Raises
+    ------
+    ForbiddenError
+        ``access.area_limited``: for any other limit than cells.
+    """
+    limit = limit_of(viewer)
+    if limit.channels is not None:
         raise ForbiddenError("access.area_limited")
-    return frozenset(viewer.settings["cells"])
+    return limit.area

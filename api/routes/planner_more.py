@@ -54,6 +54,7 @@ router = APIRouter(include_in_schema=False)
 SeesCases = Annotated[Caller, Depends(require(Scope.CASES_READ_ALL))]
 
 _PER_PAGE: Final = 200
+_MOST_PARTS: Final = 200
 #: Stands in a frozen page for the address of its map, which has the link's secret in it.
 FRAME: Final = "@@FRAME@@"
 _SQUARE: Final = re.compile(r"(-?[0-9]{1,9})\.(-?[0-9]{1,9})")
@@ -195,7 +196,10 @@ async def make_share(request: Request, unit: Counting, container: Wired, caller:
     if asked.kind not in KINDS:
         raise BadInputError("maps.unknown_kind", pointer="/kind", kind=asked.kind[:40], known=", ".join(KINDS))
     locale = locale_of(request)
-    given = parse_qs(asked.query, keep_blank_values=False, max_num_fields=200)
+    try:
+        given = parse_qs(asked.query, keep_blank_values=False, max_num_fields=_MOST_PARTS)
+    except ValueError:
+        raise BadInputError("maps.too_many_parts", pointer="/query", most=_MOST_PARTS) from None
     desk = await desk_of(unit, container, caller, locale, given)
     if asked.scope is ShareScope.LINK:
         # Whoever gets the link is nobody we know: no more than a planner sees.

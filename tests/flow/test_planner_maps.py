@@ -223,6 +223,7 @@ async def test_a_shared_map_is_frozen_scoped_and_ends(doors: Doors) -> None:
     assert (await share(kind="luck", query="", scope="link")).status_code == 400
     assert (await share(kind="heat", query="level=9&from=x", scope="link")).status_code == 422
     assert (await share(kind="heat", scope="world", days=9999)).status_code == 422
+    assert (await share(kind="heat", query="a=1&" * 300)).json()["code"] == "maps.too_many_parts"
     foreign = {**who, "Origin": "https://evil.example"}
     answer = await doors.client.post("/maps/shares", json={"kind": "heat"}, headers=foreign)
     assert answer.status_code == 403

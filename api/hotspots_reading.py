@@ -172,7 +172,7 @@ async def read_hotspots(unit: ReadUnit, container: Container, caller: Caller, wo
         raise InvalidRequestError(faults)
     if drawing is None or shapes is None:
         raise NotFoundError("maps.no_grid")
-    limit = limit_of(caller.viewer)
+    limit = limit_of(caller.counting_viewer)
     area, asked_channel = limit.area, frozenset({given["channel"]}) if given["channel"] else None
     store = await container.facts.current(recut_to=drawing.version.id if drawing.is_recut else None)
     cells = shapes.cells[level]
@@ -205,7 +205,7 @@ async def read_hotspots(unit: ReadUnit, container: Container, caller: Caller, wo
         reference=reference,
         zone=zone,
         as_of=as_of,
-        sees_cases=Scope.CASES_READ_ALL in caller.scopes,
+        sees_cases=caller.counts_exactly,
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.answers import json_answer
-from api.container import Reading, Wired
+from api.container import Counting, Wired
 from api.hotspots_json import (
     emerging_json,
     finder_json,
@@ -58,7 +58,7 @@ def _gi(read: HotspotsRead, cases: Any, neighbours: Neighbours) -> HotSpots:
 
 @router.get("/v1/hotspots", responses=_PROBLEMS)
 async def read_hot_spots(
-    request: Request, unit: Reading, container: Wired, caller: Planner, asking: Asking
+    request: Request, unit: Counting, container: Wired, caller: Planner, asking: Asking
 ) -> Response:
     """Getis-Ord Gi* of every cell of a level, and Moran's I of the whole map."""
     locale = locale_of(request)
@@ -71,7 +71,7 @@ async def read_hot_spots(
 
 @router.get("/v1/hotspots/cells/{code}", responses=_PROBLEMS)
 async def read_why(
-    request: Request, unit: Reading, container: Wired, caller: Planner, asking: Asking, code: str
+    request: Request, unit: Counting, container: Wired, caller: Planner, asking: Asking, code: str
 ) -> Response:
     """Why a cell is red, blue or white: its numbers, its neighbours, p, sample size, and what it does not mean."""
     locale = locale_of(request)
@@ -86,7 +86,7 @@ async def read_why(
 
 
 @router.get("/v1/hotspots/moran", responses=_PROBLEMS)
-async def read_moran(request: Request, unit: Reading, container: Wired, caller: Planner, asking: Asking) -> Response:
+async def read_moran(request: Request, unit: Counting, container: Wired, caller: Planner, asking: Asking) -> Response:
     """Moran's I of the whole map, and of each cell."""
     locale = locale_of(request)
     read = await read_hotspots(unit, container, caller, asking)
@@ -105,7 +105,7 @@ async def read_moran(request: Request, unit: Reading, container: Wired, caller: 
 
 
 @router.get("/v1/hotspots/rates", responses=_PROBLEMS)
-async def read_bayes(request: Request, unit: Reading, container: Wired, caller: Planner, asking: Asking) -> Response:
+async def read_bayes(request: Request, unit: Counting, container: Wired, caller: Planner, asking: Asking) -> Response:
     """Cases per 1,000 residents, raw and by empirical Bayes, towards the whole map and towards the neighbours."""
     locale = locale_of(request)
     read = await read_hotspots(unit, container, caller, asking)
@@ -137,7 +137,7 @@ async def read_bayes(request: Request, unit: Reading, container: Wired, caller: 
 @router.get("/v1/hotspots/emerging", responses=_PROBLEMS)
 async def read_emerging(
     request: Request,
-    unit: Reading,
+    unit: Counting,
     container: Wired,
     caller: Planner,
     asking: Asking,
@@ -169,7 +169,7 @@ async def read_emerging(
 
 @router.get("/v1/hotspots/near-repeats", responses=_PROBLEMS)
 async def read_near_repeats(
-    request: Request, unit: Reading, container: Wired, caller: Planner, asking: Asking
+    request: Request, unit: Counting, container: Wired, caller: Planner, asking: Asking
 ) -> Response:
     """Knox's table: pairs of cases close in space and in time, beside what chance gives."""
     locale = locale_of(request)
@@ -192,7 +192,7 @@ async def read_near_repeats(
 @router.get("/v1/hotspots/repeat-sites", responses=_PROBLEMS)
 async def read_repeat_sites(
     request: Request,
-    unit: Reading,
+    unit: Counting,
     container: Wired,
     caller: Planner,
     asking: Asking,
@@ -234,7 +234,7 @@ async def read_repeat_sites(
 
 
 @router.get("/v1/hotspots/finders", responses=_PROBLEMS)
-async def read_finders(request: Request, unit: Reading, container: Wired, caller: Planner, asking: Asking) -> Response:
+async def read_finders(request: Request, unit: Counting, container: Wired, caller: Planner, asking: Asking) -> Response:
     """What patrols found beside what citizens reported, by cell, against the whole map."""
     locale = locale_of(request)
     read = await read_hotspots(unit, container, caller, asking)
@@ -265,7 +265,7 @@ def _shown(count: int) -> int | None:
 @router.get("/v1/clusters", responses=_PROBLEMS)
 async def read_clusters(
     request: Request,
-    unit: Reading,
+    unit: Counting,
     container: Wired,
     caller: Planner,
     asking: Asking,

@@ -40,6 +40,10 @@ NOWHERE: Final = 2**32 - 1
 #: The two places before the cells proper.
 OUT_OF_GRID, NO_POSITION, FIRST_CELL = 0, 1, 2
 _FORMAT: Final = 1
+#: So far beyond the cells cases in none are still drawn. Units: squares (20 km).
+_MARGIN: Final = 400
+#: A grid wider than this (250 km on a side) has no squares; its cells are counted.
+_MOST_SQUARES: Final = 25_000_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,15 +148,12 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
     if len(sets) > 256:
         raise LookupError("more than 256 combinations of ledgers")
     column, row = facts["column"][order].astype(np.int64), facts["row"][order].astype(np.int64)
-    placed = column != NO_SQUARE
-    west, south = (int(column[placed].min()), int(row[placed].min())) if placed.any() else (0, 0)
-    width = int(column[placed].max()) - west + 1 if placed.any() else 1
-    height = int(row[placed].max()) - south + 1 if placed.any() else 1
-    # Points far away (an import of another city) must not overflow; their squares are not drawn.
-    square = (row - south) * width + (column - west)
-    square = np.where(placed & (square < NOWHERE), square, NOWHERE)
     minutes = facts["minutes"][order].astype(np.int64)
     places = Places(words).of(facts["cell"][order])
+    west, south, width, height = _extent(column, row, places)
+    # One report from another continent must not stretch the squares over half the earth: it is counted, not drawn.
+    inside = (column >= west) & (column < west + width) & (row >= south) & (row < south + height)
+    square = np.where(inside, (row - south) * width + (column - west), NOWHERE)
     cell_type = np.uint16 if len(words.cells) + FIRST_CELL < 65_536 else np.uint32
     columns: dict[str, Array] = {
         "day": day[order],
@@ -187,6 +188,22 @@ def make_base(words: Dictionaries, watermark: Cursor, facts: npt.NDArray[np.void
         width=width,
         height=height,
     )
+
+
+def _extent(column: Array, row: Array, places: Array) -> tuple[int, int, int, int]:
+    """Return west, south, width and height of the squares: around what lies in a cell, and a margin outside."""
+    held = (column != NO_SQUARE) & (places >= FIRST_CELL)
+    if not held.any():
+        return 0, 0, 1, 1
+    placed = column != NO_SQUARE
+    ends = []
+    for at in (column, row):
+        low, high = int(at[held].min()) - _MARGIN, int(at[held].max()) + _MARGIN
+        near = at[placed & (at >= low) & (at <= high)]
+        ends.append((int(near.min()), int(near.max())))
+    (west, east), (south, north) = ends
+    width, height = east - west + 1, north - south + 1
+    return (west, south, width, height) if width * height < _MOST_SQUARES else (0, 0, 1, 1)
 
 
 def save_base(base: Base, directory: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from dispatch.facts import NO_SQUARE, STATES, Dictionaries
+from dispatch.facts import STATES, Dictionaries
 from dispatch.feed import Cursor
 from dispatch.hotspots import NOT_COUNTED
 from maps.facts.columns import (
@@ -158,8 +158,9 @@ class FactRows:
         if values["channel"] > 255:
             return False
         square = NOWHERE
-        if values["column"] != NO_SQUARE:
-            square = (values["row"] - base.south) * base.width + (values["column"] - base.west)
+        east, north = values["column"] - base.west, values["row"] - base.south
+        if 0 <= east < base.width and 0 <= north < base.height:
+            square = north * base.width + east
         return (
             int(columns["day"][row]) == min(values["day"], 65_535)
             and int(columns["hour"][row]) == values["hour"]

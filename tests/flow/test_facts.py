@@ -45,6 +45,26 @@ async def _count(engine: AsyncEngine, where: str, **values: object) -> int:
         return int(found.scalar_one())
 
 
+async def test_one_report_from_another_continent_does_not_stretch_the_squares(
+    client: Client, engine: AsyncEngine
+) -> None:
+    places = [(113.605, 34.75)] * 6 + [(113.7, 34.9), (-100.0, -35.0)]
+    for number, (lon, lat) in enumerate(places):
+        body = report(ticket=f"far{number}", lon=lon, lat=lat)
+        assert (await client.post("/v1/reports", json=body)).status_code == 201
+    keeper = FactKeeper(engine, JURISDICTION, None)
+    store = await keeper.current()
+    assert store.count(EVER) == len(places)
+    assert store.base.width * store.base.height < 1_000_000
+    async with read_unit(engine) as unit:
+        version = (await unit.connection.execute(text("SELECT max(id) FROM geo.grid_version"))).scalar_one()
+    assert store.by_square(EVER, version)[2].sum() == 6
+    # Near the grid it is drawn as a gap; from the other side of the earth it is only counted.
+    assert store.by_square(EVER, version, outside=True)[2].sum() == 1
+    assert store.by_cell(EVER, Grid(version_id=version, level=3), as_of=datetime.now(UTC)).out_of_grid == 2
+    assert (await keeper.verify())[1] == []
+
+
 async def test_everything_equals_sql_on_random_questions(demo_engine: AsyncEngine) -> None:
     keeper = FactKeeper(demo_engine, JURISDICTION, None)
     store = await keeper.current()

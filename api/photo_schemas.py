@@ -62,6 +62,7 @@ class BatchItemOut(BaseModel):
     status: int = Field(description="201 taken, 200 known ticket, otherwise as a single report would be answered")
     receipt: ReceiptOut | None = None
     problem: ProblemOut | None = None
+    rehearsal: RehearsedOut | None = Field(None, description="Instead of a receipt with `dry_run=true`; status 200")
 
 
 class BatchOut(BaseModel):
@@ -70,4 +71,5 @@ class BatchOut(BaseModel):
     taken: int
     repeated: int
     refused: int
+    dry_run: bool = Field(False, description="True when nothing was written; then nothing is taken or repeated")
     results: list[BatchItemOut]

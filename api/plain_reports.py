@@ -8,6 +8,7 @@ is one place that explains what is wrong. A test holds both answers equal byte b
 from __future__ import annotations
 
 from functools import lru_cache
+from math import isfinite
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -139,7 +140,8 @@ def plain_report(item: Any, channel: str) -> Report | None:
     """A report of a batch, if it is plain; the long way says what is wrong with the others."""
     try:
         plain = msgspec.convert(item, _Plain)
-        return _report(plain, channel) if _is_sound(plain) else None
+        is_finite = isfinite(plain.lon) and isfinite(plain.lat) and isfinite(plain.accuracy_m or 0)
+        return _report(plain, channel) if is_finite and _is_sound(plain) else None
     except ValueError:
         return None
 

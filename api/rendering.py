@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from orjson import Fragment
 
 from api.ladder_texts import rung_text
 from dispatch.case_views import CaseView, EventView
@@ -13,6 +17,7 @@ from dispatch.intake import Receipt
 from dispatch.masking import mask_text
 from dispatch.posts import Head, Rung, find_backup, parse_ladder
 from dispatch.routing import Route
+from dispatch.standings import Standing
 from dispatch.workflow import Move
 from geo.cells import CellRef, LocatedHow, NearCell
 from geo.uncertainty import CONFIRM_RULE, Uncertainty
@@ -123,16 +128,35 @@ def instant(value: datetime | None) -> str | None:
     return value.isoformat().replace("+00:00", "Z") if value else None
 
 
+#: Standings as callers see them, by locale: chain, head and backup are the same for every report of a cell.
+_SHOWN: WeakKeyDictionary[Standing, dict[Locale, tuple[Fragment, Fragment, Fragment]]] = WeakKeyDictionary()
+
+
+def _standing_json(standing: Standing, locale: Locale) -> tuple[Fragment, Fragment, Fragment]:
+    known = _SHOWN.get(standing)
+    if known is None:
+        known = _SHOWN[standing] = {}
+    shown = known.get(locale)
+    if shown is None:
+        shown = known[locale] = (
+            Fragment(orjson.dumps([cell_json(cell, locale) for cell in standing.chain])),
+            Fragment(orjson.dumps(head_json(standing.head, locale))),
+            Fragment(orjson.dumps(rung_json(standing.backup, locale) if standing.backup else None)),
+        )
+    return shown
+
+
 def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
-    """Answer to a report."""
+    """Answer to a report; for orjson, because parts of it are written already."""
+    chain, head, backup = _standing_json(receipt.standing, locale)
     body = {
         "case": receipt.ref,
         "ticket": receipt.ticket,
         "status": receipt.state.value,
         "status_url": f"/v1/cases/{receipt.ref}",
-        "chain": [cell_json(cell, locale) for cell in receipt.chain],
-        "head": head_json(receipt.head, locale),
-        "backup": rung_json(receipt.backup, locale) if receipt.backup else None,
+        "chain": chain,
+        "head": head,
+        "backup": backup,
         "due_at": instant(receipt.due_at),
         "due_provisional": receipt.due_provisional,
         "out_of_grid": receipt.how == LocatedHow.OUT_OF_GRID,
@@ -146,6 +170,12 @@ def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
     if receipt.position is not None:
         body["address_match"] = match_json(receipt.position, locale)
     return body
+
+
+def rehearsal_json(said: dict[str, Any], receipt: Receipt) -> dict[str, Any]:
+    """What would become of a report, from what its receipt would say: no case number, because there is no case."""
+    routing = {name: value for name, value in said.items() if name not in ("case", "status_url")}
+    return {"dry_run": True, "known_case": receipt.ref if receipt.is_repeat else None, "routing": routing}
 
 
 def _department(route: Route, locale: Locale) -> dict[str, Any]:

@@ -12,16 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.identity_key import IdentityVault
 from dispatch.addressing import Geocoder, by_camera, find_address, with_position
 from dispatch.collecting import CollectingWriter
-from dispatch.intake import PreparedReport, Receipt, Report, prepare
+from dispatch.intake import Moment, PreparedReport, Receipt, Report
 from dispatch.photos import Photo
 from dispatch.placing import LivePlacer
 from dispatch.reference import ReferenceCache
 from dispatch.storage.intake import write_reports
 from geo.coordinates import CoordSys
-from geo.errors import BadInputError, GridwardError, InvalidRequestError
+from geo.errors import GridwardError, InvalidRequestError
 from geo.gazetteer.places import Candidate
 from geo.storage.gazetteer import search_places
-from geo.storage.uow import read_unit, write_unit
+from geo.storage.uow import statement_unit, write_unit
 
 __all__ = ["ReportDesk", "real_now"]
 
@@ -29,6 +29,9 @@ __all__ = ["ReportDesk", "real_now"]
 async def real_now(_channel: str) -> datetime:
     """When a report arrives: by this process's clock."""
     return datetime.now(UTC)
+
+
+Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | GridwardError]]]
 
 
 class _RehearsedError(Exception):
@@ -56,15 +59,22 @@ class ReportDesk:
     geocoder: Geocoder | None = None
     clock: Callable[[str], Awaitable[datetime]] = real_now
 
-    async def prepare(self, report: Report, photos: Sequence[Photo] = ()) -> PreparedReport:
+    async def prepare(
+        self, report: Report, photos: Sequence[Photo] = (), moment: Moment | None = None
+    ) -> PreparedReport:
         """Apply the rules, and find the place when there is no point: by the address, else by what a camera says.
+
+        Parameters
+        ----------
+        moment
+            The rules at the instant when the report arrived; None asks the clock now.
 
         Raises
         ------
         InvalidRequestError
             All faults at once.
         """
-        prepared = await self._placed(report, photos)
+        prepared = await self._placed(report, photos, moment or await self.open_moment(report.channel))
         if report.reporter is None:
             return prepared
         keys = self.vault.keys
@@ -74,26 +84,34 @@ class ReportDesk:
             reporter=keys.seal(prepared.id, report.reporter),
         )
 
-    async def _placed(self, report: Report, photos: Sequence[Photo]) -> PreparedReport:
+    async def _placed(self, report: Report, photos: Sequence[Photo], moment: Moment) -> PreparedReport:
         has_no_place = report.x is None and report.y is None and not report.address
         camera = next((photo for photo in photos if photo.lon is not None), None) if has_no_place else None
         if camera is not None:
             placed = replace(report, x=camera.lon, y=camera.lat, coord_sys=CoordSys.WGS84)
-            return by_camera(await self._apply(placed), report)
-        prepared = await self._apply(report)
+            return by_camera(await self._apply(placed, moment), report)
+        prepared = await self._apply(report, moment)
         if prepared.lon is None and prepared.address:
             prepared = with_position(prepared, await find_address(prepared.address, self._search, self.geocoder))
         return prepared
 
-    async def _apply(self, report: Report) -> PreparedReport:
-        received_at = await self.clock(report.channel)
+    async def open_moment(self, channel: str) -> Moment:
+        """The rules at this instant, for one report of a channel or for many that come together."""
+        received_at = await self.clock(channel)
+        return Moment(
+            reference=await self.reference.get(), jurisdiction_code=self.jurisdiction, received_at=received_at
+        )
+
+    async def _apply(self, report: Report, moment: Moment) -> PreparedReport:
         try:
-            return prepare(report, await self.reference.get(), self.jurisdiction, received_at)
+            return moment.prepare(report)
         except InvalidRequestError as error:
-            if not any(fault.code.startswith("dispatch.unknown_") for fault in error.faults):
+            if moment.is_fresh or not any(fault.code.startswith("dispatch.unknown_") for fault in error.faults):
                 raise
-            # Category, condition, ledger or channel may have been added a moment ago, by another process.
-            return prepare(report, await self.reference.get(fresh=True), self.jurisdiction, received_at)
+            # Category, condition, ledger or channel may have been added a moment ago, by another process. Looked for
+            # once for all that came together: each look may have to wait for the next.
+            moment.renew(await self.reference.get(fresh=True))
+            return moment.prepare(report)
 
     async def take(self, report: Report, photos: Sequence[Photo] = ()) -> Receipt:
         """Take a report; the receipt comes after the commit."""
@@ -101,33 +119,42 @@ class ReportDesk:
 
     async def rehearse(self, report: Report, photos: Sequence[Photo] = ()) -> Receipt:
         """Do everything that `take` does and leave nothing behind but an unused case number."""
-        prepared = await self.prepare(report, photos)
-        placement = await self.live.place([prepared])
-        outcome: Receipt | BadInputError | None = None
-        try:
-            async with write_unit(self.engine) as unit:
-                (outcome,) = await write_reports(unit, [prepared], placement)
-                raise _RehearsedError
-        except _RehearsedError:
-            pass
+        (outcome,) = await self._rehearse([await self.prepare(report, photos)])
         if isinstance(outcome, Receipt):
             return outcome
-        assert outcome is not None
         raise outcome
 
-    async def take_many(self, reports: Sequence[Report]) -> list[Receipt | GridwardError]:
+    async def take_many(self, reports: Sequence[Report], moment: Moment) -> list[Receipt | GridwardError]:
         """Take a part of a batch in one transaction; one outcome for each, in order."""
+        return await self._each(reports, moment, self.writer.write_many)
+
+    async def rehearse_many(self, reports: Sequence[Report], moment: Moment) -> list[Receipt | GridwardError]:
+        """Do everything that `take_many` does and leave nothing behind but unused case numbers."""
+        return await self._each(reports, moment, self._rehearse)
+
+    async def _each(self, reports: Sequence[Report], moment: Moment, write: Write) -> list[Receipt | GridwardError]:
         outcomes: list[Receipt | GridwardError | None] = []
         ready: list[PreparedReport] = []
         for report in reports:
             try:
-                ready.append(await self.prepare(report))
+                ready.append(await self.prepare(report, moment=moment))
                 outcomes.append(None)
             except GridwardError as error:
                 outcomes.append(error)
-        written = iter(await self.writer.write_many(ready) if ready else [])
+        written = iter(await write(ready) if ready else [])
         return [next(written) if outcome is None else outcome for outcome in outcomes]
 
+    async def _rehearse(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
+        placement = await self.live.place(reports)
+        outcomes: list[Receipt | GridwardError] = []
+        try:
+            async with write_unit(self.engine) as unit:
+                outcomes += await write_reports(unit, reports, placement)
+                raise _RehearsedError
+        except _RehearsedError:
+            return outcomes
+
     async def _search(self, text: str) -> Sequence[Candidate]:
-        async with read_unit(self.engine) as unit:
+        # One statement, which needs no transaction around it; a batch may ask ten thousand times.
+        async with statement_unit(self.engine) as unit:
             return await search_places(unit, self.jurisdiction, text)

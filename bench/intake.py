@@ -2,14 +2,17 @@
 
 The pgbench baseline ``plain`` locates a point and inserts the case row alone, one report a statement: less work than
 ours, which adds head, first event, outbox row and guards.
-The ORM baseline is the same write in the usual style (``bench/_orm_intake.py``).
+The ORM baseline is the same write in the usual style (``bench/_orm_intake.py``). A batch is 10,000 reports in one
+request, answered when all are written. The load comes from a process of its own, and everything shares the machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
+import random
 import re
 import socket
 import statistics
@@ -38,6 +41,7 @@ from geo.storage.uow import write_unit
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CLIENTS = (16, 64)
+_BATCH = 10_000
 
 _PLAIN = """\
 \\set lon random(:west, :east)
@@ -67,7 +71,7 @@ class _Stage:
 
 @benchmark
 def intake(profile: Profile) -> Iterator[Result]:
-    """Measure rate at 16 and 64 clients, and latency at a steady 100 POST/s."""
+    """Measure rate at 16 and 64 clients, of batches, and latency at a steady 100 POST/s."""
     with profile.cluster(durable=True) as cluster:
         cluster.create_database("bench")
         url = cluster.url("bench")
@@ -76,12 +80,16 @@ def intake(profile: Profile) -> Iterator[Result]:
             profile.versions.update(_versions(connection))
         with _serving("api.cli", url) as port, _serving("bench._orm_intake", url) as orm_port:
             rates: dict[str, list[float]] = {}
+            # Not counted: statements are prepared and the roster is read with the first reports.
+            _post(stage, port, "warm", 16, seconds=1.0)
+            _post(stage, orm_port, "owarm", 16, seconds=1.0)
             for round_ in range(profile.rounds):
                 for clients in _CLIENTS:
                     _add(rates, f"plain-{clients}", _pgbench(stage, clients))
                     _add(rates, f"post-{clients}", _rate(_post(stage, port, f"r{round_}c{clients}", clients)))
                 _add(rates, "orm-16", _rate(_post(stage, orm_port, f"o{round_}", 16)))
-            steady = _post(stage, port, "steady", 16, rate_per_s=100.0, seconds=max(10.0, stage.seconds))
+                _add(rates, "batch", _batch(stage, port, f"r{round_}b"))
+            steady = _post(stage, port, "steady", 16, rate_per_s=100.0, seconds=30.0 if profile.full else 6.0)
         medians = {name: statistics.median(values) for name, values in rates.items()}
         for clients in _CLIENTS:
             yield Result.times_baseline(
@@ -94,6 +102,7 @@ def intake(profile: Profile) -> Iterator[Result]:
         yield Result.times_baseline(
             "intake-orm", medians["post-16"], "POST/s", baseline=medians["orm-16"], at_least=15.0
         )
+        yield Result.at_least("intake-batch", medians["batch"], "reports/s", 10_000, note="10,000 in one request")
         p99 = statistics.quantiles(steady.latencies_ms, n=100)[98]
         yield Result.at_most("intake-p99-at-100-per-s", p99, "ms", 50.0, note=f"{steady.acknowledged} reports")
         yield _nothing_lost(stage.url)
@@ -122,7 +131,7 @@ async def _prepare(url: str, profile: Profile) -> _Stage:
         key=key,
         box=(row[0], row[1], row[2], row[3]),
         categories=sorted(code for (code,) in rows),
-        seconds=10.0 if profile.full else 4.0,
+        seconds=10.0 if profile.full else 2.0,
         seed=profile.seed,
     )
 
@@ -177,6 +186,38 @@ def _post(
     if outcome.refused:
         raise RuntimeError(f"{outcome.refused} of {outcome.acknowledged + outcome.refused} reports were refused")
     return outcome
+
+
+def _batch(stage: _Stage, port: int, prefix: str) -> float:
+    """Reports per second of one batch: from the first byte of the request to the last of the answer."""
+    rng = random.Random(f"{stage.seed}{prefix}")
+    west, south, east, north = stage.box
+    reports = [
+        {
+            "ticket": f"{prefix}-{number}",
+            "text": "路口有一堆建筑垃圾，影响通行",
+            "category": rng.choice(stage.categories),
+            "lon": round(rng.uniform(west, east), 7),
+            "lat": round(rng.uniform(south, north), 7),
+            "coord_sys": "wgs84",
+        }
+        for number in range(_BATCH)
+    ]
+    body = json.dumps({"reports": reports}, ensure_ascii=False).encode()
+    headers = {"Authorization": f"Bearer {stage.key}", "Content-Type": "application/json"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    try:
+        connection.connect()
+        begun = time.perf_counter()
+        connection.request("POST", "/v1/reports:batch", body, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+        took = time.perf_counter() - begun
+    finally:
+        connection.close()
+    if answer.status != 200 or json.loads(said)["taken"] != _BATCH:
+        raise RuntimeError(f"a batch was answered with {answer.status}: {said[:200]!r}")
+    return _BATCH / took
 
 
 def _rate(outcome: Outcome) -> float:

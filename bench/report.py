@@ -49,6 +49,11 @@ class Result:
         return cls(id=id_, value=value, unit=unit, target=f"≤ {limit:g} {unit}", holds=value <= limit, note=note)
 
     @classmethod
+    def at_least(cls, id_: str, value: float, unit: str, least: float, *, note: str = "") -> Result:
+        """Make a rate that must reach a number."""
+        return cls(id=id_, value=value, unit=unit, target=f"≥ {least:,g} {unit}", holds=value >= least, note=note)
+
+    @classmethod
     def none_of(cls, id_: str, failures: int, tries: int, *, note: str = "") -> Result:
         """Make a count of failures that must be zero, with the 95 % bound that zero of so many tries proves."""
         bound = f"0 of {tries:,} proves < {3 / tries:.1e} (95 %)" if tries else "nothing tried"

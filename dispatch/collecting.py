@@ -3,8 +3,8 @@
 While a statement runs, new reports wait in a bounded queue in which the channels take turns; the next statement takes
 all of them at once. With one report at a time there is nothing to wait for, so nothing is delayed; under a burst a
 second statement begins only after gathering for two milliseconds, so that collections grow instead of multiplying. A
-report is answered only after the commit that holds it. When a collection fails because one row is bad, its reports are
-written one by one, so the bad one hurts nobody else.
+report is answered only after the commit that holds it. When a collection fails because one row is bad, its halves are
+tried until the bad one is alone, so it hurts nobody else.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class CollectingWriter:
     async def write_many(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
         """Write reports that came together in one transaction, past the queue; one outcome for each, in order.
 
-        When the collection fails because one is bad, they are written one by one.
+        When the collection fails because one is bad, its halves are tried, until the bad one is alone.
 
         Raises
         ------
@@ -100,7 +100,8 @@ class CollectingWriter:
             raise
         except Exception as error:
             if len(reports) > 1:
-                return [outcome for report in reports for outcome in await self.write_many([report])]
+                half = len(reports) // 2
+                return [*await self.write_many(reports[:half]), *await self.write_many(reports[half:])]
             if isinstance(error, GridwardError):
                 return [error]
             raise
@@ -139,8 +140,9 @@ class CollectingWriter:
                 for waiting in batch:
                     _fail(waiting, error)
             else:
-                for waiting in batch:
-                    await self._settle([waiting])
+                half = len(batch) // 2
+                await self._settle(batch[:half])
+                await self._settle(batch[half:])
             return
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, BadInputError):

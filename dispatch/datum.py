@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.datum_names import CellNames, NamedCell
 from geo.coordinates import CoordSys
-from geo.datum import READINGS, DatumReport, DatumVerdict, Reading, judge_readings, read_as
+from geo.datum import READINGS, DatumReport, DatumVerdict, Reading, judge_readings, read_one
 from geo.errors import BadInputError, NotFoundError
 from geo.storage.grid_versions import find_active
 from geo.storage.uow import ReadUnit, Unit, WriteUnit, read_unit, write_unit
@@ -138,12 +138,11 @@ def datum_hints(
     found = tuple(suspects.get(_family(declared).value, ()))
     if found:
         hints.append(DatumHint(code="datum.channel_suspect", declared=declared.value, suspected=found))
-    x, y = (np.array([number], dtype=np.float64) for number in raw)
     base = Reading(system=_family(declared))
 
     def falls_inside(reading: Reading) -> bool:
-        lon, lat = (float(each[0]) for each in read_as(x, y, reading))
-        return bool(np.isfinite(lon) and np.isfinite(lat)) and is_inside(lon, lat)
+        place = read_one(*raw, reading)
+        return place is not None and is_inside(*place)
 
     if not found and not falls_inside(base):
         others = tuple(reading_name(each) for each in READINGS if each != base and falls_inside(each))

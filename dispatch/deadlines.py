@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -111,7 +112,7 @@ class Limit:
     @property
     def span_us(self) -> int:
         """Counted time of the limit. Units: microseconds, rounded half up."""
-        return int((Decimal(self.value) * _UNIT_US[self.unit]).to_integral_value(ROUND_HALF_UP))
+        return _span_us(self.value, self.unit)
 
     @property
     def span(self) -> timedelta:
@@ -121,6 +122,11 @@ class Limit:
     def times(self, share: Decimal | int) -> Limit:
         """The same limit scaled: half of it for a reminder, twice for an extension by the original limit."""
         return Limit(value=Decimal(self.value) * share, unit=self.unit)
+
+
+@lru_cache(maxsize=4096)
+def _span_us(value: Decimal | int, unit: LimitUnit) -> int:
+    return int((Decimal(value) * _UNIT_US[unit]).to_integral_value(ROUND_HALF_UP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

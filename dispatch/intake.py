@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from uuid_utils.compat import uuid7
 
-from dispatch.deadlines import Deadline, Limit, StartRule, add, clock_start, share_at
+from dispatch.deadlines import Deadline, Limit, StartRule, add, clock_start
 from dispatch.lights import warn_share
 from dispatch.limits import PhaseClock, set_phases
-from dispatch.posts import Head, Rung, find_backup, find_head, parse_ladder
+from dispatch.posts import Head, Rung, parse_ladder
 from dispatch.reference import Category, Condition, Jurisdiction, Reference
 from dispatch.reporters import Reporter, SealedReporter, faults_of
 from dispatch.routing import Route, parse_route
 from dispatch.segments import to_micros
+from dispatch.standings import Standing
 from dispatch.states import CaseState
 from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
 from geo.errors import BadInputError, Fault, InvalidRequestError, UnavailableError
@@ -57,16 +59,48 @@ class Report(Struct, frozen=True, kw_only=True):
 
     def digest(self) -> str:
         """Hex digest of what was said: the same ticket with another body is a mistake, not a repeat."""
-        said = msgspec.to_builtins(self)
-        # Bound to the digest with a key (dispatch/reporters.py): bare, a telephone number could be guessed from it.
-        del said["reporter"]
-        # Digests written before a field existed must stay what they are.
-        if not self.is_self_handled:
-            del said["is_self_handled"]
-        for name in ("accuracy_m", "actor", "said_at"):
-            if said[name] is None:
-                del said[name]
-        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+        said = _Said(
+            self.channel,
+            self.ticket,
+            self.text,
+            self.category,
+            self.condition,
+            self.x,
+            self.y,
+            self.coord_sys,
+            self.address,
+            self.ledgers,
+            self.is_self_handled or UNSET,
+            UNSET if self.accuracy_m is None else self.accuracy_m,
+            UNSET if self.actor is None else self.actor,
+            UNSET if self.said_at is None else self.said_at,
+        )
+        return hashlib.sha256(_SAID.encode(said)).hexdigest()
+
+
+class _Said(Struct, frozen=True):
+    """What a digest is made of. Who reported is bound to it with a key (dispatch/reporters.py): bare, a telephone
+    number could be guessed from it.
+    """
+
+    channel: str
+    ticket: str
+    text: str
+    category: str
+    condition: int | None
+    x: float | None
+    y: float | None
+    coord_sys: CoordSys | None
+    address: str
+    ledgers: tuple[str, ...]
+    # Digests written before a field existed must stay what they are: without it.
+    is_self_handled: bool | UnsetType = UNSET
+    accuracy_m: float | UnsetType = UNSET
+    actor: str | UnsetType = UNSET
+    said_at: str | UnsetType = UNSET
+
+
+_SAID: Final = msgspec.json.Encoder()
 
 
 class PreparedReport(Struct, frozen=True, kw_only=True):
@@ -113,9 +147,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     ref: str
     ticket: str
     state: CaseState
-    chain: tuple[Mapping[str, Any], ...]
-    head: Head | None
-    backup: Rung | None
+    standing: Standing
     nearest: tuple[Mapping[str, Any], ...]
     how: str
     grid_version: Mapping[str, Any] | None
@@ -127,6 +159,21 @@ class Receipt(Struct, frozen=True, kw_only=True):
     accuracy: Mapping[str, Any] | None = None
     route: Route | None = None
     position: Mapping[str, Any] | None = None
+
+    @property
+    def chain(self) -> tuple[Mapping[str, Any], ...]:
+        """Cells from level 1 down to the one of the case."""
+        return self.standing.chain
+
+    @property
+    def head(self) -> Head | None:
+        """Who is responsible, and why."""
+        return self.standing.head
+
+    @property
+    def backup(self) -> Rung | None:
+        """Who takes over from the head."""
+        return self.standing.backup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,75 +193,126 @@ def set_clocks(jurisdiction: Jurisdiction, start_rule: str, limit: Limit, dispat
         The channel's: most count from dispatch, a 12345 ticket from the next day.
     """
     start = clock_start(jurisdiction.calendar, dispatched_at, StartRule(start_rule))
-    share: Decimal = warn_share(limit.span.total_seconds())
     return Clocks(
-        due=add(jurisdiction.calendar, start, limit), warn_at=share_at(jurisdiction.calendar, start, limit, share)
+        due=add(jurisdiction.calendar, start, limit),
+        warn_at=add(jurisdiction.calendar, start, _until_yellow(limit)).due_at,
     )
+
+
+@lru_cache(maxsize=4096)
+def _until_yellow(limit: Limit) -> Limit:
+    return limit.times(warn_share(limit.span.total_seconds()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Set:
+    """What a condition sets at an instant: limit, clocks, and the deadlines on the way."""
+
+    limit: Limit
+    clocks: Clocks
+    phases: tuple[PhaseClock, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Moment:
+    """The rules at one instant. Reports that come together share what it has worked out.
+
+    Parameters
+    ----------
+    received_at
+        When the reports arrived; every clock counts from it.
+    """
+
+    reference: Reference
+    jurisdiction_code: str
+    received_at: datetime
+    #: Whether the reference data were read after the reports had come: then what they do not know does not exist.
+    is_fresh: bool = False
+    _set: dict[tuple[str, str, int], _Set] = field(default_factory=dict)
+
+    def renew(self, reference: Reference) -> None:
+        """Go on with reference data that were read just now."""
+        self.reference, self.is_fresh = reference, True
+        self._set.clear()
+
+    def prepare(self, report: Report) -> PreparedReport:
+        """Apply the rules to a report.
+
+        Raises
+        ------
+        InvalidRequestError
+            All faults at once, each with its field.
+        UnavailableError
+            ``dispatch.no_jurisdiction`` when the office is not set up yet.
+        """
+        reference = self.reference
+        jurisdiction = reference.jurisdictions.get(self.jurisdiction_code)
+        if jurisdiction is None:
+            raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=self.jurisdiction_code)
+        faults: list[Fault] = []
+        category, condition = _classify(report, reference, faults)
+        if report.ledgers:
+            _check_ledgers(report, reference, faults)
+        lon, lat = _position(report, faults)
+        faults.extend(faults_of(report.reporter) if report.reporter is not None else ())
+        channel = reference.channels.get(report.channel)
+        if channel is None:
+            # A key made a moment ago: the copy of the reference data does not know its channel yet.
+            faults.append(Fault(code="dispatch.unknown_channel", pointer="", params={"channel": report.channel}))
+        if faults or category is None or channel is None:
+            raise InvalidRequestError(faults)
+        set_ = self._clocks(jurisdiction, channel.start_rule, category, condition) if condition is not None else None
+        return PreparedReport(
+            id=uuid7(),
+            jurisdiction=jurisdiction.code,
+            time_zone=jurisdiction.time_zone,
+            channel=report.channel,
+            ticket=report.ticket,
+            digest=report.digest(),
+            category=category.code,
+            condition=condition.number if condition else None,
+            body=report.text,
+            address=report.address,
+            ledgers=report.ledgers,
+            lon=lon,
+            lat=lat,
+            raw_x=report.x,
+            raw_y=report.y,
+            coord_sys=report.coord_sys.value if report.coord_sys else None,
+            reported_at=self.received_at,
+            # Certain is what needs no human: the position finds its cell (decided in SQL), the limit is beyond doubt.
+            is_certain=set_ is not None and not report.is_self_handled,
+            is_self_handled=report.is_self_handled,
+            limit_value=set_.limit.value if set_ else None,
+            limit_unit=set_.limit.unit.value if set_ else None,
+            phases=set_.phases if set_ else (),
+            due_at=set_.clocks.due.due_at if set_ else None,
+            due_provisional=set_.clocks.due.is_provisional if set_ else False,
+            warn_at=set_.clocks.warn_at if set_ else None,
+            accuracy_m=report.accuracy_m if lon is not None else None,
+            actor=report.actor,
+            said_at=report.said_at,
+        )
+
+    def _clocks(self, jurisdiction: Jurisdiction, start_rule: str, category: Category, condition: Condition) -> _Set:
+        key = (start_rule, category.code, condition.number)
+        found = self._set.get(key)
+        if found is None:
+            calendar = jurisdiction.calendar
+            limit = condition.limit_on(calendar.local_date(to_micros(self.received_at)))
+            phases: tuple[PhaseClock, ...] = ()
+            if condition.phases:
+                start = clock_start(calendar, self.received_at, StartRule(start_rule))
+                phases = set_phases(calendar, start, condition.phases)
+            clocks = set_clocks(jurisdiction, start_rule, limit, self.received_at)
+            found = self._set[key] = _Set(limit=limit, clocks=clocks, phases=phases)
+        return found
 
 
 def prepare(report: Report, reference: Reference, jurisdiction_code: str, received_at: datetime) -> PreparedReport:
-    """Apply the rules to a report.
-
-    Raises
-    ------
-    InvalidRequestError
-        All faults at once, each with its field.
-    UnavailableError
-        ``dispatch.no_jurisdiction`` when the office is not set up yet.
-    """
-    jurisdiction = reference.jurisdictions.get(jurisdiction_code)
-    if jurisdiction is None:
-        raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=jurisdiction_code)
-    faults: list[Fault] = []
-    category, condition = _classify(report, reference, faults)
-    _check_ledgers(report, reference, faults)
-    lon, lat = _position(report, faults)
-    faults.extend(faults_of(report.reporter) if report.reporter is not None else ())
-    channel = reference.channels.get(report.channel)
-    if channel is None:
-        # A key made a moment ago: the copy of the reference data does not know its channel yet.
-        faults.append(Fault(code="dispatch.unknown_channel", pointer="", params={"channel": report.channel}))
-    if faults or category is None or channel is None:
-        raise InvalidRequestError(faults)
-    clocks = limit = None
-    phases: tuple[PhaseClock, ...] = ()
-    if condition is not None:
-        calendar = jurisdiction.calendar
-        limit = condition.limit_on(calendar.local_date(to_micros(received_at)))
-        clocks = set_clocks(jurisdiction, channel.start_rule, limit, received_at)
-        start = clock_start(calendar, received_at, StartRule(channel.start_rule))
-        phases = set_phases(calendar, start, condition.phases)
-    return PreparedReport(
-        id=uuid7(),
-        jurisdiction=jurisdiction.code,
-        time_zone=jurisdiction.time_zone,
-        channel=report.channel,
-        ticket=report.ticket,
-        digest=report.digest(),
-        category=category.code,
-        condition=condition.number if condition else None,
-        body=report.text,
-        address=report.address,
-        ledgers=report.ledgers,
-        lon=lon,
-        lat=lat,
-        raw_x=report.x,
-        raw_y=report.y,
-        coord_sys=report.coord_sys.value if report.coord_sys else None,
-        reported_at=received_at,
-        # Certain is what needs no human: the position finds its cell (decided in SQL) and the limit is beyond doubt.
-        is_certain=clocks is not None and not report.is_self_handled,
-        is_self_handled=report.is_self_handled,
-        limit_value=limit.value if limit else None,
-        limit_unit=limit.unit.value if limit else None,
-        phases=phases,
-        due_at=clocks.due.due_at if clocks else None,
-        due_provisional=clocks.due.is_provisional if clocks else False,
-        warn_at=clocks.warn_at if clocks else None,
-        accuracy_m=report.accuracy_m if lon is not None else None,
-        actor=report.actor,
-        said_at=report.said_at,
-    )
+    """Apply the rules to one report. See `Moment.prepare`."""
+    moment = Moment(reference=reference, jurisdiction_code=jurisdiction_code, received_at=received_at)
+    return moment.prepare(report)
 
 
 def _classify(report: Report, reference: Reference, faults: list[Fault]) -> tuple[Category | None, Condition | None]:
@@ -284,17 +382,13 @@ def read_receipt(
     is_repeat: bool,
 ) -> Receipt:
     """Turn the first event's payload into the receipt."""
-    ladder = parse_ladder(payload["ladder"])
-    head = find_head(ladder)
     due_at = payload["due_at"]
     return Receipt(
         case_id=case_id,
         ref=ref,
         ticket=ticket,
         state=CaseState(state),
-        chain=tuple(payload["chain"]),
-        head=head,
-        backup=find_backup(ladder, head) if head else None,
+        standing=Standing.of(payload["chain"], parse_ladder(payload["ladder"])),
         nearest=tuple(payload["nearest"]),
         how=payload["how"],
         grid_version=payload["grid_version"],

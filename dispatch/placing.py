@@ -6,52 +6,30 @@ The decision names the grid version and the snapshot up to which the posts are k
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from dispatch.intake import PreparedReport
-from dispatch.posts import Head, Rung, find_backup, find_head, ladder_json
+from dispatch.posts import Rung
 from dispatch.roster import Roster, department_key
 from dispatch.routing import Route
+from dispatch.standings import NOBODY_STANDS, Standing
 from geo.cells import CellRef, LocatedHow
+from geo.lookup import Kernel
+from geo.lookup.edges import NOBODY
 from geo.lookup.holder import LiveGrid, LiveIndex
 
-__all__ = ["LivePlacer", "Place", "Placement", "Standing", "chain_record"]
+__all__ = ["LivePlacer", "Place", "Placement", "chain_record"]
 
 _MOST_STANDINGS = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What follows from a cell and its ladder and is the same for every report there: made once, as it is written."""
-
-    ladder: tuple[Rung, ...]
-    head: Head | None
-    backup: Rung | None
-    chain: tuple[Mapping[str, Any], ...]
-    chain_raw: Raw
-    ladder_raw: Raw
-
-    @classmethod
-    def of(cls, chain: Sequence[Mapping[str, Any]], ladder: tuple[Rung, ...]) -> Standing:
-        """Work it out."""
-        head = find_head(ladder)
-        return cls(
-            ladder=ladder,
-            head=head,
-            backup=find_backup(ladder, head) if head else None,
-            chain=tuple(chain),
-            chain_raw=Raw(msgspec.json.encode(chain)),
-            ladder_raw=Raw(msgspec.json.encode(ladder_json(ladder))),
-        )
-
-
-NOBODY_STANDS = Standing.of((), ())
+_MANY = 48
+"""From here on one look for all is cheaper than one for each."""
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -96,54 +74,65 @@ class LivePlacer:
     _records_of: tuple[int, int] = (0, 0)
 
     async def place(self, reports: Sequence[PreparedReport]) -> Placement:
-        """Place what can be placed. Cost: microseconds each, and one query when the roster lacks some cells."""
+        """Place what can be placed. Cost: microseconds each, and one query when the roster lacks some cells.
+
+        Reports of one moment, cell and category share what is worked out.
+        """
         grid = self.index.at(self.index.now())
         if grid is None:
             return NOTHING_KNOWN
-        chains = {
-            report.id: () if report.lon is None or report.lat is None else grid.chain(report.lon, report.lat)
-            for report in reports
-            if report.jurisdiction == self.jurisdiction
-        }
+        own = [report for report in reports if report.jurisdiction == self.jurisdiction]
+        numbers = _find(grid, own)
         if not await self.roster.ensure_routes():
             return NOTHING_KNOWN
-        await self.roster.ensure(self._needed(reports, chains))
+        await self.roster.ensure(self._needed(grid, own, numbers))
         # No waiting between here and the snapshot: what the ladders are made of is what the snapshot knows.
         known = self.roster.snapshot
-        if not self.roster.knows_routes:
+        if not known or not self.roster.knows_routes:
             return NOTHING_KNOWN  # the matrix has changed while posts were read
-        places = {}
-        for report in reports:
-            if report.id in chains and (place := self._place(grid, report, chains[report.id])) is not None:
+        places: dict[UUID, Place] = {}
+        alike: dict[tuple[int, str, datetime], Place | None] = {}
+        for report, number in zip(own, numbers, strict=True):
+            if number == NOBODY:
+                place: Place | None = self._nowhere(grid, report)
+            else:
+                key = (number, report.category, report.reported_at)
+                place = alike[key] if key in alike else self._place(grid, number, report.category, report.reported_at)
+                alike[key] = place
+            if place is not None:
                 places[report.id] = place
-        return Placement(known=known, places=places) if known else NOTHING_KNOWN
+        return Placement(known=known, places=places)
 
-    def _needed(self, reports: Sequence[PreparedReport], chains: Mapping[UUID, tuple[CellRef, ...]]) -> set[str]:
+    def _needed(self, grid: LiveGrid, reports: Sequence[PreparedReport], numbers: Sequence[int]) -> set[str]:
         """Entries of the roster that the ladders of some reports are made of."""
-        needed = {cell.code for chain in chains.values() for cell in chain}
-        for report in reports:
-            chain = chains.get(report.id)
-            if chain:
-                route = self.roster.route([cell.code for cell in chain], report.category, report.reported_at)
-                if route is not None and route.leading is not None:
-                    needed.add(department_key(route.leading))
+        paths = {number: tuple(cell.code for cell in grid.chain_of(number)) for number in set(numbers)}
+        needed = {code for path in paths.values() for code in path}
+        asked = {
+            (number, report.category, report.reported_at)
+            for report, number in zip(reports, numbers, strict=True)
+            if number != NOBODY
+        }
+        for number, category, at in asked:
+            route = self.roster.route(paths[number], category, at)
+            if route is not None and route.leading is not None:
+                needed.add(department_key(route.leading))
         return needed
 
-    def _place(self, grid: LiveGrid, report: PreparedReport, chain: tuple[CellRef, ...]) -> Place | None:
-        version = grid.version
-        if not chain:
-            how = LocatedHow.NO_POSITION if report.lon is None else LocatedHow.OUT_OF_GRID
-            return Place(
-                how=how,
-                version_id=version.id,
-                version_revision=version.revision,
-                version_number=version.number,
-                version_name=version.name,
-            )
+    def _nowhere(self, grid: LiveGrid, report: PreparedReport) -> Place:
+        return Place(
+            how=LocatedHow.NO_POSITION if report.lon is None else LocatedHow.OUT_OF_GRID,
+            version_id=grid.version.id,
+            version_revision=grid.version.revision,
+            version_number=grid.version.number,
+            version_name=grid.version.name,
+        )
+
+    def _place(self, grid: LiveGrid, number: int, category: str, at: datetime) -> Place | None:
+        version, chain = grid.version, grid.chain_of(number)
         path = tuple(cell.code for cell in chain)
-        route = self.roster.route(path, report.category, report.reported_at)
+        route = self.roster.route(path, category, at)
         leading = route.leading if route else None
-        ladder = self.roster.led_ladder(path, leading, report.reported_at)
+        ladder = self.roster.led_ladder(path, leading, at)
         if ladder is None:
             return None
         record = self._record(version.key, chain)
@@ -181,6 +170,22 @@ class LivePlacer:
         if found is None:
             found = self._records[cell_id] = chain_record(chain)
         return found
+
+
+def _find(grid: LiveGrid, reports: Sequence[PreparedReport]) -> list[int]:
+    """Numbers of the cells of some reports; `NOBODY` outside and without a position."""
+    index = grid.index
+    if len(reports) < _MANY:
+        return [
+            NOBODY if report.lon is None or report.lat is None else index.find(report.lon, report.lat)
+            for report in reports
+        ]
+    # NaN lies nowhere.
+    lons = [math.nan if report.lon is None else report.lon for report in reports]
+    lats = [math.nan if report.lat is None else report.lat for report in reports]
+    # Not the compiled kernel: its first question takes seconds.
+    found: list[int] = index.find_many(lons, lats, kernel=Kernel.NUMPY).tolist()
+    return found
 
 
 def chain_record(chain: Sequence[CellRef]) -> Sequence[Mapping[str, Any]]:

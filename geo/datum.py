@@ -31,6 +31,7 @@ __all__ = [
     "ReadingCount",
     "judge_readings",
     "read_as",
+    "read_one",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -126,6 +127,14 @@ def read_as(x: Floats, y: Floats, reading: Reading) -> tuple[Floats, Floats]:
     lon, lat = (y, x) if reading.is_swapped else (x, y)
     possible = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
     lon, lat = np.where(possible, lon, np.nan), np.where(possible, lat, np.nan)
+    return to_wgs84(lon, lat, reading.system)
+
+
+def read_one(x: float, y: float, reading: Reading) -> tuple[float, float] | None:
+    """`read_as` for one pair, without arrays; None for a pair that cannot be a position."""
+    lon, lat = (y, x) if reading.is_swapped else (x, y)
+    if not (abs(lon) <= 180.0 and abs(lat) <= 90.0):
+        return None
     return to_wgs84(lon, lat, reading.system)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Iterable, Mapping
@@ -67,6 +68,7 @@ class KeyRing:
         self._engine = engine
         self._known: dict[str, _Known] = {}
         self._marked: dict[str, float] = {}
+        self._reading: dict[str, asyncio.Task[_Known | None]] = {}
 
     async def find_caller(self, text: str) -> Caller | None:
         """The caller behind a key, or None."""
@@ -76,7 +78,7 @@ class KeyRing:
             return None
         known = self._known.get(prefix)
         if known is None or time.monotonic() - known.read_at > self._REMEMBER_S:
-            known = await self._read(prefix)
+            known = await self._read_once(prefix)
             if known is None:
                 return None
         if not hmac.compare_digest(known.digest, digest_of(secret)):
@@ -87,6 +89,8 @@ class KeyRing:
     def forget(self, prefix: str) -> None:
         """Look again at the next request: this key was changed here."""
         self._known.pop(prefix, None)
+        # What is being read just now may be from before the change: nobody who comes from here on waits for it.
+        self._reading.pop(prefix, None)
 
     async def find_many(self, prefixes: Iterable[str]) -> Mapping[str, Caller]:
         """The callers of keys that still hold, asked for in one query."""
@@ -94,17 +98,32 @@ class KeyRing:
             rows = await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix.in_(list(prefixes))))
             return {row.prefix: _caller(row) for row in rows}
 
-    async def _read(self, prefix: str) -> _Known | None:
-        async with read_unit(self._engine) as unit:
-            row = (await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix == prefix))).one_or_none()
-        if row is None:
+    async def _read_once(self, prefix: str) -> _Known | None:
+        """Read a key, once for all who ask while it is being read: with each second of a burst they come together."""
+        task = self._reading.get(prefix)
+        if task is None:
+            task = self._reading[prefix] = asyncio.create_task(self._read(prefix), name=f"key-{prefix}")
+            task.add_done_callback(lambda done: self._finish(prefix, done))
+        # Whoever hangs up must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    def _finish(self, prefix: str, task: asyncio.Task[_Known | None]) -> None:
+        known = None if task.cancelled() or task.exception() is not None else task.result()
+        if self._reading.get(prefix) is not task:
+            return  # forgotten meanwhile
+        del self._reading[prefix]
+        if known is None:
             self._known.pop(prefix, None)
-            return None
-        caller = _caller(row)
+            return
         if len(self._known) >= self._MOST:
             self._known.clear()
-        self._known[prefix] = known = _Known(caller, bytes(row.digest), time.monotonic())
-        return known
+        self._known[prefix] = known
+
+    async def _read(self, prefix: str) -> _Known | None:
+        asked_at = time.monotonic()
+        async with read_unit(self._engine) as unit:
+            row = (await unit.connection.execute(_LIVE.where(ApiKeyRow.prefix == prefix))).one_or_none()
+        return None if row is None else _Known(_caller(row), bytes(row.digest), asked_at)
 
     async def _mark_used(self, prefix: str) -> None:
         now = time.monotonic()

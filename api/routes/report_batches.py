@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
@@ -20,11 +23,11 @@ from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_schemas import BatchIn, BatchOut
 from api.plain_reports import plain_report
-from api.rendering import receipt_json
+from api.rendering import receipt_json, rehearsal_json
 from api.report_bodies import inlined, report_of
 from api.routes.reports import IDEMPOTENCY, channel_of
 from api.schemas import ReportIn, problems
-from dispatch.intake import Receipt, Report
+from dispatch.intake import Moment, Receipt, Report
 from geo.errors import BadInputError, Fault, GridwardError, InvalidRequestError
 from maps.i18n import Locale
 
@@ -46,7 +49,10 @@ _AT_ONCE = 2
     },
 )
 async def create_reports(
-    request: Request, caller: Annotated[Caller, Depends(require(Scope.REPORTS_CREATE))], container: Wired
+    request: Request,
+    caller: Annotated[Caller, Depends(require(Scope.REPORTS_CREATE))],
+    container: Wired,
+    dry_run: Annotated[bool, Query(description="Show the routing of each as if it came alone; write nothing")] = False,
 ) -> Response:
     """Take up to 10,000 reports. Every one has its own result: a wrong one hurts no other.
 
@@ -57,16 +63,25 @@ async def create_reports(
     key = key_of(request)
 
     async def answer() -> Response:
-        return await _take(container, channel, _items(data), locale_of(request))
+        batch = _Batch(
+            container=container,
+            channel=channel,
+            # One instant for all: they came together, so they share rules, places and deadlines (decision 0037).
+            moment=await container.desk.open_moment(channel),
+            locale=locale_of(request),
+            is_rehearsal=dry_run,
+        )
+        return await batch.answer(_items(data))
 
-    if key is None:
+    if key is None or dry_run:
         return await answer()
     return await answer_once(container.desk.engine, channel, key, fingerprint_of(request, (data,)), answer)
 
 
 def _items(data: bytes) -> list[Any]:
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        document = orjson.loads(data)
+        document = _parse(data)
     except orjson.JSONDecodeError as error:
         where = ("body", f"{error.lineno}:{error.colno}")
         fault = {"type": "json_invalid", "loc": where, "msg": error.msg, "input": None}
@@ -84,44 +99,101 @@ def _items(data: bytes) -> list[Any]:
     return items
 
 
-async def _take(container: Container, channel: str, items: list[Any], locale: Locale) -> Response:
-    # Two transactions at a time: while one commits, the next is prepared; more would only take connections from others.
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def part(start: int) -> list[tuple[int, bytes]]:
-        async with turns:
-            return await _take_part(container, channel, items[start : start + _CHUNK], start, locale)
-
-    parts = await asyncio.gather(*(part(start) for start in range(0, len(items), _CHUNK)))
-    results = [result for part_ in parts for result in part_]
-    taken = sum(status == 201 for status, _ in results)
-    repeated = sum(status == 200 for status, _ in results)
-    head = f'{{"taken":{taken},"repeated":{repeated},"refused":{len(results) - taken - repeated},"results":['
-    body = head.encode() + b",".join(text for _, text in results) + b"]}"
-    return Response(body, media_type="application/json", headers={"Content-Language": locale})
-
-
-async def _take_part(
-    container: Container, channel: str, items: Sequence[Any], start: int, locale: Locale
-) -> list[tuple[int, bytes]]:
-    read = [_read(item, channel) for item in items]
-    outcomes = iter(await _write(container, [report for report in read if isinstance(report, Report)]))
-    results = []
-    for place, report in enumerate(read, start=start):
-        outcome = next(outcomes) if isinstance(report, Report) else report
-        warned: list[dict[str, Any]] = []
-        if isinstance(report, Report) and isinstance(outcome, Receipt):
-            warned = await datum_warnings(container, report, outcome, locale)
-        results.append(_result(place, outcome, locale, warned))
-    return results
-
-
-async def _write(container: Container, reports: list[Report]) -> Sequence[Receipt | GridwardError]:
+def _parse(data: bytes) -> Any:
     try:
-        return await container.desk.take_many(reports) if reports else []
-    except GridwardError as error:
-        # The database is away: what is written already stays true, so each of these says it for itself.
-        return [error] * len(reports)
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            # Numbers that are none are the fault of their report, not of the batch.
+            return from_json(data, allow_inf_nan=True)
+        except ValueError:
+            pass
+        raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Reports that came in one request."""
+
+    container: Container
+    channel: str
+    moment: Moment
+    locale: Locale
+    is_rehearsal: bool
+
+    async def answer(self, items: list[Any]) -> Response:
+        """Take all, or rehearse it."""
+        # Two transactions at a time: while one is written, the next is prepared; more would only take connections
+        # from others.
+        turns = asyncio.Semaphore(_AT_ONCE)
+        results: list[tuple[int, bytes]] = [(0, b"")] * len(items)
+
+        async def part(some: Sequence[int]) -> None:
+            async with turns:
+                taken = await self._part([(place, items[place]) for place in some])
+            for place, result in zip(some, taken, strict=True):
+                results[place] = result
+
+        first, again = _split(items)
+        # A rehearsal leaves nothing that a second one of a ticket could be compared with: each is alone.
+        for places, most in ((first, _CHUNK), (again, 1 if self.is_rehearsal else _CHUNK)):
+            await asyncio.gather(*(part(places[start : start + most]) for start in range(0, len(places), most)))
+        statuses = Counter(status for status, _ in results)
+        taken, known = statuses[201], statuses[200]
+        head = f'{{"taken":{taken},"repeated":{known},"refused":{len(results) - taken - known},'
+        if self.is_rehearsal:
+            head = f'{{"taken":0,"repeated":0,"refused":{len(results) - known},"dry_run":true,'
+        body = head.encode() + b'"results":[' + b",".join(text for _, text in results) + b"]}"
+        return Response(body, media_type="application/json", headers={"Content-Language": self.locale})
+
+    async def _part(self, items: Sequence[tuple[int, Any]]) -> list[tuple[int, bytes]]:
+        read = [_read(item, self.channel) for _, item in items]
+        outcomes = iter(await self._write([report for report in read if isinstance(report, Report)]))
+        results = []
+        for (place, _), report in zip(items, read, strict=True):
+            outcome = next(outcomes) if isinstance(report, Report) else report
+            if isinstance(report, Report) and isinstance(outcome, Receipt):
+                warned = await datum_warnings(self.container, report, outcome, self.locale)
+                results.append(self._taken(place, outcome, warned))
+            else:
+                assert isinstance(outcome, GridwardError)
+                results.append(_refused(place, outcome, self.locale))
+        return results
+
+    async def _write(self, reports: list[Report]) -> Sequence[Receipt | GridwardError]:
+        if not reports:
+            return []
+        desk = self.container.desk
+        try:
+            if self.is_rehearsal:
+                return await desk.rehearse_many(reports, self.moment)
+            return await desk.take_many(reports, self.moment)
+        except GridwardError as error:
+            # The database is away: what is written already stays true, so each of these says it for itself.
+            return [error] * len(reports)
+
+    def _taken(self, place: int, receipt: Receipt, warned: list[dict[str, Any]]) -> tuple[int, bytes]:
+        said = receipt_json(receipt, self.locale) | ({"warnings": warned} if warned else {})
+        if self.is_rehearsal:
+            said = rehearsal_json(said, receipt)
+            return 200, orjson.dumps({"index": place, "status": 200, "rehearsal": said})
+        status = 200 if receipt.is_repeat else 201
+        return status, orjson.dumps({"index": place, "status": status, "receipt": said})
+
+
+def _split(items: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """Places of items, and of those whose ticket came before: these wait, for the first of a ticket makes its case."""
+    first: list[int] = []
+    again: list[int] = []
+    seen: set[str] = set()
+    for place, item in enumerate(items):
+        ticket = item.get("ticket") if isinstance(item, dict) else None
+        if isinstance(ticket, str):
+            (again if ticket in seen else first).append(place)
+            seen.add(ticket)
+        else:
+            first.append(place)
+    return first, again
 
 
 def _read(item: Any, channel: str) -> Report | GridwardError:
@@ -130,19 +202,13 @@ def _read(item: Any, channel: str) -> Report | GridwardError:
         return plain
     try:
         # As JSON again: strictness differs between JSON and Python values, and a report must mean the same everywhere.
-        return report_of(ReportIn.model_validate_json(orjson.dumps(item)), channel)
+        return report_of(ReportIn.model_validate_json(to_json(item, inf_nan_mode="constants")), channel)
     except ValidationError as error:
         faults = shape_faults(error.errors(include_url=False, include_input=False))
         return InvalidRequestError(faults + position_faults(item, faults))
 
 
-def _result(
-    place: int, outcome: Receipt | GridwardError, locale: Locale, warned: list[dict[str, Any]]
-) -> tuple[int, bytes]:
-    if isinstance(outcome, Receipt):
-        status = 200 if outcome.is_repeat else 201
-        receipt = receipt_json(outcome, locale) | ({"warnings": warned} if warned else {})
-        return status, orjson.dumps({"index": place, "status": status, "receipt": receipt})
-    response = error_response(outcome, locale)
+def _refused(place: int, error: GridwardError, locale: Locale) -> tuple[int, bytes]:
+    response = error_response(error, locale)
     text = f'{{"index":{place},"status":{response.status_code},"problem":'.encode() + bytes(response.body) + b"}"
     return response.status_code, text

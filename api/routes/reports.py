@@ -15,7 +15,7 @@ from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_json import photo_json
 from api.photo_schemas import RehearsedOut, ReportedOut
-from api.rendering import receipt_json
+from api.rendering import receipt_json, rehearsal_json
 from api.report_bodies import PhotoForm, inlined, is_multipart, read_photo_form
 from api.report_faults import read_report
 from api.schemas import ReportIn, problems
@@ -144,6 +144,4 @@ async def _rehearse(container: Container, report: Report, form: PhotoForm | None
     routing = receipt_json(receipt, locale)
     if warnings := await datum_warnings(container, report, receipt, locale):
         routing["warnings"] = warnings
-    del routing["case"], routing["status_url"]
-    known = receipt.ref if receipt.is_repeat else None
-    return json_answer({"dry_run": True, "known_case": known, "routing": routing}, locale=locale)
+    return json_answer(rehearsal_json(routing, receipt), locale=locale)

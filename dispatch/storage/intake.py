@@ -11,11 +11,12 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.rows import dict_row
 
 from dispatch.intake import PreparedReport, Receipt, read_receipt
-from dispatch.placing import NOTHING_KNOWN, Place, Placement, Standing
+from dispatch.placing import NOTHING_KNOWN, Place, Placement
 from dispatch.posts import parse_ladder
 from dispatch.routing import parse_route
+from dispatch.standings import Standing
 from dispatch.states import CaseState
-from dispatch.storage.intake_rows import make_payload, make_receipt, make_row
+from dispatch.storage.intake_rows import encode_rows, make_extras, make_receipt
 from dispatch.storage.legs import add_phases
 from dispatch.storage.reporters import add_reporters
 from dispatch.storage.statements import raw_statement, statement
@@ -133,20 +134,20 @@ async def _write(
     receipts: dict[UUID, Receipt],
 ) -> list[PreparedReport]:
     """Write placed reports, add the receipts of those written, and return those that the guard refused."""
-    payloads = {report.id: make_payload(report, places[report.id]) for report in reports}
-    await _assess(unit, reports, places, payloads)
-    rows = msgspec.json.encode([make_row(report, places[report.id], payloads[report.id]) for report in reports])
+    extras = {report.id: make_extras(report) for report in reports}
+    await _assess(unit, reports, places, extras)
+    rows, placed = encode_rows(reports, places, extras)
     stale = set()
     driver = await unit.driver()
     async with AsyncRawCursor(driver) as cursor:
-        await cursor.execute(raw_statement("intake", "rows", "known"), (rows.decode(), known))
+        await cursor.execute(raw_statement("intake", "rows", "places", "known"), (rows, placed, known))
         written = {row[0]: row for row in await cursor.fetchall()}
     for report in reports:
         _, is_stale, ref, state, nearest, _ = written[report.id]
         if is_stale:
             stale.add(report.id)
         elif ref is not None:
-            receipts[report.id] = make_receipt(report, places[report.id], payloads[report.id], ref, state, nearest)
+            receipts[report.id] = make_receipt(report, places[report.id], extras[report.id], ref, state, nearest)
     phased = [
         (report.id, 1, clock)
         for report in reports
@@ -165,7 +166,7 @@ async def _assess(
     unit: WriteUnit,
     reports: Sequence[PreparedReport],
     places: Mapping[UUID, Place],
-    payloads: Mapping[UUID, dict[str, Any]],
+    extras: Mapping[UUID, dict[str, Any]],
 ) -> None:
     """Say of inaccurate positions which cells they may lie in. Cost: one round trip when there are any."""
     asked: dict[UUID, Inaccurate] = {}
@@ -183,7 +184,7 @@ async def _assess(
     if not asked:
         return
     for report_id, found in zip(asked, await assess_many(unit, list(asked.values())), strict=True):
-        payloads[report_id]["accuracy"] = {
+        extras[report_id]["accuracy"] = {
             "accuracy_m": found.accuracy_m,
             "boundary_m": found.boundary_m,
             "candidates": [

@@ -2,103 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from dispatch.intake import PreparedReport, Receipt
 from dispatch.placing import Place
 from dispatch.routing import Mode, route_json
 from dispatch.states import CaseState
 
-__all__ = ["make_payload", "make_receipt", "make_row"]
+__all__ = ["encode_rows", "make_extras", "make_receipt"]
 
 
-class _Row(Struct, frozen=True):
-    """A row of ``intake.sql``; a struct, because it is made and written for every report."""
+class _Row(Struct, frozen=True, omit_defaults=True):
+    """A row of ``intake.sql``; a struct, because it is made and written for every report.
 
+    What has its default is left out: the statement reads an absent field as empty, and most rows have most of them.
+    """
+
+    line: int
     id: UUID
-    jurisdiction: str
-    time_zone: str
     channel: str
     ticket: str
     digest: str
     category: str
-    condition: int | None
     body: str
-    address: str
-    ledgers: tuple[str, ...]
-    lon: float | None
-    lat: float | None
-    raw_x: float | None
-    raw_y: float | None
-    coord_sys: str | None
-    accuracy_m: float | None
-    confirm_on_site: bool
     reported_at: datetime
     is_certain: bool
-    is_self_handled: bool
-    due_at: datetime | None
-    due_provisional: bool
-    warn_at: datetime | None
-    limit_value: Decimal | int | None
-    limit_unit: str | None
-    open_phases: int
+    place: int
+    condition: int | None = None
+    address: str = ""
+    ledgers: tuple[str, ...] = ()
+    lon: float | None = None
+    lat: float | None = None
+    raw_x: float | None = None
+    raw_y: float | None = None
+    coord_sys: str | None = None
+    accuracy_m: float | None = None
+    confirm_on_site: bool = False
+    is_self_handled: bool = False
+    due_at: datetime | None = None
+    #: The same word for word, as the event keeps it.
+    due_said: str | None = None
+    due_provisional: bool = False
+    warn_at: datetime | None = None
+    limit_value: Decimal | int | None = None
+    limit_unit: str | None = None
+    open_phases: int = 0
+    reporter_key: str | None = None
+    actor: str | None = None
+    payload: Mapping[str, Any] = {}
+
+
+class _Placed(Struct, frozen=True):
+    """A row of the statement's places: what reports of one cell and one route have in common."""
+
+    place: int
+    jurisdiction: str
+    time_zone: str
     version_id: int | None
     version_revision: int | None
+    how: str
     cell_id: int | None
     cell_path: tuple[str, ...]
-    how: str
     post_id: int | None
     person_id: UUID | None
     department: str | None
-    reporter_key: str | None
-    actor: str | None
-    payload: Mapping[str, Any]
+    said: Mapping[str, Any]
 
 
-def make_payload(report: PreparedReport, place: Place) -> dict[str, Any]:
-    """What the first event says, as if the case is dispatched; the statement takes the deadline out when it is not."""
-    standing = place.standing
-    payload: dict[str, Any] = {
+def make_extras(report: PreparedReport) -> dict[str, Any]:
+    """What the first event says of this report alone, besides its deadline; for most nothing."""
+    extras: dict[str, Any] = {}
+    if report.said_at is not None:
+        extras["said_at"] = report.said_at
+    if report.position is not None:
+        extras["position"] = report.position
+    return extras
+
+
+def encode_rows(
+    reports: Iterable[PreparedReport], places: Mapping[UUID, Place], extras: Mapping[UUID, Mapping[str, Any]]
+) -> tuple[str, str]:
+    """The statement's rows and places, as JSON."""
+    numbers: dict[tuple[object, ...], int] = {}
+    placed: list[_Placed] = []
+    rows: list[_Row] = []
+    # Two statements with the same tickets take them in the same order: else each could wait for the other.
+    for line, report in enumerate(sorted(reports, key=_ticket)):
+        place = places[report.id]
+        route = place.route
+        # The standing by identity: it is one object per cell and ladder.
+        key = (place.standing, route and route.rule_id, place.how, place.version_id, place.version_revision)
+        number = numbers.get(key)
+        if number is None:
+            number = numbers[key] = len(placed)
+            placed.append(_place_row(number, report, place))
+        rows.append(_report_row(line, report, number, extras[report.id]))
+    return msgspec.json.encode(rows).decode(), msgspec.json.encode(placed).decode()
+
+
+def _ticket(report: PreparedReport) -> tuple[str, str]:
+    return report.channel, report.ticket
+
+
+def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:
+    standing, route = place.standing, place.route
+    head = standing.head
+    said: dict[str, Raw | object] = {
         "chain": standing.chain_raw,
         "ladder": standing.ladder_raw,
-        "nearest": (),
         "how": place.how.value,
         "grid_version": _version(place),
-        "due_at": report.due_at.isoformat() if report.due_at else None,
-        "due_provisional": report.due_provisional,
     }
-    if report.said_at is not None:
-        payload["said_at"] = report.said_at
-    if report.position is not None:
-        payload["position"] = report.position
-    if place.route is not None:
-        payload["route"] = route_json(place.route)
-    return payload
-
-
-def make_row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -> _Row:
-    """The row that the statement writes if its guard lets it."""
-    head = place.standing.head
-    accuracy = payload.get("accuracy")
-    # Somebody has to make sure where it is, before anybody is sent there.
-    is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
-    route = place.route
-    return _Row(
-        report.id,
+    if route is not None:
+        said["route"] = route_json(route)
+    return _Placed(
+        number,
         report.jurisdiction,
         report.time_zone,
+        place.version_id,
+        place.version_revision,
+        place.how.value,
+        place.cell_id,
+        place.path,
+        head.rung.post_id if head else None,
+        head.rung.person_id if head else None,
+        # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
+        route.department.code if route is not None and route.mode is not Mode.FALLBACK else None,
+        said,
+    )
+
+
+def _report_row(line: int, report: PreparedReport, place: int, extras: Mapping[str, Any]) -> _Row:
+    accuracy = extras.get("accuracy")
+    # Somebody has to make sure where it is, before anybody is sent there.
+    is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
+    return _Row(
+        line,
+        report.id,
         report.channel,
         report.ticket,
         report.digest,
         report.category,
-        report.condition,
         report.body,
+        report.reported_at,
+        report.is_certain and not is_ambiguous,
+        place,
+        report.condition,
         report.address,
         report.ledgers,
         report.lon,
@@ -108,34 +164,24 @@ def make_row(report: PreparedReport, place: Place, payload: Mapping[str, Any]) -
         report.coord_sys,
         report.accuracy_m,
         is_ambiguous,
-        report.reported_at,
-        report.is_certain and not is_ambiguous,
         report.is_self_handled,
         report.due_at,
+        report.due_at.isoformat() if report.due_at else None,
         report.due_provisional,
         report.warn_at,
         report.limit_value,
         report.limit_unit,
         len(report.phases),
-        place.version_id,
-        place.version_revision,
-        place.cell_id,
-        place.path,
-        place.how.value,
-        head.rung.post_id if head else None,
-        head.rung.person_id if head else None,
-        # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
-        route.department.code if route is not None and route.mode is not Mode.FALLBACK else None,
         report.reporter.contact_key.hex() if report.reporter and report.reporter.contact_key else None,
         report.actor,
-        payload,
+        extras,
     )
 
 
 def make_receipt(
     report: PreparedReport,
     place: Place,
-    payload: Mapping[str, Any],
+    extras: Mapping[str, Any],
     ref: str,
     state: str,
     nearest: Sequence[Mapping[str, Any]] | None,
@@ -147,9 +193,7 @@ def make_receipt(
         ref=ref,
         ticket=report.ticket,
         state=CaseState(state),
-        chain=place.standing.chain,
-        head=place.standing.head,
-        backup=place.standing.backup,
+        standing=place.standing,
         nearest=() if is_dispatched else tuple(nearest or ()),
         how=place.how.value,
         grid_version=_version(place),
@@ -158,7 +202,7 @@ def make_receipt(
         lon=report.lon,
         lat=report.lat,
         is_repeat=False,
-        accuracy=payload.get("accuracy"),
+        accuracy=extras.get("accuracy"),
         route=place.route,
         position=report.position,
     )

@@ -176,7 +176,6 @@ async def test_every_report_of_a_batch_has_its_own_result(client: Client, engine
         (b"[]", 422),
         (b'{"reports":[]}', 422),
         (b"nope", 422),
-        (b'{"reports":[NaN]}', 422),
         (b"[" * 99_999, 422),
         (b'{"reports":[1],"x":1}', 422),
         (json.dumps({"reports": [0] * 10_001}).encode(), 413),

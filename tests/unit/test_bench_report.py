@@ -29,6 +29,7 @@ def test_a_run_in_which_all_holds(invented: list[Result], capsys: pytest.Capture
         Result.times_baseline("a.rate", 250.0, "points/s", baseline=100.0, at_least=2.0),
         Result.at_most("a.time", 10.0, "µs", 10.0),
         Result.none_of("a.wrong", 0, 1000),
+        Result.at_least("a.batch", 10.0, "reports/s", 10.0),
     ]
     assert bench.run("invented", as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
@@ -44,6 +45,7 @@ def test_a_run_in_which_all_holds(invented: list[Result], capsys: pytest.Capture
     [
         Result.times_baseline("a.rate", 199.0, "points/s", baseline=100.0, at_least=2.0),
         Result.at_most("a.time", 10.1, "µs", 10.0),
+        Result.at_least("a.batch", 9.9, "reports/s", 10.0),
         Result.none_of("a.wrong", 1, 1000),
         Result.none_of("a.untried", 0, 0),
     ],

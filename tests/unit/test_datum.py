@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 import shapely
 
-from dispatch.datum import datum_hints
+from dispatch.datum import datum_hints, reading_name
 from dispatch.datum_names import CellNames, NamedCell
 from geo.coordinates import CoordSys, from_wgs84
-from geo.datum import LEAST_PLACES, Confidence, DatumReport, DatumVerdict, Reading, judge_readings
+from geo.datum import (
+    LEAST_PLACES,
+    READINGS,
+    Confidence,
+    DatumReport,
+    DatumVerdict,
+    Reading,
+    judge_readings,
+    read_as,
+    read_one,
+)
 
 #: A subdistrict of 5.5 × 6.7 km at Zhengzhou; the shift is 568 m there.
 AREA = shapely.box(113.60, 34.70, 113.66, 34.76)
@@ -135,6 +145,16 @@ def test_addresses_name_cells() -> None:
     assert both.find("汝河社区 3 号楼") is None
     assert both.find("建设路街道汝河社区 3 号楼") == "410102001002"
     assert names.find("") is None
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=reading_name)
+def test_one_pair_reads_like_an_array(reading: Reading) -> None:
+    """The door reads one pair without arrays and finds the same place, or none where the array has none."""
+    for x, y in ((113.66, 34.73), (34.73, 113.66), (-0.0, 91.0), (179.9, -89.0), (181.0, 10.0)):
+        lon, lat = (float(each[0]) for each in read_as(np.array([x]), np.array([y]), reading))
+        one = read_one(x, y, reading)
+        assert (one is None) == bool(np.isnan(lon) or np.isnan(lat))
+        assert one is None or one == pytest.approx((lon, lat), abs=1e-11)
 
 
 def test_hints_at_the_door() -> None:

@@ -1,0 +1,207 @@
+"""A batch and single reports are one path: equal rows, equal answers, whatever is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.routes import report_batches
+from geo.coordinates import CoordSys
+from geo.storage.uow import write_unit
+from tests.builders import CORNER, INSIDE, OUTSIDE, report, send_on_leave
+from tests.flow.conftest import Client
+from tests.flow.test_report_doors import PLACES
+
+_ROWS = """
+SELECT to_jsonb(c) - ARRAY['id', 'ref', 'channel_code', 'request_digest', 'next_rung_at']
+         || jsonb_build_object('is_armed', c.next_rung_at IS NOT NULL),
+       (SELECT jsonb_agg(to_jsonb(e) - ARRAY['id', 'case_id', 'recorded_at', 'txid', 'actor_id'] ORDER BY e.seq)
+          FROM dispatch.case_event AS e WHERE e.case_id = c.id),
+       (SELECT count(*) FROM dispatch.case_event AS e JOIN dispatch.outbox AS o ON o.event_id = e.id
+         WHERE e.case_id = c.id)
+  FROM dispatch.dispatch_case AS c WHERE c.channel_code = :channel ORDER BY c.ticket
+"""
+
+
+def _reports(rng: random.Random, count: int) -> list[Any]:
+    """Everything a channel may send, right and wrong, in any order; every fourth ticket is there already."""
+    spots = [INSIDE, CORNER, OUTSIDE, (113.63, 34.77), (113.61, 34.77), (113.6201, 34.75), (0.0, 0.0)]
+    changes: list[dict[str, Any]] = [
+        {"category": "P0102"},
+        {"category": "P0102", "condition": 2},
+        {"category": "P0102", "condition": 9},
+        {"category": "none"},
+        {"accuracy_m": 40.0},
+        {"self_handled": True},
+        {"lon": None, "lat": None, "coord_sys": None, "address": "锦绣小区3号楼"},
+        {"lon": None, "lat": None, "coord_sys": None, "address": "火星基地"},
+        {"lon": None, "lat": None, "coord_sys": None},
+        {"reporter": {"name": "王小明", "phone": "13800138000"}},
+        {"ledgers": ["unknown"]},
+        {"text": "a\x00b"},
+        {"lon": "113"},
+        {"ticket": ""},
+        {"extra": 1},
+    ]
+    items: list[Any] = []
+    for place in range(count):
+        lon, lat = rng.choice(spots)
+        body = report(
+            ticket=f"T-{place:03}",
+            text=rng.choice(["门口有一堆垃圾", "路灯不亮 emoji \U0001f600", ""]),
+            lon=lon,
+            lat=lat,
+            coord_sys=rng.choice([system.value for system in CoordSys]),
+        )
+        if rng.random() < 0.5:
+            body = {name: value for name, value in (body | rng.choice(changes)).items() if value is not None}
+        if items and rng.random() < 0.25:
+            earlier = rng.choice(items)
+            body = dict(earlier) if rng.random() < 0.5 or not isinstance(earlier, dict) else earlier | {"text": "other"}
+        items.append(body)
+    return [*items, "nonsense", None, [], 1.5, {}]
+
+
+def _said(answer: dict[str, Any], status: int) -> tuple[Any, ...]:
+    """What must be equal: all but the number of the case and, for a refusal, code and places of the faults."""
+    if status in (200, 201):
+        return status, {name: value for name, value in answer.items() if name not in ("case", "status_url")}
+    return status, answer["code"], [(fault["code"], fault["pointer"]) for fault in answer.get("errors", [])]
+
+
+async def test_a_batch_writes_what_single_reports_write(
+    client: Client,
+    engine: AsyncEngine,
+    make_key: Callable[..., Awaitable[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report_batches, "_CHUNK", 16)
+    answer = await client.post("/v1/places:import?coord_sys=wgs84", content=PLACES.encode())
+    assert answer.status_code == 200, answer.text
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO dispatch.channel (code, name_zh, name_en) VALUES ('app', '应用', 'App')")
+        )
+    desk = client._transport.app.state.container.desk  # type: ignore[attr-defined]
+    at = datetime.now(UTC)
+
+    async def clock(_channel: str) -> datetime:
+        return at
+
+    desk.clock = clock
+    items = _reports(random.Random(20261121), 120)
+    singly = [_said((sent := await client.post("/v1/reports", json=item)).json(), sent.status_code) for item in items]
+    app = {"Authorization": f"Bearer {await make_key('app')}"}
+    sent = await client.post("/v1/reports:batch", json={"reports": items}, headers=app)
+    assert sent.status_code == 200, sent.text
+    results = sent.json()["results"]
+    assert [one["index"] for one in results] == list(range(len(items)))
+    together = [_said(one.get("receipt") or one["problem"], one["status"]) for one in results]
+    assert together == singly
+    assert {said[0] for said in together} == {200, 201, 422}
+    async with engine.connect() as connection:
+        hotline = (await connection.execute(text(_ROWS), {"channel": "hotline"})).all()
+        batch = (await connection.execute(text(_ROWS), {"channel": "app"})).all()
+    assert len(batch) == sum(said[0] == 201 for said in together) > 40
+    assert batch == hotline
+    again = (await client.post("/v1/reports:batch", json={"reports": items}, headers=app)).json()["results"]
+    # What was taken is known now, word for word; what was refused is refused for the same reasons.
+    assert [one["status"] for one in again] == [200 if one["status"] == 201 else one["status"] for one in results]
+    assert [one.get("receipt") for one in again] == [one.get("receipt") for one in results]
+
+
+async def test_the_same_tickets_in_opposite_order_at_once(client: Client, engine: AsyncEngine) -> None:
+    """Neither batch waits for the other crosswise: every ticket makes one case, and nobody is told to come back."""
+    items = [report(ticket=f"D-{place:03}") for place in range(300)]
+    batches = [items, items[::-1], items[150:] + items[:150]]
+    answers = await asyncio.gather(*(client.post("/v1/reports:batch", json={"reports": some}) for some in batches))
+    assert sorted(one["status"] for answer in answers for one in answer.json()["results"]) == [200] * 600 + [201] * 300
+    by_ticket: dict[str, set[str]] = {}
+    for answer in answers:
+        for one in answer.json()["results"]:
+            by_ticket.setdefault(one["receipt"]["ticket"], set()).add(json.dumps(one["receipt"], sort_keys=True))
+    assert {len(receipts) for receipts in by_ticket.values()} == {1}
+    async with engine.connect() as connection:
+        written = await connection.execute(
+            text("SELECT count(*), count(DISTINCT ticket) FROM dispatch.dispatch_case WHERE channel_code = 'hotline'")
+        )
+        assert written.one() == (300, 300)
+
+
+async def test_unknown_codes_of_a_batch_are_looked_up_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh look at the reference data may have to wait a second; a batch of typing errors must not wait for each."""
+    monkeypatch.setattr(report_batches, "_CHUNK", 20)
+    reference = client._transport.app.state.container.reference  # type: ignore[attr-defined]
+    load, looks = reference._load, []
+
+    async def counted() -> Any:
+        looks.append(1)
+        return await load()
+
+    reference._load = counted
+    items = [report(ticket=f"U-{place}", category=f"X{place}") for place in range(60)]
+    answer = await client.post("/v1/reports:batch", json={"reports": items})
+    assert {one["problem"]["errors"][0]["code"] for one in answer.json()["results"]} == {"dispatch.unknown_category"}
+    # Two parts are read at the same time, and each may find the first unknown code.
+    assert 1 <= len(looks) <= 3
+
+
+async def test_the_head_of_a_batch_is_the_one_on_duty(client: Client, engine: AsyncEngine) -> None:
+    """What reports of one cell share is not kept beyond a change of who is there."""
+    before = await client.post("/v1/reports:batch", json={"reports": [report(ticket="L-1"), report(ticket="L-2")]})
+    heads = [one["receipt"]["head"] for one in before.json()["results"]]
+    assert heads[0] == heads[1]
+    async with write_unit(engine) as written:
+        await send_on_leave(written, heads[0]["name"])
+    after = await client.post("/v1/reports:batch", json={"reports": [report(ticket="L-3"), report(ticket="L-1")]})
+    third, first = (one["receipt"]["head"] for one in after.json()["results"])
+    assert first == heads[0]
+    assert third["name"] != heads[0]["name"]
+    assert third["why_code"] == "primary_on_leave"
+
+
+async def test_a_number_that_is_none_is_the_fault_of_its_report(client: Client) -> None:
+    whole = json.dumps({"reports": [report(ticket="N-1"), report(ticket="N-2", lon=1), report(ticket="N-3", lat=2)]})
+    raw = b"\xef\xbb\xbf" + whole.replace('"lon": 1,', '"lon": NaN,').replace('"lat": 2,', '"lat": 1e999,').encode()
+    results = (await client.post("/v1/reports:batch", content=raw)).json()["results"]
+    assert [one["status"] for one in results] == [201, 422, 422]
+    faults = [[(fault["code"], fault["pointer"]) for fault in one["problem"]["errors"]] for one in results[1:]]
+    assert faults == [[("request.not_finite", "/lon")], [("request.not_finite", "/lat")]]
+
+
+async def test_a_batch_can_be_rehearsed(client: Client, engine: AsyncEngine) -> None:
+    """Each shows what a single rehearsal shows; nothing is written; what is no boolean is not taken for one."""
+    known = (await client.post("/v1/reports", json=report(ticket="known"))).json()["case"]
+    items = [
+        report(ticket="R-1"),
+        report(ticket="R-1"),
+        report(ticket="known"),
+        report(ticket="known", text="other"),
+        report(ticket="R-2", category="none"),
+        report(ticket="R-3", lon=OUTSIDE[0]),
+    ]
+    answer = await client.post("/v1/reports:batch?dry_run=true", json={"reports": items})
+    body = answer.json()
+    assert (body["dry_run"], body["taken"], body["refused"]) == (True, 0, 2)
+    assert [one["status"] for one in body["results"]] == [200, 200, 200, 422, 422, 200]
+    assert [one["rehearsal"]["known_case"] for one in body["results"] if "rehearsal" in one] == [
+        None,
+        None,
+        known,
+        None,
+    ]
+    for place in (0, 5):
+        single = (await client.post("/v1/reports?dry_run=true", json=items[place])).json()
+        single["routing"].pop("due_at"), body["results"][place]["rehearsal"]["routing"].pop("due_at")
+        assert body["results"][place]["rehearsal"] == single
+    assert (await client.post("/v1/reports:batch?dry_run=maybe", json={"reports": items})).status_code == 422
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM dispatch.dispatch_case"))).scalar_one() == 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -54,6 +53,8 @@ class CollectingWriter:
         self._writers = writers
         self._tasks: list[asyncio.Task[None]] = []
         self._busy = 0
+        #: Something has happened for which whoever gathers need not wait any longer.
+        self._is_time = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to write."""
@@ -82,6 +83,8 @@ class CollectingWriter:
             self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
             raise UnavailableError("storage.busy") from None
+        if self._queue.qsize() >= self._most:
+            self._is_time.set()
         return await waiting.answer
 
     async def write_many(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
@@ -123,14 +126,16 @@ class CollectingWriter:
                 await self._settle(batch)
             finally:
                 self._busy -= 1
+                self._is_time.set()
                 for _ in batch:
                     self._queue.task_done()
 
     async def _gather(self) -> None:
         """Wait until the other statement is done, but at most two milliseconds, or until there is enough for one."""
-        until = time.monotonic() + _GATHER_S
-        while self._busy and self._queue.qsize() < self._most and time.monotonic() < until:
-            await asyncio.sleep(_GATHER_S / 4)
+        self._is_time.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_S):
+                await self._is_time.wait()
 
     async def _settle(self, batch: list[_Waiting]) -> None:
         try:

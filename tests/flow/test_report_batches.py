@@ -98,7 +98,10 @@ async def test_a_batch_writes_what_single_reports_write(
 
     desk.clock = clock
     items = _reports(random.Random(20261121), 120)
-    singly = [_said((sent := await client.post("/v1/reports", json=item)).json(), sent.status_code) for item in items]
+    singly = []
+    for item in items:
+        sent = await client.post("/v1/reports", content=json.dumps(item), headers={"Content-Type": "application/json"})
+        singly.append(_said(sent.json(), sent.status_code))
     app = {"Authorization": f"Bearer {await make_key('app')}"}
     sent = await client.post("/v1/reports:batch", json={"reports": items}, headers=app)
     assert sent.status_code == 200, sent.text

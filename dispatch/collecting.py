@@ -132,6 +132,8 @@ class CollectingWriter:
 
     async def _gather(self) -> None:
         """Wait until the other statement is done, but at most two milliseconds, or until there is enough for one."""
+        if self._queue.qsize() >= self._most:
+            return
         self._is_time.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GATHER_S):

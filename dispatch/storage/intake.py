@@ -136,11 +136,12 @@ async def _write(
     """Write placed reports, add the receipts of those written, and return those that the guard refused."""
     extras = {report.id: make_extras(report) for report in reports}
     await _assess(unit, reports, places, extras)
-    rows, placed = encode_rows(reports, places, extras)
+    rows, placed, routes = encode_rows(reports, places, extras)
     stale = set()
     driver = await unit.driver()
     async with AsyncRawCursor(driver) as cursor:
-        await cursor.execute(raw_statement("intake", "rows", "places", "known"), (rows, placed, known))
+        text = raw_statement("intake", "rows", "places", "routes", "known")
+        await cursor.execute(text, (rows, placed, routes, known))
         written = {row[0]: row for row in await cursor.fetchall()}
     for report in reports:
         _, is_stale, ref, state, nearest, _ = written[report.id]

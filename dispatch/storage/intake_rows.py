@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from dispatch.intake import PreparedReport, Receipt
 from dispatch.placing import Place
-from dispatch.routing import Mode, route_json
+from dispatch.routing import Mode, Route, route_json
 from dispatch.states import CaseState
 
 __all__ = ["encode_rows", "make_extras", "make_receipt"]
@@ -35,6 +35,7 @@ class _Row(Struct, frozen=True, omit_defaults=True):
     reported_at: datetime
     is_certain: bool
     place: int
+    route: int | None = None
     condition: int | None = None
     address: str = ""
     ledgers: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class _Row(Struct, frozen=True, omit_defaults=True):
 
 
 class _Placed(Struct, frozen=True):
-    """A row of the statement's places: what reports of one cell and one route have in common."""
+    """A row of the statement's places: what reports of one cell and ladder have in common."""
 
     place: int
     jurisdiction: str
@@ -72,6 +73,13 @@ class _Placed(Struct, frozen=True):
     cell_path: tuple[str, ...]
     post_id: int | None
     person_id: UUID | None
+    said: Mapping[str, Any]
+
+
+class _Routed(Struct, frozen=True):
+    """A row of the statement's routes: what reports of one line of the matrix have in common."""
+
+    route: int
     department: str | None
     said: Mapping[str, Any]
 
@@ -88,23 +96,30 @@ def make_extras(report: PreparedReport) -> dict[str, Any]:
 
 def encode_rows(
     reports: Iterable[PreparedReport], places: Mapping[UUID, Place], extras: Mapping[UUID, Mapping[str, Any]]
-) -> tuple[str, str]:
-    """The statement's rows and places, as JSON."""
+) -> tuple[str, str, str]:
+    """The statement's rows, places and routes, as JSON."""
     numbers: dict[tuple[object, ...], int] = {}
     placed: list[_Placed] = []
+    routes: dict[int, _Routed] = {}
     rows: list[_Row] = []
     # Two statements with the same tickets take them in the same order: else each could wait for the other.
     for line, report in enumerate(sorted(reports, key=_ticket)):
         place = places[report.id]
         route = place.route
         # The standing by identity: it is one object per cell and ladder.
-        key = (place.standing, route and route.rule_id, place.how, place.version_id, place.version_revision)
+        key = (place.standing, place.how, place.version_id, place.version_revision, report.jurisdiction)
         number = numbers.get(key)
         if number is None:
             number = numbers[key] = len(placed)
             placed.append(_place_row(number, report, place))
-        rows.append(_report_row(line, report, number, extras[report.id]))
-    return msgspec.json.encode(rows).decode(), msgspec.json.encode(placed).decode()
+        if route is not None and route.rule_id not in routes:
+            routes[route.rule_id] = _route_row(route)
+        rows.append(_report_row(line, report, number, route.rule_id if route else None, extras[report.id]))
+    return _json(rows), _json(placed), _json(list(routes.values()))
+
+
+def _json(rows: Sequence[Struct]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def _ticket(report: PreparedReport) -> tuple[str, str]:
@@ -112,7 +127,7 @@ def _ticket(report: PreparedReport) -> tuple[str, str]:
 
 
 def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:
-    standing, route = place.standing, place.route
+    standing = place.standing
     head = standing.head
     said: dict[str, Raw | object] = {
         "chain": standing.chain_raw,
@@ -120,8 +135,6 @@ def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:
         "how": place.how.value,
         "grid_version": _version(place),
     }
-    if route is not None:
-        said["route"] = route_json(route)
     return _Placed(
         number,
         report.jurisdiction,
@@ -133,13 +146,17 @@ def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:
         place.path,
         head.rung.post_id if head else None,
         head.rung.person_id if head else None,
-        # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
-        route.department.code if route is not None and route.mode is not Mode.FALLBACK else None,
         said,
     )
 
 
-def _report_row(line: int, report: PreparedReport, place: int, extras: Mapping[str, Any]) -> _Row:
+def _route_row(route: Route) -> _Routed:
+    # Whoever is only left for what nobody else has (属地兜底) has nothing to do with the case yet.
+    department = route.department.code if route.mode is not Mode.FALLBACK else None
+    return _Routed(route.rule_id, department, {"route": route_json(route)})
+
+
+def _report_row(line: int, report: PreparedReport, place: int, route: int | None, extras: Mapping[str, Any]) -> _Row:
     accuracy = extras.get("accuracy")
     # Somebody has to make sure where it is, before anybody is sent there.
     is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
@@ -154,6 +171,7 @@ def _report_row(line: int, report: PreparedReport, place: int, extras: Mapping[s
         report.reported_at,
         report.is_certain and not is_ambiguous,
         place,
+        route,
         report.condition,
         report.address,
         report.ledgers,

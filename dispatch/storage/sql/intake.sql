@@ -1,7 +1,7 @@
 -- Intake: check what was decided, then write case, first event and outbox row — any number of reports, one round trip.
--- Parameters: rows, a JSON array of reports, and places, one of where they lie and who answers there; a row names its
--- place by number, because reports share places and reading JSON is what costs most here (both are made by
--- dispatch/storage/intake_rows.py; what a row leaves out is empty). known: the snapshot up to which whoever placed
+-- Parameters: rows, a JSON array of reports; places, one of where they lie and who answers there; routes, one of the
+-- matrix' lines for them. A row names its place and its route by number, because reports share them and reading JSON is
+-- what costs most here (all are made by dispatch/storage/intake_rows.py; what a row leaves out is empty). known: the snapshot up to which whoever placed
 -- them knows the posts.
 -- Cell and head come from the index and the roster in memory, or from place.sql. They are written only if the version is
 -- the one valid now, and nothing about posts was committed that the placing did not know; a report that fails this
@@ -16,7 +16,7 @@ WITH place AS MATERIALIZED (
          coalesce(p.accept_minutes, 15) AS accept_minutes, coalesce(p.acknowledge_minutes, 30) AS acknowledge_minutes
     FROM jsonb_to_recordset(%(places)s::jsonb) AS s (
            place int, jurisdiction text, time_zone text, version_id int, version_revision int, how text,
-           cell_id bigint, cell_path text[], post_id bigint, person_id uuid, department text, said jsonb)
+           cell_id bigint, cell_path text[], post_id bigint, person_id uuid, said jsonb)
     LEFT JOIN LATERAL geo.valid_version(s.jurisdiction, now()) AS v ON true
     -- The subdistrict's own profile before the jurisdiction's; without either, dispatch/profiles.py, DEFAULT_PROFILE.
     LEFT JOIN LATERAL (
@@ -26,7 +26,7 @@ WITH place AS MATERIALIZED (
 ),
 decided AS MATERIALIZED (
   SELECT r.*, p.jurisdiction, p.time_zone, p.version_id, p.cell_id, p.cell_path, p.how, p.person_id, p.post_id,
-         p.department, p.said, p.is_stale, p.accept_minutes, p.acknowledge_minutes,
+         o.department, p.said || coalesce(o.said, '{}') AS said, p.is_stale, p.accept_minutes, p.acknowledge_minutes,
          CASE WHEN r.lon IS NOT NULL THEN ST_SetSRID(ST_MakePoint(r.lon, r.lat), 4326) END AS location,
          r.is_certain AND p.post_id IS NOT NULL AND p.dispatches_itself AS is_dispatched,
          -- A CASE, because it is evaluated only when its condition holds; a join would search for every report.
@@ -40,9 +40,10 @@ decided AS MATERIALIZED (
            address text, ledgers text[], lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text,
            accuracy_m float8, confirm_on_site boolean, reported_at timestamptz, is_certain boolean,
            is_self_handled boolean, due_at timestamptz, due_said text, due_provisional boolean, warn_at timestamptz,
-           limit_value numeric, limit_unit text, open_phases smallint, reporter_key text, actor text, place int,
+           limit_value numeric, limit_unit text, open_phases smallint, reporter_key text, actor text, place int, route int,
            payload jsonb)
     JOIN place AS p USING (place)
+    LEFT JOIN jsonb_to_recordset(%(routes)s::jsonb) AS o (route int, department text, said jsonb) USING (route)
 ),
 inserted AS (
   INSERT INTO dispatch.dispatch_case (

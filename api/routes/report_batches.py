@@ -66,7 +66,7 @@ async def create_reports(
         batch = _Batch(
             container=container,
             channel=channel,
-            # One instant for all: they came together, so they share rules, places and deadlines (decision 0037).
+            # One instant for all: they came together, so they share rules, places and deadlines (decision 0038).
             moment=await container.desk.open_moment(channel),
             locale=locale_of(request),
             is_rehearsal=dry_run,

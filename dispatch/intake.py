@@ -215,13 +215,7 @@ class _Set:
 
 @dataclass(slots=True, kw_only=True)
 class Moment:
-    """The rules at one instant. Reports that come together share what it has worked out.
-
-    Parameters
-    ----------
-    received_at
-        When the reports arrived; every clock counts from it.
-    """
+    """The rules at the instant when reports arrived. Those that come together share what it has worked out."""
 
     reference: Reference
     jurisdiction_code: str
@@ -311,8 +305,7 @@ class Moment:
 
 def prepare(report: Report, reference: Reference, jurisdiction_code: str, received_at: datetime) -> PreparedReport:
     """Apply the rules to one report. See `Moment.prepare`."""
-    moment = Moment(reference=reference, jurisdiction_code=jurisdiction_code, received_at=received_at)
-    return moment.prepare(report)
+    return Moment(reference=reference, jurisdiction_code=jurisdiction_code, received_at=received_at).prepare(report)
 
 
 def _classify(report: Report, reference: Reference, faults: list[Fault]) -> tuple[Category | None, Condition | None]:

@@ -13,7 +13,7 @@ from api.errors import shape_faults
 from api.report_bodies import parse_model, report_of
 from api.reporting import ReportDesk
 from api.schemas import ReportIn
-from dispatch.intake import Report
+from dispatch.intake import Moment, Report
 from geo.errors import Fault, InvalidRequestError
 
 __all__ = ["read_report"]
@@ -24,8 +24,13 @@ _STANDING_IN: Final[dict[str, Any]] = {"ticket": "X", "text": "X", "category": "
 _SOMEWHERE: Final[dict[str, Any]] = {"lon": 114.0, "lat": 34.0, "coord_sys": "wgs84"}
 
 
-async def read_report(data: bytes, channel: str, desk: ReportDesk) -> Report:
+async def read_report(data: bytes, channel: str, desk: ReportDesk, moment: Moment | None = None) -> Report:
     """Read a body.
+
+    Parameters
+    ----------
+    moment
+        The rules at the instant when it arrived; None asks the clock now.
 
     Raises
     ------
@@ -36,10 +41,12 @@ async def read_report(data: bytes, channel: str, desk: ReportDesk) -> Report:
         return report_of(parse_model(ReportIn, data), channel)
     except RequestValidationError as error:
         shape = shape_faults(error.errors())
-        raise InvalidRequestError([*shape, *await _of_meaning(data, shape, channel, desk)]) from error
+        raise InvalidRequestError([*shape, *await _of_meaning(data, shape, channel, desk, moment)]) from error
 
 
-async def _of_meaning(data: bytes, shape: Sequence[Fault], channel: str, desk: ReportDesk) -> list[Fault]:
+async def _of_meaning(
+    data: bytes, shape: Sequence[Fault], channel: str, desk: ReportDesk, moment: Moment | None
+) -> list[Fault]:
     """What the rules say of the fields that can be read."""
     spoiled = {fault.pointer.split("/")[1] for fault in shape if fault.pointer}
     try:
@@ -47,7 +54,7 @@ async def _of_meaning(data: bytes, shape: Sequence[Fault], channel: str, desk: R
         if not isinstance(said, Mapping):
             return []
         report = report_of(ReportIn.model_validate_json(orjson.dumps(_mended(said, spoiled))), channel)
-        await desk.prepare(report)
+        await desk.prepare(report, moment=moment)
     except InvalidRequestError as error:
         unheard = spoiled | (_POINT if spoiled & _POINT else set())
         return [fault for fault in error.faults if fault.pointer.split("/")[1:2] and _name(fault) not in unheard]

@@ -11,22 +11,22 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.container import Container, Wired
 from api.datum_warnings import datum_warnings
-from api.errors import error_response, position_faults, shape_faults
+from api.errors import error_response
 from api.idempotency import answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_schemas import BatchIn, BatchOut
 from api.plain_reports import plain_report
 from api.rendering import receipt_json, rehearsal_json
-from api.report_bodies import inlined, report_of
+from api.report_bodies import inlined
+from api.report_faults import read_report
 from api.routes.reports import IDEMPOTENCY, channel_of
-from api.schemas import ReportIn, problems
+from api.schemas import problems
 from dispatch.intake import Moment, Receipt, Report
 from geo.errors import BadInputError, Fault, GridwardError, InvalidRequestError
 from maps.i18n import Locale
@@ -147,7 +147,7 @@ class _Batch:
         return Response(body, media_type="application/json", headers={"Content-Language": self.locale})
 
     async def _part(self, items: Sequence[tuple[int, Any]]) -> list[tuple[int, bytes]]:
-        read = [_read(item, self.channel) for _, item in items]
+        read = [await self._read(item) for _, item in items]
         outcomes = iter(await self._write([report for report in read if isinstance(report, Report)]))
         results = []
         for (place, _), report in zip(items, read, strict=True):
@@ -159,6 +159,17 @@ class _Batch:
                 assert isinstance(outcome, GridwardError)
                 results.append(_refused(place, outcome, self.locale))
         return results
+
+    async def _read(self, item: Any) -> Report | GridwardError:
+        plain = plain_report(item, self.channel)
+        if plain is not None:
+            return plain
+        # As JSON again: strictness differs between JSON and Python values, and a report must mean the same everywhere.
+        said = to_json(item, inf_nan_mode="constants")
+        try:
+            return await read_report(said, self.channel, self.container.desk, self.moment)
+        except InvalidRequestError as error:
+            return error
 
     async def _write(self, reports: list[Report]) -> Sequence[Receipt | GridwardError]:
         if not reports:
@@ -194,18 +205,6 @@ def _split(items: Sequence[Any]) -> tuple[list[int], list[int]]:
         else:
             first.append(place)
     return first, again
-
-
-def _read(item: Any, channel: str) -> Report | GridwardError:
-    plain = plain_report(item, channel)
-    if plain is not None:
-        return plain
-    try:
-        # As JSON again: strictness differs between JSON and Python values, and a report must mean the same everywhere.
-        return report_of(ReportIn.model_validate_json(to_json(item, inf_nan_mode="constants")), channel)
-    except ValidationError as error:
-        faults = shape_faults(error.errors(include_url=False, include_input=False))
-        return InvalidRequestError(faults + position_faults(item, faults))
 
 
 def _refused(place: int, error: GridwardError, locale: Locale) -> tuple[int, bytes]:

@@ -165,7 +165,6 @@ def _key_row(desk: Desk, one: dict[str, Any], kind: str) -> tuple[Cell, ...]:
         Cell(
             text=desk.local(one["last_used_at"]) if one["last_used_at"] else desk.t("admin.keys.never"),
             under=desk.t("admin.keys.made", at=desk.local(one["created_at"]), by=one["created_by"]),
-            is_number=True,
             is_typed=False,
         ),
         Cell(forms=_acts(desk, one, kind) if one["status"] == "live" else ()),

@@ -1,8 +1,9 @@
-"""What people with a browser see instead of an error that is about who they are; and what all account pages share."""
+"""What people with a browser see instead of a problem document; and what all account pages share."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,9 +13,14 @@ from api.accounts.pages import home_of, is_page_request, sign_in_address
 from api.language import locale_of
 from api.templating import render
 from geo.errors import GridwardError
-from maps.i18n import Locale, subset, translate
+from maps.i18n import Locale, catalogue, subset, translate
 
-__all__ = ["page_context", "page_instead"]
+__all__ = ["error_page", "page_context", "page_instead"]
+
+#: Statuses that have a heading and a way out of their own; the others share those of their hundred.
+_NAMED: Final = frozenset({403, 404, 429, 503})
+#: Doors for programs that a curious person may open in a browser: the answer stays what the door's standard says.
+_DATA: Final = ("/ogc", "/open311", "/metrics")
 
 
 def page_instead(request: Request, error: GridwardError) -> Response | None:
@@ -28,14 +34,35 @@ def page_instead(request: Request, error: GridwardError) -> Response | None:
         return RedirectResponse(f"{root}/account", 303, headers={"Cache-Control": "no-store"})
     if error.code not in {"access.scope_missing", "access.person_needed"}:
         return None
+    return error_page(request, 403, translate(locale_of(request), "account.forbidden.hint"))
+
+
+def error_page(request: Request, status: int, detail: str | None, faults: Sequence[str] = ()) -> Response | None:
+    """Say to somebody with a browser what happened, what is kept and where to go; None for programs.
+
+    Nothing is read from the database: it may be what has failed.
+
+    Parameters
+    ----------
+    detail
+        What happened, if more is known than the status.
+    """
+    if not is_page_request(request) or request.url.path.startswith(_DATA):
+        return None
     locale = locale_of(request)
     caller = request.scope.get("gridward.caller")
+    name = str(status) if status in _NAMED else ("5xx" if status >= 500 else "4xx")
+    known = catalogue(locale)
     context = page_context(request, locale) | {
+        "status": status,
+        "heading": known[f"account.error.{name}"] if status != 403 else known["account.forbidden.title"],
+        "detail": detail or known.get(f"account.error.{name}.hint", ""),
+        "faults": faults,
         "home": home_of(caller) if isinstance(caller, Caller) else "/",
-        "is_person": isinstance(caller, Caller) and caller.kind == "person",
-        "detail": translate(locale, "account.forbidden.hint"),
+        "again": f"?{request.url.query}" if status == 429 or status >= 500 else None,
+        "is_person": status == 403 and isinstance(caller, Caller) and caller.kind == "person",
     }
-    return render("forbidden.html", context, locale=locale, status=403)
+    return render("error.html", context, locale=locale, status=status)
 
 
 def page_context(request: Request, locale: Locale) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
-from api.account_pages import page_instead
+from api.account_pages import error_page, page_instead
 from api.language import locale_of
 from geo.coordinates import check_position
 from geo.errors import (
@@ -219,6 +219,21 @@ def position_faults(given: object, told: Iterable[Fault] = ()) -> list[Fault]:
     return []
 
 
+def _in_words(request: Request, document: Response) -> Response:
+    """Turn a problem document into a page for somebody with a browser; programs get it as it is."""
+    facts = orjson.loads(bytes(document.body))
+    faults = [fault["detail"] for fault in facts.get("errors", [])]
+    # What only repeats the status in words is said better by the page.
+    detail = None if facts["code"].startswith("http.") else facts["detail"]
+    page = error_page(request, document.status_code, detail, faults)
+    if page is None:
+        return document
+    for name in ("Retry-After", "Allow"):
+        if name in document.headers:
+            page.headers[name] = document.headers[name]
+    return page
+
+
 def install(app: FastAPI) -> None:
     """Teach the application to answer every error as a problem document."""
 
@@ -227,13 +242,13 @@ def install(app: FastAPI) -> None:
         if status_of(error) >= 500:
             log.warning("unavailable", code=error.code, path=request.url.path)
         # Somebody with a browser is led to the door, or told in words why not.
-        return page_instead(request, error) or error_response(error, locale_of(request))
+        return page_instead(request, error) or _in_words(request, error_response(error, locale_of(request)))
 
     @app.exception_handler(RequestValidationError)
     async def _shape(request: Request, error: RequestValidationError) -> Response:
         faults = shape_faults(error.errors())
         faults += position_faults(error.body if error.body is not None else request.query_params, faults)
-        return error_response(InvalidRequestError(faults), locale_of(request))
+        return _in_words(request, error_response(InvalidRequestError(faults), locale_of(request)))
 
     @app.exception_handler(StarletteHTTPException)
     async def _http(request: Request, error: StarletteHTTPException) -> Response:
@@ -243,7 +258,7 @@ def install(app: FastAPI) -> None:
         response = problem(error.status_code, code, detail, locale=locale)
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
-        return response
+        return _in_words(request, response)
 
     @app.exception_handler(ClientDisconnect)
     async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
@@ -255,9 +270,9 @@ def install(app: FastAPI) -> None:
         away = unavailable(error)
         if away is not None:
             log.warning("unavailable", code=away.code, path=request.url.path)
-            return error_response(away, locale)
+            return _in_words(request, error_response(away, locale))
         log.exception("unexpected", path=request.url.path, exc_info=error)
-        return problem(500, "http.500", translate(locale, "http.500"), locale=locale)
+        return _in_words(request, problem(500, "http.500", translate(locale, "http.500"), locale=locale))
 
     # What a database that is away raises is named one by one: a handler for Exception alone answers as well, but the
     # framework then raises the error again, and the server drops the connection of a caller who did nothing wrong.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from api.access import allow_leg_move, allow_move
 from api.accounts.callers import Caller
-from api.accounts.roles import Role, Scope, makers_of, may_make
+from api.accounts.roles import Scope, makers_of, may_make
 from api.container import Container
 from api.field_once import CHANNEL, claim_key, ensure_channel, find_answer, keep_answer
 from api.field_reading import line_of, moves_for
@@ -41,10 +41,8 @@ from geo.errors import (
 from geo.storage.uow import WriteUnit, act_as_service, read_unit, write_unit
 from maps.i18n import Locale
 
-__all__ = ["FIELD_ROLES", "FieldAct", "perform"]
+__all__ = ["FieldAct", "perform"]
 
-#: Who works out there.
-FIELD_ROLES: Final = frozenset({Role.GRID_HEAD, Role.GRID_WORKER, Role.DEPARTMENT_HANDLER})
 _KINDS: Final = {Move.REPORT_BACK: PhotoKind.AFTER, Move.REPORT_PHASE: PhotoKind.AFTER}
 
 

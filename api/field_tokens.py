@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from api.accounts.callers import Caller
-from api.accounts.roles import Role
+from api.accounts.roles import FIELD_ROLES, Role
 from api.accounts.sessions import TOKEN_PREFIX, digest_of
-from api.field_acting import FIELD_ROLES
 from geo.errors import ForbiddenError, NotFoundError
 from geo.storage.uow import WriteUnit
 

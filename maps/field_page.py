@@ -56,6 +56,7 @@ _PREFIXES: Final = (
     "console.place.",
     "console.theme",
     "console.brand",
+    "account.sign_out",
 )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import Request
 
 from api.accounts.callers import Caller
-from api.accounts.roles import Scope
+from api.accounts.roles import FIELD_ROLES, Scope
 
 __all__ = ["home_of", "is_page_request", "safe_next", "sign_in_address"]
 
@@ -57,6 +57,8 @@ def home_of(caller: Caller) -> str:
     """The page that somebody works on."""
     if caller.must_change:
         return "/account"
+    if caller.roles and FIELD_ROLES.issuperset(caller.roles):
+        return "/field"
     if Scope.CASES_MOVE in caller.scopes:
         return "/"
     if Scope.GRID_WRITE in caller.scopes:

@@ -13,7 +13,17 @@ from typing import Final
 from dispatch.guards import may
 from dispatch.workflow import TRANSITIONS, Line, Move
 
-__all__ = ["DEFAULT_SCOPES", "ROLES", "Role", "Scope", "is_area_role", "may_make", "moves_of", "scopes_of"]
+__all__ = [
+    "DEFAULT_SCOPES",
+    "FIELD_ROLES",
+    "ROLES",
+    "Role",
+    "Scope",
+    "is_area_role",
+    "may_make",
+    "moves_of",
+    "scopes_of",
+]
 
 
 class Scope(StrEnum):
@@ -54,6 +64,10 @@ class Role(StrEnum):
     EVALUATOR = "evaluator"
     PLANNER = "planner"
     LEADER = "leader"
+
+
+#: Who works out there; their own page is the field page.
+FIELD_ROLES: Final = frozenset({Role.GRID_HEAD, Role.GRID_WORKER, Role.DEPARTMENT_HANDLER})
 
 
 ROLES: Final = tuple(Role)

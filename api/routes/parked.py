@@ -174,9 +174,13 @@ async def read_page(
 ) -> Response:
     """The worker on one page: signs of life, findings, parked rows with a button each."""
     locale: Locale = locale_of(request)
-    texts = {key: text for key, text in catalogue(locale).items() if key.startswith(("worker.", "console.brand"))}
+    own = ("worker.", "console.brand", "console.tools")
+    texts = {key: text for key, text in catalogue(locale).items() if key.startswith(own)}
+    other: Locale = "en" if locale == "zh-CN" else "zh-CN"
     context = {
         "locale": locale,
+        "other_locale": other,
+        "other_language": catalogue(other)["console.language_name"],
         "root": request.scope.get("root_path", ""),
         "texts": texts,
         "worker": await _worker(unit),

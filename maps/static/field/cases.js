@@ -2,18 +2,26 @@
 
 import { make } from "../console/dom.js";
 import { known, sign } from "../console/shapes.js";
-import { t, timeLeft } from "../console/texts.js";
+import { duration, t, timeLeft } from "../console/texts.js";
+import { now, wrongBy } from "./clock.js";
 import { ask, desk, enqueue } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
 import { button, clockOf, when } from "./parts.js";
 import { openSheet } from "./sheets.js";
-import { toast } from "./toast.js";
+import { store } from "./store.js";
+import { toast, toastSaved } from "./toast.js";
 
 /** @typedef {import("./types.js").FieldCase} FieldCase */
 /** @typedef {import("./types.js").Leg} Leg */
 
 /** @type {"mine"|"area"|null} chosen by hand; else mine, unless there is nothing of it */
 let chosenKind = /** @type {"mine"|"area"|null} */ (null);
+/** Whose other moves are folded out; a screen that is drawn anew leaves them so. */
+let unfolded = "";
+/** Moves that do not end what is to be done. */
+const PASSING = new Set(["acknowledge", "request_extension", "answer_supervision", "report_phase"]);
+/** What was told of the case looked at last: photos are not fetched again with every minute that passes. */
+const told = { of: "", history: make("section", "history"), photos: make("section", "case-photos"), addresses: /** @type {string[]} */ ([]) };
 
 /** @param {FieldCase} one */
 function isTodo(one) {
@@ -30,7 +38,8 @@ export function casesScreen() {
   }
   const mine = day.cases.filter(isTodo);
   const shows = chosenKind ?? (mine.length || !day.cases.length ? "mine" : "area");
-  const chosen = shows === "mine" ? mine : day.cases;
+  // What rests does not press: it comes after everything that runs.
+  const chosen = [...(shows === "mine" ? mine : day.cases)].sort((a, b) => Number(a.status === "suspended") - Number(b.status === "suspended"));
   const kinds = make("div", "kinds");
   kinds.setAttribute("role", "group");
   kinds.setAttribute("aria-label", t("field.tab.cases"));
@@ -42,7 +51,7 @@ export function casesScreen() {
     choice.setAttribute("aria-pressed", String(kind === shows));
     kinds.append(choice);
   }
-  screen.append(kinds);
+  screen.append(...noticesOf(), kinds);
   if (!chosen.length) {
     const empty = make("div", "empty");
     empty.append(make("p", "empty-word", t("field.cases.none")), make("p", "hint", t("field.cases.none_hint")));
@@ -56,6 +65,36 @@ export function casesScreen() {
   return screen;
 }
 
+/** @returns {HTMLElement[]} what somebody has to know before going on */
+function noticesOf() {
+  const off = wrongBy();
+  const asking = desk.entries.filter((entry) => entry.state === "conflict" || entry.state === "refused").length;
+  const said = [];
+  if (asking) {
+    const link = make("a", "note", t("field.notice.asking", { count: asking }));
+    link.href = "#outbox";
+    said.push(link);
+  }
+  if (store.trouble) said.push(make("p", "note", t(`field.notice.${store.trouble}`)));
+  if (off) said.push(make("p", "note", t(off > 0 ? "field.notice.slow" : "field.notice.fast", { time: duration(Math.abs(off)) })));
+  return said;
+}
+
+/**
+ * A case as it will be when what waits on the phone has arrived: nothing is offered twice.
+ * @param {FieldCase} one
+ * @returns {FieldCase}
+ */
+function ahead(one) {
+  let { status, moves } = one;
+  for (const { state, deed } of desk.entries) {
+    if (state !== "waiting" || deed.kind !== "move" || deed.case !== one.case || !moves.includes(deed.move ?? "")) continue;
+    if (deed.move === "acknowledge") [status, moves] = ["handling", ["report_back", "request_extension", "request_suspend"]];
+    else moves = PASSING.has(deed.move ?? "") ? moves.filter((move) => move !== deed.move) : [];
+  }
+  return status === one.status && moves === one.moves ? one : { ...one, status, moves };
+}
+
 /** @param {FieldCase} one */
 function row(one) {
   const item = make("li");
@@ -63,7 +102,7 @@ function row(one) {
   link.href = `#case/${encodeURIComponent(one.case)}`;
   const light = known(one.light);
   const top = make("span", "row-top");
-  top.append(sign(light), make("strong", `light-${light}`, timeLeft(/** @type {any} */ (one), new Date())), make("span", "row-state", t(`state.${one.status}`)));
+  top.append(sign(light), make("strong", `light-${light}`, timeLeft(/** @type {any} */ (one), now())), make("span", "row-state", t(`state.${ahead(one).status}`)));
   const middle = make("span", "row-title");
   middle.append(make("b", "", one.category.name), make("span", "typed row-text", one.text));
   const foot = make("span", "row-foot typed", [one.address, ...one.place].filter(Boolean).join(" · "));
@@ -85,7 +124,8 @@ function waiting(ref) {
  */
 export function caseScreen(ref) {
   const screen = make("article", "case");
-  const one = desk.day?.cases.find((each) => each.case === ref);
+  const found = desk.day?.cases.find((each) => each.case === ref);
+  const one = found && ahead(found);
   if (!one) {
     screen.append(make("p", "empty", t("field.case.not_there")), back());
     return screen;
@@ -104,11 +144,15 @@ export function caseScreen(ref) {
   screen.append(whereOf(one));
   const legs = one.legs.map((leg) => legOf(one, leg));
   screen.append(...legs);
-  const history = make("section", "history");
-  history.append(make("h3", "", t("field.case.history")), make("p", "hint", t("field.case.history_offline")));
-  const photos = make("section", "case-photos");
-  screen.append(photos, history, actionsOf(one));
-  void tell(one, history, photos);
+  const of = `${ref}/${one.version}`;
+  if (told.of !== of) {
+    told.of = "";
+    told.addresses.splice(0).forEach((address) => URL.revokeObjectURL(address));
+    told.photos.replaceChildren();
+    told.history.replaceChildren(make("h3", "", t("field.case.history")), make("p", "hint", t("field.case.history_offline")));
+    void tell(one, of);
+  }
+  screen.append(told.photos, told.history, actionsOf(one));
   return screen;
 }
 
@@ -187,6 +231,8 @@ function actionsOf(one) {
     const list = make("div", "more-list");
     for (const move of others) list.append(button("row-button", t(`move.${move}`), () => openSheet(one, move, null)));
     more.append(make("summary", "secondary", t("field.case.more")), list);
+    more.open = unfolded === one.case;
+    more.addEventListener("toggle", () => (unfolded = more.open ? one.case : ""));
     bar.append(more);
   }
   const primary = button("primary", t(`move.${first}`), () => void begin(one, first));
@@ -205,28 +251,24 @@ async function begin(one, move) {
   }
   // Nothing to fill in: one tap, and the next step is there at once, with or without a network.
   try {
-    await enqueue({ kind: "move", case: one.case, move }, { title: `${t("move.acknowledge")} · ${one.category.name}`, one });
-    one.status = "handling";
-    one.moves = ["report_back", "request_extension", "request_suspend"];
-    toast(t(desk.net === "offline" ? "field.sheet.saved_offline" : "field.sheet.saved"));
-    window.dispatchEvent(new HashChangeEvent("hashchange"));
+    toastSaved(await enqueue({ kind: "move", case: one.case, move }, { title: `${t("move.acknowledge")} · ${one.category.name}`, one }));
   } catch (fault) {
-    toast(t("field.sheet.not_saved", { problem: String(fault) }));
+    toast(t("field.sheet.not_saved", { problem: fault instanceof Error ? fault.message : String(fault) }));
   }
 }
 
 /**
  * What only the service knows: the history and the photos.
  * @param {FieldCase} one
- * @param {HTMLElement} history
- * @param {HTMLElement} photos
+ * @param {string} of
  */
-async function tell(one, history, photos) {
+async function tell(one, of) {
   if (desk.net !== "live") return;
   try {
     const ref = encodeURIComponent(one.case);
     const [case_, pictures] = await Promise.all([ask(`/v1/cases/${ref}`), ask(`/v1/cases/${ref}/photos`)]);
     if (!case_.ok || !pictures.ok) return;
+    told.of = of;
     const list = make("ol", "events");
     for (const event of [...(await case_.json()).events].reverse()) {
       const line = make("li");
@@ -235,10 +277,10 @@ async function tell(one, history, photos) {
       if (event.text) line.append(make("span", "typed", event.text));
       list.append(line);
     }
-    history.replaceChildren(make("h3", "", t("field.case.history")), list);
+    told.history.replaceChildren(make("h3", "", t("field.case.history")), list);
     const shown = make("ul", "photo-list");
     for (const photo of (await pictures.json()).photos) shown.append(await pictureOf(photo));
-    if (shown.childElementCount) photos.replaceChildren(make("h3", "", t("field.case.photos")), shown);
+    if (shown.childElementCount && told.of === of) told.photos.replaceChildren(make("h3", "", t("field.case.photos")), shown);
   } catch {
     // The hint that it takes a network stays.
   }
@@ -253,6 +295,7 @@ async function pictureOf(photo) {
   const picture = make("img");
   picture.alt = t("field.case.photos");
   picture.src = URL.createObjectURL(await answer.blob());
+  told.addresses.push(picture.src);
   item.append(picture);
   return item;
 }

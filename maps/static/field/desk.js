@@ -2,15 +2,16 @@
 
 import { context, t } from "../console/texts.js";
 import { keepWorkingTime } from "../console/working_time.js";
-import { addEntry, dropEntry, keep, kept, listEntries, saveEntry } from "./store.js";
-import { deliver, headersOf } from "./sync.js";
+import { hear, now, suspect } from "./clock.js";
+import { addEntry, dropEntry, forgetDay, holdFast, isFleeting, keep, kept, listEntries, saveEntry } from "./store.js";
+import { deliver, headersOf, patience } from "./sync.js";
 
 /** @typedef {import("./types.js").Cell} Cell */
 /** @typedef {import("./types.js").Day} Day */
 /** @typedef {import("./types.js").Deed} Deed */
 /** @typedef {import("./types.js").Entry} Entry */
 /** @typedef {import("./types.js").FieldCase} FieldCase */
-/** @typedef {"starting"|"live"|"offline"|"signed_out"|"other_person"|"forbidden"|"no_store"} Net */
+/** @typedef {"starting"|"live"|"offline"|"crowded"|"trouble"|"portal"|"signed_out"|"other_person"|"forbidden"} Net */
 
 const { root, locale } = context;
 /** @type {string[]} origins whose pages may show this one in a frame */
@@ -18,6 +19,7 @@ export const parents = /** @type {any} */ (context.config).parents ?? [];
 const TOKEN = "gridward.field.token";
 const AGAIN_MS = [2000, 5000, 10_000, 20_000, 40_000];
 const FRESH_MS = 60_000;
+const PATIENCE_MS = 20_000;
 
 /** @type {{day: Day|null, cells: Cell[]|null, entries: Entry[], net: Net, detail: string, isSending: boolean}} */
 export const desk = { day: null, cells: null, entries: [], net: "starting", detail: "", isSending: false };
@@ -26,6 +28,8 @@ export const desk = { day: null, cells: null, entries: [], net: "starting", deta
 const listeners = new Set();
 let token = takeToken();
 let failures = 0;
+/** Until then the service wants to be left alone. Units: ms since 1970 */
+let restUntil = 0;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let timer;
 
@@ -76,8 +80,10 @@ export function askForToken() {
  * @param {string} path
  * @returns {Promise<Response>}
  */
-export function ask(path) {
-  return fetch(root + path, { headers: headersOf({ locale, token }), credentials: "same-origin" });
+export async function ask(path) {
+  const answer = await fetch(root + path, { headers: headersOf({ locale, token }), credentials: "same-origin", signal: patience(PATIENCE_MS) });
+  hear(answer);
+  return answer;
 }
 
 /** Show at once what the phone has, then what the service says. */
@@ -87,11 +93,11 @@ export async function begin() {
     desk.cells = (await kept("cells")) ?? null;
     const hours = /** @type {Parameters<typeof keepWorkingTime>[0]|undefined} */ (await kept("working_time"));
     if (hours) keepWorkingTime(hours);
-    desk.entries = await listEntries();
+    if (desk.day) suspect(desk.day.as_of);
   } catch {
-    desk.net = "no_store";
-    desk.detail = t("field.net.no_store");
+    // A browser that keeps nothing: the page says so, and works while it is open.
   }
+  desk.entries = await listEntries();
   changed();
   await refresh();
 }
@@ -103,10 +109,14 @@ export async function refresh() {
     const answer = await ask("/v1/field/day");
     if (answer.status === 401) settle("signed_out");
     else if (answer.status === 403) settle("forbidden", String((await answer.json()).detail ?? ""));
-    else if (!answer.ok) settle("offline");
+    else if (answer.status === 429 || answer.status === 503) settle("crowded");
+    else if (!answer.ok) settle("trouble");
     else {
-      const day = /** @type {Day} */ (await answer.json());
-      if (!Array.isArray(day.cases)) throw new TypeError("not an answer of ours");
+      const day = /** @type {Day|null} */ (await answer.json().catch(() => null));
+      if (!Array.isArray(day?.cases)) {
+        settle("portal");
+        return;
+      }
       failures = 0;
       desk.day = day;
       await remember(day);
@@ -118,14 +128,32 @@ export async function refresh() {
   await send();
 }
 
+/** Somebody asks for it: the service's wish to be left alone is theirs to pass over. */
+export function sendNow() {
+  restUntil = 0;
+  return refresh();
+}
+
 /** @param {Day} day */
 async function remember(day) {
   try {
     await keep("day", day);
     await keep("setting", { root, locale, person: day.person.id });
   } catch {
-    desk.detail = t("field.net.no_store");
+    // The page says that nothing is kept (store.trouble).
   }
+}
+
+/** Somebody gives the phone away: what was read goes, what was done and not delivered stays. */
+export async function forget() {
+  desk.day = null;
+  desk.cells = null;
+  await forgetDay().catch(() => undefined);
+}
+
+/** @returns {boolean} whether something would be lost if the page were closed now */
+export function isHanging() {
+  return desk.entries.some((entry) => entry.state !== "done" && isFleeting(entry));
 }
 
 /**
@@ -139,27 +167,29 @@ function settle(net, detail = "") {
   desk.detail = detail;
   clearTimeout(timer);
   const wait = net === "live" ? FRESH_MS : (AGAIN_MS[Math.min(failures, AGAIN_MS.length) - 1] ?? FRESH_MS);
-  timer = setTimeout(() => void refresh(), wait);
+  timer = setTimeout(() => void refresh(), Math.max(wait, restUntil - Date.now()));
   changed();
 }
 
 /** Deliver what waits; safe to call at any time. */
 export async function send() {
   const day = desk.day;
-  if (!day || desk.net === "signed_out" || desk.net === "forbidden" || desk.isSending) return;
+  if (!day || desk.net === "signed_out" || desk.net === "forbidden" || desk.isSending || Date.now() < restUntil) return;
   if (!desk.entries.some((entry) => entry.state === "waiting" && entry.person === day.person.id)) return;
   desk.isSending = true;
   changed();
+  /** @type {import("./sync.js").Outcome} */
   let outcome;
   try {
-    outcome = await deliver({ root, locale, token, person: day.person.id, changed: arrived });
+    const rest = (/** @type {number} */ wait) => (restUntil = Date.now() + wait);
+    outcome = await deliver({ root, locale, token, person: day.person.id, changed: arrived, rest });
     desk.entries = await listEntries();
   } catch {
-    outcome = "offline";
+    outcome = "trouble";
   }
   desk.isSending = false;
-  if (outcome === "offline" || outcome === "signed_out" || outcome === "other_person") settle(/** @type {Net} */ (outcome));
-  else changed();
+  if (outcome === "idle" || outcome === "busy") changed();
+  else settle(outcome);
   // Something may have been done while the last one was on its way.
   if (outcome === "idle" && desk.entries.some((entry) => entry.state === "waiting" && entry.person === day.person.id && !isBlocked(entry))) void send();
 }
@@ -201,7 +231,7 @@ export async function enqueue(deed, { title, photos = [], one = null, seen = nul
   const before = desk.entries.filter((entry) => entry.state === "waiting" && entry.deed.case && entry.deed.case === deed.case && entry.deed.leg === deed.leg).at(-1);
   /** @type {Entry} */
   const entry = {
-    id: newKey(), person: day.person.id, by: day.person.name, done_at: new Date().toISOString(), deed, photos, title,
+    id: newKey(), person: day.person.id, by: day.person.name, done_at: now().toISOString(), deed, photos, title,
     after: before?.id ?? null, seen: seen ?? (deed.kind === "move" ? (one?.version ?? null) : null),
     was: one ? { version: one.version, status: one.status, due_at: one.due_at, head: one.head, text: one.text, as_of: day.as_of } : null,
     state: "waiting", sent: null, tries: 0, problem: null, now: null, result: null, ended_at: null,
@@ -210,6 +240,7 @@ export async function enqueue(deed, { title, photos = [], one = null, seen = nul
   desk.entries = await listEntries();
   changed();
   void wakeLater();
+  void holdFast();
   if (desk.net !== "offline") void send();
   return entry;
 }

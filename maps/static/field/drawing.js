@@ -120,6 +120,20 @@ export function drawMap({ cells, cases, focus, selected = null, label, hasTools 
       node.setAttribute("transform", `translate(${x(at.lon)} ${y(at.lat)}) scale(${unit * (isText || node === spot ? 1 : 1.4)})${shift}`);
       if (isText) node.setAttribute("visibility", size / unit > 64 ? "visible" : "hidden");
     }
+    part();
+  }
+
+  /** No name lies upon another: the names of wider cells come first, what has no room waits until somebody zooms in. */
+  function part() {
+    /** @type {DOMRect[]} */
+    const taken = [];
+    const names = fixed.filter(({ node }) => node.tagName === "text" && node.getAttribute("visibility") === "visible");
+    for (const { node } of names.sort((a, b) => b.size - a.size)) {
+      const box = node.getBoundingClientRect();
+      const meets = taken.some((one) => box.left < one.right && one.left < box.right && box.top < one.bottom && one.top < box.bottom);
+      if (meets) node.setAttribute("visibility", "hidden");
+      else taken.push(box);
+    }
   }
 
   /** @param {Box} box */

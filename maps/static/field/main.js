@@ -4,10 +4,13 @@ import { byId, make, setText } from "../console/dom.js";
 import { clock, context, t } from "../console/texts.js";
 import { dayMs } from "../console/working_time.js";
 import { caseScreen, casesScreen } from "./cases.js";
-import { begin, desk, loadCells, loadWorkingTime, parents, refresh, send, useToken, watch } from "./desk.js";
+import { now, wrongBy } from "./clock.js";
+import { begin, desk, forget, isHanging, loadCells, loadWorkingTime, parents, refresh, send, useToken, watch } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
 import { outboxScreen } from "./outbox.js";
 import { recordScreen } from "./record.js";
+import { store } from "./store.js";
+import { toast } from "./toast.js";
 
 const stage = byId("stage");
 const dialogs = /** @type {HTMLDialogElement[]} */ ([byId("sheet"), byId("me-sheet")]);
@@ -47,11 +50,12 @@ function show(isMove = false) {
   if (!isMove && name === "record" && shown === "record") return;
   const isSame = shown === `${name}/${about}` || shown === name;
   const scrolled = stage.scrollTop;
+  const hadFocus = stage.contains(document.activeElement);
   madeOf = made;
   shown = name === "case" ? `${name}/${about}` : name;
   stage.replaceChildren(screen(name, about));
   stage.scrollTop = isSame && !isMove ? scrolled : 0;
-  if (isMove) stage.focus({ preventScroll: true });
+  if (isMove || hadFocus) stage.focus({ preventScroll: true });
 }
 
 /**
@@ -62,7 +66,8 @@ function fingerprint(name) {
   const entries = desk.entries.map((entry) => `${entry.id}${entry.state}`).join();
   if (name === "outbox") return `${entries}${desk.day?.person.id}`;
   const cases = desk.day?.cases.map((one) => `${one.case}${one.version}${one.light}${one.moves.length}`).join();
-  return `${cases}|${entries}|${desk.cells?.length}|${dayMs}|${name === "case" ? desk.net : ""}|${Math.floor(Date.now() / 60_000)}`;
+  const state = `${name === "case" ? desk.net : ""}${store.trouble}${Math.round(wrongBy() / 60_000)}`;
+  return `${cases}|${entries}|${desk.cells?.length}|${dayMs}|${state}|${Math.floor(now().getTime() / 60_000)}`;
 }
 
 /**
@@ -117,6 +122,22 @@ function tellNet() {
   else if (!needsDoor) link?.remove();
 }
 
+/**
+ * Sign out. What others' eyes should not find on this phone goes first, whether or not the service can be reached.
+ * @param {string} door
+ */
+async function leave(door) {
+  await forget();
+  try {
+    await fetch(door, { method: "POST", credentials: "same-origin" });
+    location.assign(`${context.root}/sign-in?next=${encodeURIComponent(`${context.root}/field`)}`);
+  } catch {
+    dialogs[1]?.close();
+    toast(t("field.me.out_offline"));
+    show(true);
+  }
+}
+
 window.addEventListener("hashchange", () => {
   for (const dialog of dialogs) dialog.close();
   show(true);
@@ -131,7 +152,15 @@ window.addEventListener("message", (event) => {
   if (said?.type === "gridward.token" && typeof said.token === "string" && /^gwf_[\w-]{20,90}$/.test(said.token)) useToken(said.token);
 });
 byId("me").addEventListener("click", () => dialogs[1]?.showModal());
-if (parent !== window) byId("me-account").hidden = true;
+for (const id of ["me-account", "me-out"]) byId(id).hidden = parent !== window;
+
+byId("me-out").addEventListener("submit", (event) => {
+  event.preventDefault();
+  void leave(/** @type {HTMLFormElement} */ (event.currentTarget).action);
+});
+window.addEventListener("beforeunload", (event) => {
+  if (isHanging()) event.preventDefault();
+});
 
 watch(() => {
   show();

@@ -2,8 +2,11 @@
 
 import { make } from "../console/dom.js";
 import { distance, t } from "../console/texts.js";
-import { desk, discard, redo, refresh } from "./desk.js";
+import { desk, discard, redo, sendNow } from "./desk.js";
 import { button, when } from "./parts.js";
+import { mendRecord } from "./record.js";
+import { openSheet } from "./sheets.js";
+import { isFleeting } from "./store.js";
 
 /** @typedef {import("./types.js").Entry} Entry */
 
@@ -14,7 +17,7 @@ export function outboxScreen() {
   const entries = [...desk.entries].reverse().sort((a, b) => order(a) - order(b));
   const open = entries.filter((entry) => entry.state !== "done");
   if (!open.length) screen.append(make("p", "empty", t("field.outbox.none")));
-  if (open.some((entry) => entry.state === "waiting")) screen.append(button("secondary wide", t("field.outbox.send"), () => void refresh()));
+  if (open.some((entry) => entry.state === "waiting")) screen.append(button("secondary wide", t("field.outbox.send"), () => void sendNow()));
   const list = make("ol", "entries");
   for (const entry of entries) list.append(entryOf(entry));
   screen.append(list);
@@ -35,7 +38,8 @@ function entryOf(entry) {
   if (entry.photos.length) item.append(make("p", "quiet", t("field.sheet.photo.count", { count: entry.photos.length })));
   const word = entry.state === "done" ? t("field.outbox.done", { when: when(entry.ended_at) }) : t(`field.outbox.${entry.state}`);
   item.append(make("p", "entry-state", word));
-  if (entry.problem) item.append(make("p", "problem", entry.problem.detail));
+  if (entry.problem) item.append(make("p", "problem", entry.state === "waiting" ? t("field.outbox.failing", { count: entry.tries, problem: entry.problem.detail }) : entry.problem.detail));
+  if (entry.state !== "done" && isFleeting(entry)) item.append(make("p", "note", t("field.outbox.fleeting")));
   const found = entry.result?.evidence;
   if (found) item.append(make("p", "quiet", t("field.outbox.evidence", { relation: found.relation_name, distance: found.distance_m === null ? "–" : distance(found.distance_m) })));
   if (entry.state === "conflict") item.append(comparison(entry));
@@ -55,7 +59,23 @@ function choices(entry) {
   if (entry.state === "conflict" && entry.now?.moves.includes(entry.deed.move ?? "")) {
     row.append(button("primary", t("field.outbox.redo"), () => void redo(entry)));
   }
+  const mend = entry.state === "refused" ? mendOf(entry) : null;
+  if (mend) row.append(button("primary", t("field.outbox.mend"), mend));
   return row;
+}
+
+/**
+ * What was refused opens again with its words and photos, so that nothing has to be done twice.
+ * @param {Entry} entry
+ * @returns {(() => void)|null}
+ */
+function mendOf(entry) {
+  if (entry.deed.kind === "self_handled") return () => mendRecord(entry);
+  const one = desk.day?.cases.find((each) => each.case === entry.deed.case);
+  const leg = one?.legs.find((each) => each.leg === entry.deed.leg) ?? null;
+  const move = entry.deed.move ?? "";
+  if (!one || !(leg ?? one).moves.includes(move) || move === "acknowledge") return null;
+  return () => openSheet(one, move, leg, entry);
 }
 
 /**

@@ -3,6 +3,7 @@
 import { make } from "../console/dom.js";
 import { known, sign } from "../console/shapes.js";
 import { dueText, moment, t, timeLeft } from "../console/texts.js";
+import { now } from "./clock.js";
 
 /** @typedef {import("./types.js").FieldCase} FieldCase */
 /** @typedef {import("./types.js").Position} Position */
@@ -29,11 +30,10 @@ export function button(className, text, work) {
  * @returns {HTMLElement} the sign, its word and what is left of the limit
  */
 export function clockOf(one) {
-  const now = new Date();
   const line = make("p", "clock");
   const light = known(one.light);
   const like = /** @type {any} */ (one);
-  line.append(sign(light), make("strong", `light-${light}`, timeLeft(like, now)), make("span", "quiet", one.status === "suspended" ? (one.suspended_until ? t("field.case.until", { when: when(one.suspended_until) }) : "") : dueText(like, now)));
+  line.append(sign(light), make("strong", `light-${light}`, timeLeft(like, now())), make("span", "quiet", one.status === "suspended" ? (one.suspended_until ? t("field.case.until", { when: when(one.suspended_until) }) : "") : dueText(like, now())));
   return line;
 }
 
@@ -77,21 +77,31 @@ async function smaller(file) {
 }
 
 /**
- * @param {{say: (problem: string) => void}} where
+ * @param {{say: (problem: string) => void, photos?: Blob[]}} where
  * @returns {{element: HTMLElement, photos: Blob[]}}
  */
-export function photoField({ say }) {
-  /** @type {Blob[]} */
-  const photos = [];
+export function photoField({ say, photos = [] }) {
   const element = make("div", "photos");
   const shown = make("ul", "photo-list");
-  const input = make("input", "visually-hidden");
-  Object.assign(input, { type: "file", accept: "image/*", multiple: true, id: "photo-input" });
-  input.setAttribute("capture", "environment");
-  input.setAttribute("aria-label", t("field.sheet.photo"));
-  input.tabIndex = -1;
-  const take = button("take", t("field.sheet.photo"), () => input.click());
-  input.addEventListener("change", async () => {
+  // Two ways in: whoever has denied the camera, or has taken the picture before, takes it from the album.
+  const doors = make("div", "photo-doors");
+  for (const [id, word, className] of /** @type {[string, string, string][]} */ ([
+    ["photo-input", t("field.sheet.photo"), "take"],
+    ["album-input", t("field.sheet.album"), "take is-album"],
+  ])) {
+    const input = make("input", "visually-hidden");
+    Object.assign(input, { type: "file", accept: "image/*", multiple: true, id });
+    if (id === "photo-input") input.setAttribute("capture", "environment");
+    input.setAttribute("aria-label", word);
+    input.tabIndex = -1;
+    input.addEventListener("change", () => void take(input));
+    input.addEventListener("cancel", () => say(t("field.sheet.photo.cancelled")));
+    doors.append(button(className, word, () => input.click()), input);
+  }
+
+  /** @param {HTMLInputElement} input */
+  async function take(input) {
+    say("");
     for (const file of Array.from(input.files ?? [])) {
       if (photos.length >= MOST_PHOTOS) {
         say(t("field.sheet.photo.most", { most: MOST_PHOTOS }));
@@ -105,7 +115,7 @@ export function photoField({ say }) {
     }
     input.value = "";
     list();
-  });
+  }
 
   function list() {
     shown.replaceChildren();
@@ -125,7 +135,8 @@ export function photoField({ say }) {
     });
   }
 
-  element.append(take, input, shown);
+  list();
+  element.append(doors, shown);
   return { element, photos };
 }
 
@@ -156,10 +167,10 @@ export function round(degrees) {
 }
 
 /**
- * @param {{onChange?: () => void}} [options]
+ * @param {{onChange?: () => void, isNeeded?: boolean}} [options] whether the act cannot be without a place
  * @returns {{element: HTMLElement, value: {position: Position|null, accuracy_m: number|null}, set: (position: Position|null) => void}}
  */
-export function positionField({ onChange } = {}) {
+export function positionField({ onChange, isNeeded = false } = {}) {
   /** @type {{position: Position|null, accuracy_m: number|null}} */
   const value = { position: null, accuracy_m: null };
   const element = make("div", "position");
@@ -175,8 +186,8 @@ export function positionField({ onChange } = {}) {
     try {
       Object.assign(value, await readPosition());
       show(t("field.sheet.position.have", { accuracy: value.accuracy_m ?? 0 }));
-    } catch {
-      show(t("field.sheet.position.denied"));
+    } catch (fault) {
+      show(`${t(`field.sheet.position.${reasonOf(fault)}`)}${t(isNeeded ? "field.sheet.position.tap_instead" : "field.sheet.position.without")}`);
     }
   });
 
@@ -199,9 +210,20 @@ export function positionField({ onChange } = {}) {
 }
 
 /**
+ * Why there is no position, as the phone says it.
+ * @param {unknown} fault
+ * @returns {"insecure"|"denied"|"late"|"unavailable"}
+ */
+function reasonOf(fault) {
+  if (!isSecureContext) return "insecure";
+  const code = /** @type {{code?: number}} */ (fault)?.code;
+  return code === 1 ? "denied" : code === 3 ? "late" : "unavailable";
+}
+
+/**
  * @param {string|null} at
  * @returns {string}
  */
 export function when(at) {
-  return at ? moment(new Date(at), new Date()) : "–";
+  return at ? moment(new Date(at), now()) : "–";
 }

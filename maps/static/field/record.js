@@ -5,12 +5,24 @@ import { t } from "../console/texts.js";
 import { desk, discard, enqueue } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
 import { labelled, photoField, positionField, round } from "./parts.js";
-import { toast } from "./toast.js";
+import { toastSaved } from "./toast.js";
 
 /** @typedef {import("./types.js").Deed} Deed */
+/** @typedef {import("./types.js").Entry} Entry */
+
+/** @type {Entry|null} a record that was refused, to be mended */
+let mending = null;
+
+/** @param {Entry} entry */
+export function mendRecord(entry) {
+  mending = entry;
+  location.hash = "#record";
+}
 
 /** @returns {HTMLElement} */
 export function recordScreen() {
+  const draft = mending;
+  mending = null;
   const screen = make("section", "record");
   const form = make("form", "sheet-form");
   form.noValidate = true;
@@ -20,7 +32,7 @@ export function recordScreen() {
     problem.textContent = text;
   };
   form.append(make("h2", "", t("field.record.title")), make("p", "hint", t("field.record.hint")));
-  const photos = photoField({ say });
+  const photos = photoField({ say, photos: [...(draft?.photos ?? [])] });
   const category = make("select");
   category.append(new Option(t("field.record.choose"), ""));
   for (const one of desk.day?.categories ?? []) category.append(new Option(`${one.name} ${one.code}`, one.code));
@@ -30,7 +42,7 @@ export function recordScreen() {
   const address = make("input");
   address.maxLength = 400;
   address.autocomplete = "off";
-  const position = positionField({ onChange: () => map?.mark(position.value.position) });
+  const position = positionField({ isNeeded: true, onChange: () => map?.mark(position.value.position) });
   const own = (desk.cells ?? []).filter((cell) => cell.is_own);
   const map = own.length
     ? drawMap({
@@ -45,6 +57,10 @@ export function recordScreen() {
     labelled("record-address", t("field.record.address"), address),
     position.element,
   );
+  category.value = draft?.deed.category ?? "";
+  words.value = draft?.deed.text ?? "";
+  address.value = draft?.deed.address ?? "";
+  if (draft?.deed.position) position.set(draft.deed.position);
   if (map) form.append(make("p", "hint", t("field.sheet.position.tap")), map.element);
   form.append(problem);
   const bar = make("div", "actions");
@@ -70,8 +86,8 @@ export function recordScreen() {
     try {
       const name = desk.day?.categories.find((one) => one.code === category.value)?.name ?? category.value;
       const entry = await enqueue(deed, { title: t("field.record.entry", { category: name }), photos: photos.photos });
-      const isOffline = desk.net === "offline";
-      toast(t(isOffline ? "field.sheet.saved_offline" : "field.sheet.saved"), isOffline ? () => void discard(entry) : undefined);
+      if (draft) await discard(draft);
+      toastSaved(entry);
       location.hash = "#outbox";
     } catch (fault) {
       send.disabled = false;

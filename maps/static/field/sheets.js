@@ -2,13 +2,15 @@
 
 import { byId, make } from "../console/dom.js";
 import { distance, instantOf, t, wallTime } from "../console/texts.js";
+import { now } from "./clock.js";
 import { desk, discard, enqueue } from "./desk.js";
 import { boxOf, cornersOf, drawMap } from "./drawing.js";
 import { covers, distanceToOutline } from "./geometry.js";
 import { button, labelled, photoField, positionField, round } from "./parts.js";
-import { toast } from "./toast.js";
+import { toastSaved } from "./toast.js";
 
 /** @typedef {import("./types.js").Deed} Deed */
+/** @typedef {import("./types.js").Entry} Entry */
 /** @typedef {import("./types.js").FieldCase} FieldCase */
 /** @typedef {import("./types.js").Leg} Leg */
 /** @typedef {import("./types.js").Point} Point */
@@ -27,8 +29,9 @@ function dialog() {
  * @param {FieldCase} one
  * @param {string} move
  * @param {Leg|null} leg
+ * @param {Entry|null} [draft] an act that was refused: its words and photos are there again
  */
-export function openSheet(one, move, leg) {
+export function openSheet(one, move, leg, draft = null) {
   const sheet = dialog();
   const problem = make("p", "problem");
   problem.setAttribute("role", "alert");
@@ -41,21 +44,23 @@ export function openSheet(one, move, leg) {
   title.id = "sheet-title";
   form.append(title, make("p", "quiet typed", `${one.category.name} · ${one.place.join(" · ")}`));
 
-  const photos = PHOTOS.has(move) ? photoField({ say }) : null;
+  const photos = PHOTOS.has(move) ? photoField({ say, photos: [...(draft?.photos ?? [])] }) : null;
   if (photos) form.append(photos.element);
   const words = make("textarea", "words");
   words.rows = 3;
   words.maxLength = REASON.has(move) ? 400 : 4000;
+  words.value = draft?.deed.reason ?? draft?.deed.result ?? "";
   if (REASON.has(move)) form.append(labelled("sheet-words", t("field.sheet.reason"), words));
   else if (RESULT.has(move)) form.append(labelled("sheet-words", t("field.sheet.result"), words, t("field.sheet.result.hint")));
   const until = make("input");
   if (move === "request_suspend") {
     until.type = "datetime-local";
-    until.min = wallTime(new Date());
+    until.min = wallTime(now());
     form.append(labelled("sheet-until", t("field.sheet.until"), until));
   }
   const evidence = move === "return" ? evidenceOf(one) : null;
   const position = POSITION.has(move) && !evidence ? positionField() : null;
+  if (draft?.deed.position) position?.set(draft.deed.position);
   if (evidence) form.append(evidence.element);
   if (position) form.append(position.element);
 
@@ -93,10 +98,10 @@ export function openSheet(one, move, leg) {
       const entry = await enqueue(deed, {
         title: `${t(`move.${move}`)} · ${one.category.name}`, photos: photos?.photos ?? [], one, seen: leg ? leg.version : null,
       });
+      if (draft) await discard(draft);
       sheet.close();
       location.hash = "#cases";
-      const isOffline = desk.net === "offline";
-      toast(t(isOffline ? "field.sheet.saved_offline" : "field.sheet.saved"), isOffline ? () => void discard(entry) : undefined);
+      toastSaved(entry);
     } catch (fault) {
       send.disabled = false;
       say(t("field.sheet.not_saved", { problem: fault instanceof Error ? fault.message : String(fault) }));

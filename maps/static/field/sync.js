@@ -5,20 +5,29 @@ import { dropEntry, kept, listEntries, saveEntry } from "./store.js";
 
 /** @typedef {import("./types.js").Entry} Entry */
 /** @typedef {import("./types.js").Now} Now */
-/** @typedef {"idle"|"offline"|"signed_out"|"other_person"|"busy"} Outcome */
+/**
+ * What stopped the delivery. "crowded": the service asks for patience; "trouble": it fails; "portal": the answer is not
+ * the service's, as behind the sign-in page of a wireless network; "busy": somebody else here is delivering.
+ * @typedef {"idle"|"offline"|"signed_out"|"other_person"|"busy"|"crowded"|"trouble"|"portal"} Outcome
+ * @typedef {{root: string, locale: string, token: string|null, person: string, changed: (entry: Entry) => void, rest?: (milliseconds: number) => void}} Setting
+ */
 
 const LOCK = "gridward-field-outbox";
 const KEEP_DONE_MS = 36 * 3_600_000;
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 60_000;
+/** A phone in a cellar still sends so many bytes in a millisecond; photos get the time they need. */
+const SLOWEST = 4;
 /** Refusals that say: the case is not what it was when this was done. */
 const MOVED_ON = new Set([409, 412, 404]);
-const TRY_LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
+const CROWDED = new Set([425, 429, 503]);
+const TROUBLE = new Set([408, 502, 504]);
+const LONGEST_REST_MS = 300_000;
 
 let isRunning = false;
 
 /**
  * Deliver what waits.
- * @param {{root: string, locale: string, token: string|null, person: string, changed: (entry: Entry) => void}} setting
+ * @param {Setting} setting
  * @returns {Promise<Outcome>}
  */
 export async function deliver(setting) {
@@ -36,15 +45,17 @@ export async function deliver(setting) {
 }
 
 /**
- * @param {Parameters<typeof deliver>[0]} setting
+ * @param {Setting} setting
  * @returns {Promise<Outcome>}
  */
 async function run(setting) {
+  /** Acts that the service failed at in this run: they do not keep the others from going. */
+  const stuck = /** @type {Set<string>} */ (new Set());
   for (;;) {
     const entries = await listEntries();
-    const next = await nextOf(entries, setting.person);
-    if (!next) return "idle";
-    const outcome = await send(next, setting);
+    const next = await nextOf(entries, setting.person, stuck);
+    if (!next) return stuck.size ? "trouble" : "idle";
+    const outcome = await send(next, setting, stuck);
     if (outcome) return outcome;
   }
 }
@@ -53,9 +64,10 @@ async function run(setting) {
  * The first act that may go now; an act after one that hangs on the same case has to wait for it.
  * @param {Entry[]} entries
  * @param {string} person
+ * @param {Set<string>} stuck
  * @returns {Promise<Entry|null>}
  */
-async function nextOf(entries, person) {
+async function nextOf(entries, person, stuck) {
   const results = new Map(entries.map((entry) => [entry.id, entry]));
   const hanging = new Set();
   for (const entry of entries) {
@@ -64,7 +76,7 @@ async function nextOf(entries, person) {
       continue;
     }
     const about = entry.deed.case;
-    if (entry.state !== "waiting" || entry.person !== person || (about && hanging.has(about))) {
+    if (entry.state !== "waiting" || entry.person !== person || stuck.has(entry.id) || (about && hanging.has(about))) {
       if (about) hanging.add(about);
       continue;
     }
@@ -78,10 +90,11 @@ async function nextOf(entries, person) {
 
 /**
  * @param {Entry} entry
- * @param {Parameters<typeof deliver>[0]} setting
+ * @param {Setting} setting
+ * @param {Set<string>} stuck
  * @returns {Promise<Outcome|null>} null: go on
  */
-async function send(entry, setting) {
+async function send(entry, setting, stuck) {
   if (entry.sent === null) {
     // Fixed before the first try: another delivery must be the same bytes, or it would be another act.
     const said = { ...entry.deed, person: entry.person, done_at: entry.done_at };
@@ -95,23 +108,35 @@ async function send(entry, setting) {
     return "offline";
   }
   if (response.status === 401) return "signed_out";
-  if (TRY_LATER.has(response.status)) return "offline";
+  if (CROWDED.has(response.status)) {
+    setting.rest?.(restOf(response));
+    return "crowded";
+  }
+  if (TROUBLE.has(response.status)) return "trouble";
   /** @type {any} */
   let body = {};
   try {
     body = await response.json();
   } catch {
     // Not ours: a portal of some wireless network, or an answer cut short. The act stays as it is.
-    return "offline";
+    return response.status >= 500 ? "trouble" : "portal";
   }
   if (response.ok) {
-    if (body.key !== entry.id) return "offline";
+    if (body.key !== entry.id) return "portal";
     Object.assign(entry, { state: "done", result: body, photos: [], problem: null, ended_at: new Date().toISOString() });
   } else {
     if (body.code === "field.other_person") return "other_person";
-    if (typeof body.code !== "string") return "offline";
+    if (typeof body.code !== "string") return response.status >= 500 ? "trouble" : "portal";
     const faults = (body.errors ?? []).map((/** @type {{detail: string}} */ fault) => fault.detail);
     entry.problem = { status: response.status, code: body.code, detail: faults.length ? faults.join(" ") : String(body.detail ?? "") };
+    if (response.status >= 500) {
+      // It may be this one act that the service stumbles over: the others go on, this one is tried again later.
+      entry.tries += 1;
+      stuck.add(entry.id);
+      await saveEntry(entry);
+      setting.changed(entry);
+      return null;
+    }
     entry.state = MOVED_ON.has(response.status) && entry.deed.case ? "conflict" : "refused";
     entry.now = entry.state === "conflict" ? await look(entry, setting) : null;
   }
@@ -122,8 +147,18 @@ async function send(entry, setting) {
 }
 
 /**
+ * @param {Response} response
+ * @returns {number} how long the service wants to be left alone. Units: ms
+ */
+function restOf(response) {
+  const said = response.headers.get("Retry-After") ?? "";
+  const wait = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
+  return Math.max(1000, Math.min(LONGEST_REST_MS, Number.isNaN(wait) ? 5000 : wait));
+}
+
+/**
  * @param {Entry} entry
- * @param {Parameters<typeof deliver>[0]} setting
+ * @param {Setting} setting
  * @returns {RequestInit}
  */
 function init(entry, setting) {
@@ -139,8 +174,16 @@ function init(entry, setting) {
   } else {
     headers.set("Content-Type", "application/json");
   }
-  const signal = typeof AbortSignal.timeout === "function" ? AbortSignal.timeout(PATIENCE_MS) : null;
-  return { method: "POST", headers, body, credentials: "same-origin", signal };
+  const heavy = entry.photos.reduce((sum, photo) => sum + photo.size, 0);
+  return { method: "POST", headers, body, credentials: "same-origin", signal: patience(PATIENCE_MS + heavy / SLOWEST) };
+}
+
+/**
+ * @param {number} milliseconds
+ * @returns {AbortSignal|null} gives up after that long; older browsers wait as long as their network does
+ */
+export function patience(milliseconds) {
+  return typeof AbortSignal.timeout === "function" ? AbortSignal.timeout(Math.round(milliseconds)) : null;
 }
 
 /**
@@ -156,7 +199,7 @@ export function headersOf(setting) {
 /**
  * How the case stands now, for the comparison; null when it is out of sight.
  * @param {Entry} entry
- * @param {Parameters<typeof deliver>[0]} setting
+ * @param {Setting} setting
  * @returns {Promise<Now|null>}
  */
 async function look(entry, setting) {
@@ -178,5 +221,5 @@ export async function deliverInBackground() {
   if (!setting?.person) return;
   const outcome = await deliver({ ...setting, token: null, changed: () => undefined });
   // A rejected promise asks the browser to try again later.
-  if (outcome === "offline") throw new Error("still no answer");
+  if (["offline", "crowded", "trouble", "portal"].includes(outcome)) throw new Error("still no answer");
 }

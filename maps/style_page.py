@@ -53,7 +53,7 @@ PARTS: Final = (
     Part(name="form", sheets=_FIELD, height=330),
     Part(name="rows", sheets=_FIELD, height=230),
     Part(name="table", sheets=("tokens.css", "style/part.css", "brief.css"), height=260),
-    Part(name="states", sheets=_FIELD, height=420),
+    Part(name="states", sheets=_FIELD, height=620),
     Part(name="conflict", sheets=_FIELD, height=300),
     Part(name="map", sheets=_FIELD, height=260),
 )

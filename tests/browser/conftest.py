@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
 
+from geo.storage.cluster import Cluster
 from maps import vendor
 from tests.browser import district
 
@@ -175,3 +176,26 @@ def keep(request: pytest.FixtureRequest) -> Any:
         return path
 
     return kept
+
+
+@pytest.fixture(scope="package")
+def office(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One server for all tests of field page and wall; every test has a cell and a person of its own."""
+    # That module takes its types from this one.
+    from tests.browser.field_office import MortalServer, Office
+
+    cluster.create_database("field_office", template)
+    database = cluster.url("field_office")
+    built = district.build(database)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Another site, not only another port: cookies of a site are shared between its ports.
+    app = f"http://localhost:{port}"
+    server = MortalServer(database, tmp_path_factory.mktemp("field"), GRIDWARD_EMBED_ORIGINS=app)
+    server.start()
+    try:
+        yield Office(site=Site(url=server.url, district=built), database=database, app=app, server=server)
+    finally:
+        server.kill()
+        cluster.drop_database("field_office")

@@ -1,8 +1,9 @@
-"""For tests of the field page: people who sign in, and a server that can be killed and started again on its port."""
+"""For tests of the field page and the wall: an office with people, phones, and a server that dies and comes back."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import socket
@@ -11,19 +12,29 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import BrowserContext, Page
+import psycopg
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.accounts.keys import NewKey, Scope, issue_key
 from api.accounts.people import NewGrant
-from geo.storage.engine import create_engine
+from api.accounts.roles import Role
+from geo.storage.engine import create_engine, dsn
 from geo.storage.uow import write_unit
 from tests.browser import district
+from tests.browser.conftest import Faults, Site, _watch
+from tests.browser.district import SOUTH, STEP, WEST
 from tests.signing import PASSWORD, make_person
 
 ROOT = Path(__file__).resolve().parents[2]
+PHONE = {"width": 390, "height": 844}
 
 
 def add_person(database: str, login: str, *grants: NewGrant) -> None:
@@ -111,3 +122,53 @@ class MortalServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """One server for many tests; every test has a cell and a person of its own. ``app`` may show it in a frame."""
+
+    site: Site
+    database: str
+    app: str
+    server: MortalServer
+
+    def cell(self, number: int, role: Role = Role.GRID_HEAD) -> tuple[str, Site]:
+        """Make the person of a cell; return the login and the site as seen from there."""
+        first, second, third = number // 8, number // 4 % 2, number % 4
+        code = f"{district.CITY}{first + 1:03d}{second + 1:03d}{third + 1:03d}"
+        add_person(self.database, f"walker{number}", NewGrant(role=role, cell=code))
+        at = (WEST + (4 * first + 2 * second + third % 2 + 0.5) * STEP, SOUTH + (third // 2 + 0.5) * STEP)
+        return f"walker{number}", replace(self.site, district=replace(self.site.district, inside=at))
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """What the database says."""
+        with psycopg.connect(dsn(self.database)) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+@contextmanager
+def phone(browser: Browser, site: Site, faults: Faults, login: str, **options: Any) -> Iterator[Page]:
+    """A phone whose owner is signed in."""
+    chosen = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "device_scale_factor": 2, **options}
+    lon, lat = site.district.inside
+    context = browser.new_context(
+        geolocation={"longitude": lon + 0.0002, "latitude": lat, "accuracy": 12}, permissions=["geolocation"], **chosen
+    )
+    try:
+        sign_in(context, site.url, login)
+        page = context.new_page()
+        _watch(page, site, faults)
+        page.goto(f"{site.url}/field")
+        expect(page.locator("#net")).to_have_attribute("data-state", "live")
+        yield page
+    finally:
+        context.close()
+    faults.check()
+
+
+def picture() -> bytes:
+    """A photo larger than what is kept of it."""
+    out = io.BytesIO()
+    Image.new("RGB", (3000, 1200), "green").save(out, "JPEG")
+    return out.getvalue()

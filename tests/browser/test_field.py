@@ -1,69 +1,31 @@
-"""The field page with eyes and fingers: a case in few taps, no overwrite, a frame of a city's app."""
+"""The field page with eyes and fingers: a case in few taps, no overwrite, trouble in words, a frame of a city's app."""
 
 from __future__ import annotations
 
 import gzip
-import io
-import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-import psycopg
-from PIL import Image
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, Response, expect
 
 from api.accounts.keys import Scope
-from api.accounts.people import NewGrant
 from api.accounts.roles import Role
-from geo.storage.engine import dsn
-from tests.browser import district
-from tests.browser.conftest import Faults, Site, _watch
-from tests.browser.field_office import MortalServer, add_key, add_person, sign_in
+from tests.browser.conftest import Faults, _watch
+from tests.browser.field_office import PHONE, Office, add_key, phone, picture, sign_in
 from tests.browser.test_console import post, report
 from tests.browser.test_grid_page import serious
 
-CELL = f"{district.CITY}001001001"
 HOSTILE = (
     "<img src=x onerror=alert(1)></script><script>alert(2)</script> ` ${alert(3)} \\ \u2028 \u202eabc {{7*7}} ' \" --"
 )
-PHONE = {"width": 390, "height": 844}
 
 
-@contextmanager
-def phone(browser: Browser, site: Site, faults: Faults, login: str = "walker", **options: Any) -> Iterator[Page]:
-    """A phone whose owner is signed in."""
-    chosen = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "device_scale_factor": 2, **options}
-    lon, lat = site.district.inside
-    context = browser.new_context(
-        geolocation={"longitude": lon + 0.0002, "latitude": lat, "accuracy": 12}, permissions=["geolocation"], **chosen
-    )
-    try:
-        sign_in(context, site.url, login)
-        page = context.new_page()
-        _watch(page, site, faults)
-        page.goto(f"{site.url}/field")
-        expect(page.locator("#net")).to_have_attribute("data-state", "live")
-        yield page
-    finally:
-        context.close()
-    faults.check()
-
-
-def picture() -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (3000, 1200), "green").save(out, "JPEG")
-    return out.getvalue()
-
-
-def test_a_case_from_the_list_to_reported_back(site: Site, database: str, browser: Browser, keep: Any) -> None:
-    add_person(database, "walker", NewGrant(role=Role.GRID_HEAD, cell=CELL))
+def test_a_case_from_the_list_to_reported_back(office: Office, browser: Browser, keep: Any) -> None:
+    login, site = office.cell(0)
     ref = report(site, "F1", text=HOSTILE, address=HOSTILE)["case"]
     report(site, "F2")
-    with phone(browser, site, Faults()) as page:
+    with phone(browser, site, Faults(), login) as page:
         expect(page.locator(".case-row")).to_have_count(2)
         page.get_by_role("button", name="网格内 2").click()
         keep(page, "field-cases")
@@ -94,28 +56,26 @@ def test_a_case_from_the_list_to_reported_back(site: Site, database: str, browse
             keep(page, f"field-{tab}")
             assert serious(page) == []
         page.locator("#me").click()
-        expect(page.locator("#me-facts")).to_contain_text("Walker")
-    with psycopg.connect(dsn(database)) as connection:
-        (payload,) = connection.execute(
-            "SELECT e.payload FROM dispatch.case_event AS e JOIN dispatch.dispatch_case AS c ON c.id = e.case_id"
-            " WHERE c.ref = %s AND e.type = 'case.handled.v1'",
-            (ref,),
-        ).fetchone() or (None,)
-        assert payload["result"] == HOSTILE.strip()
-        assert payload["reported_from"]["distance_m"] < 30
-        assert connection.execute("SELECT width, height, kind FROM dispatch.case_photo").fetchall() == [
-            (2048, 819, "after")
-        ]
+        expect(page.locator("#me-facts")).to_contain_text("Walker0")
+    case = " JOIN dispatch.dispatch_case AS c ON c.id = case_id WHERE c.ref = %s"
+    ((payload,),) = office.rows(
+        f"SELECT e.payload FROM dispatch.case_event AS e {case} AND e.type = 'case.handled.v1'", ref
+    )
+    assert payload["result"] == HOSTILE.strip()
+    assert payload["reported_from"]["distance_m"] < 30
+    assert office.rows(f"SELECT width, height, p.kind FROM dispatch.case_photo AS p {case}", ref) == [
+        (2048, 819, "after")
+    ]
 
 
-def test_the_first_load_is_small_and_asks_nobody_else(site: Site, database: str, browser: Browser, keep: Any) -> None:
-    add_person(database, "walker", NewGrant(role=Role.GRID_HEAD, cell=CELL))
+def test_the_first_load_is_small_and_asks_nobody_else(office: Office, browser: Browser, keep: Any) -> None:
+    login, site = office.cell(1)
     for number in range(30):
-        report(site, f"F{number}")
+        report(site, f"L{number}")
     context = browser.new_context(viewport=PHONE, locale="en-US", color_scheme="dark")
     faults, answers = Faults(), list[Response]()
     try:
-        sign_in(context, site.url, "walker")
+        sign_in(context, site.url, login)
         page = context.new_page()
         _watch(page, site, faults)
         page.on("response", lambda answer: answers.append(answer))
@@ -133,25 +93,16 @@ def test_the_first_load_is_small_and_asks_nobody_else(site: Site, database: str,
     assert sum(map(len, bodies)) <= 300_000
 
 
-def test_inside_a_citys_app(browser: Browser, database: str, tmp_path: Path, keep: Any) -> None:
-    """Another origin, a frame, a token behind the #: no cookie anywhere."""
-    built = district.build(database)
-    add_person(database, "walker", NewGrant(role=Role.GRID_WORKER, cell=CELL))
-    key = add_key(database, "app", Scope.FIELD_TOKENS)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Another site, not only another port: cookies of a site are shared between its ports.
-    app = f"http://localhost:{port}"
-    server = MortalServer(database, tmp_path, GRIDWARD_EMBED_ORIGINS=app)
-    server.start()
-    site = Site(url=server.url, district=built)
-    report(site, "F1")
-    token = post(site, "/v1/field/tokens", {"login": "walker"}, Authorization=f"Bearer {key}")["token"]
+def test_inside_a_citys_app(office: Office, browser: Browser, keep: Any) -> None:
+    """Another origin, a frame, a token behind the #: no cookie anywhere, and a browser that keeps nothing in frames."""
+    login, site = office.cell(2, Role.GRID_WORKER)
+    key = add_key(office.database, "app", Scope.FIELD_TOKENS)
+    ref = report(site, "E1")["case"]
+    token = post(site, "/v1/field/tokens", {"login": login}, Authorization=f"Bearer {key}")["token"]
 
     class Parent(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = f'<!doctype html><title>app</title><iframe src="{server.url}/field#token={token}"'
+            body = f'<!doctype html><title>app</title><iframe src="{site.url}/field#token={token}"'
             body += ' width="390" height="800"></iframe>'
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
@@ -161,26 +112,106 @@ def test_inside_a_citys_app(browser: Browser, database: str, tmp_path: Path, kee
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
+    port = int(office.app.rsplit(":", 1)[1])
     parent = ThreadingHTTPServer(("127.0.0.1", port), Parent)
     threading.Thread(target=parent.serve_forever, daemon=True).start()
     context = browser.new_context(viewport={"width": 420, "height": 860}, locale="zh-CN")
+    # What browsers do that give nothing of their own to frames of other sites.
+    context.add_init_script(
+        """for (const name of ["indexedDB", "sessionStorage", "localStorage"])
+        Object.defineProperty(globalThis, name, { get() { throw new DOMException("denied", "SecurityError"); } });"""
+    )
     try:
         page = context.new_page()
-        page.goto(f"{app}/app")
+        page.goto(f"{office.app}/app")
         frame = page.frame_locator("iframe")
         expect(frame.locator(".kind")).to_have_count(2)
+        expect(frame.locator(".note")).to_contain_text("不让本页保存内容")
         frame.locator(".kind").nth(1).click()
-        expect(frame.locator(".case-row")).to_have_count(1)
+        frame.locator(".case-row").click()
+        expect(frame.locator(".case-head")).to_contain_text(ref)
         keep(page, "field-embedded")
         inner = page.frames[1]
         assert "token" not in inner.url
+        # Nothing can be kept here, and still an act arrives.
+        answer = inner.evaluate(
+            """async ref => { const { desk, enqueue } = await import("/static/field/desk.js");
+            await enqueue({ kind: "photos", case: ref }, { title: "x", photos: [] });
+            return desk.entries.map(one => one.state); }""",
+            ref,
+        )
+        assert answer == ["waiting"]
+        frame.locator('[data-tab="outbox"]').click()
+        # A photo without a photo is refused in words: it has been to the service and back.
+        expect(frame.locator(".entry.is-refused")).to_be_visible()
         assert [cookie for cookie in context.cookies() if cookie["name"] != "gridward_lang"] == []
         other = context.new_page()
-        other.goto(f"http://127.0.0.1:{port}/app")
-        other.wait_for_timeout(300)
+        with other.expect_event("requestfinished", lambda asked: asked.url.startswith(f"{site.url}/field")):
+            other.goto(f"http://127.0.0.1:{port}/app")
         assert other.frames[1].locator("#stage").count() == 0, "an origin that nobody has named shows nothing"
     finally:
         context.close()
         parent.shutdown()
         parent.server_close()
-        server.kill()
+
+
+def test_what_changed_meanwhile_is_shown_and_not_overwritten(office: Office, browser: Browser, keep: Any) -> None:
+    login, site = office.cell(3)
+    ref = report(site, "C1")["case"]
+    desk = add_key(office.database, "desk", Scope.CASES_READ, Scope.CASES_READ_ALL, Scope.CASES_MOVE)
+    faults = Faults(allow=["412", "ERR_INTERNET_DISCONNECTED", "Failed to load resource"])
+    with phone(browser, site, faults, login, color_scheme="dark", locale="en-US") as page:
+        page.get_by_role("button", name="In my cells 1").click()
+        page.locator(".case-row").click()
+        page.context.set_offline(True)
+        page.get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("#waiting")).to_have_text("1")
+        # The next step is there without a network, and is not offered twice.
+        page.get_by_role("button", name="Report back", exact=True).click()
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("#waiting")).to_have_text("2")
+        page.locator(".case-row").click()
+        expect(page.locator(".actions .primary")).to_have_count(0)
+        post(site, f"/v1/cases/{ref}/moves", {"move": "urge"}, **{"If-Match": '"1"', "Authorization": f"Bearer {desk}"})
+        page.context.set_offline(False)
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+        page.locator('[data-tab="cases"]').click()
+        page.locator("a.note").click()
+        entry = page.locator(".entry.is-conflict")
+        expect(entry).to_contain_text("The case has changed; nothing was overwritten")
+        expect(entry.locator(".events")).to_contain_text("Urge")
+        keep(page, "field-conflict")
+        assert serious(page) == []
+        expect(page.locator(".entry.is-waiting")).to_have_count(1)
+        entry.get_by_role("button", name="Do it on the case as it is now").click()
+        # What waited behind it goes on behind its successor.
+        expect(page.locator(".entry.is-done")).to_have_count(2)
+    assert office.rows("SELECT state FROM dispatch.dispatch_case WHERE ref = %s", ref) == [("to_verify",)]
+
+
+def test_a_return_shows_the_point_against_the_polygon(office: Office, browser: Browser, keep: Any) -> None:
+    login, site = office.cell(4)
+    ref = report(site, "R1")["case"]
+    with phone(browser, site, Faults(), login) as page:
+        page.locator('[data-tab="map"]').click()
+        expect(page.locator(".drawing path.edge").first).to_be_attached()
+        page.locator('[data-tab="cases"]').click()
+        page.get_by_role("button", name="网格内 1").click()
+        page.locator(".case-row").click()
+        page.get_by_text("其他操作").click()
+        page.get_by_role("button", name="回退", exact=True).click()
+        expect(page.locator(".verdict")).to_contain_text("之内")
+        page.get_by_role("button", name="发送").click()
+        expect(page.locator(".sheet .problem")).to_have_text("请写明理由")
+        box = page.locator(".sheet .drawing svg").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 6, box["y"] + box["height"] / 2)
+        expect(page.locator(".verdict")).to_contain_text("之外")
+        page.fill("#sheet-words", "不在本网格")
+        keep(page, "field-return")
+        assert serious(page) == []
+        page.get_by_role("button", name="发送").click()
+        page.locator('[data-tab="outbox"]').click()
+        expect(page.locator(".entry.is-done")).to_contain_text("依据")
+    query = "SELECT relation, point_from FROM dispatch.case_return JOIN dispatch.dispatch_case AS c ON c.id = case_id"
+    assert office.rows(f"{query} WHERE c.ref = %s", ref) == [("outside", "given")]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 from playwright.sync_api import Browser, Page, expect
 
-from api.accounts.people import NewGrant
-from api.accounts.roles import Role
 from geo.storage.engine import dsn
-from tests.browser import district
-from tests.browser.field_office import MortalServer, add_person, sign_in
+from tests.browser.field_office import Office, sign_in
+from tests.browser.test_console import report
 
-CELL = f"{district.CITY}001001001"
 CASES, RECORDS = 70, 60
 ACTS = 2 * CASES + RECORDS
 assert ACTS == 200
@@ -46,25 +41,9 @@ _DO = """async ([cases, records]) => {
 }"""
 
 
-def _report(url: str, key: str, ticket: str, at: tuple[float, float]) -> None:
-    body = {
-        "ticket": ticket,
-        "text": "路边垃圾满溢",
-        "category": "E0101",
-        "lon": at[0],
-        "lat": at[1],
-        "coord_sys": "wgs84",
-    }
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    request = urllib.request.Request(f"{url}/v1/reports", data=json.dumps(body).encode(), headers=headers)
-    with urllib.request.urlopen(request, timeout=20):
-        pass
-
-
-def _delivered(database: str) -> int:
-    with psycopg.connect(dsn(database)) as connection:
-        row = connection.execute("SELECT count(*) FROM api.idempotency_key WHERE status = 200").fetchone()
-    return int(row[0]) if row else 0
+def _delivered(office: Office) -> int:
+    ((count,),) = office.rows("SELECT count(*) FROM api.idempotency_key WHERE status = 200 AND channel_code = 'field'")
+    return int(count)
 
 
 def _until(condition: Any, what: str, seconds: float = 60) -> None:
@@ -78,50 +57,50 @@ def _again(page: Page) -> None:
     page.evaluate("window.dispatchEvent(new Event('online'))")
 
 
-def test_two_hundred_acts_without_a_network(browser: Browser, database: str, tmp_path: Path, keep: Any) -> None:
-    built = district.build(database)
-    add_person(database, "walker", NewGrant(role=Role.GRID_HEAD, cell=CELL))
-    server = MortalServer(database, tmp_path)
+def test_two_hundred_acts_without_a_network(office: Office, browser: Browser, keep: Any) -> None:
+    login, site = office.cell(15)
+    server, before = office.server, _delivered(office)
     context = browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN")
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     try:
-        server.start()
-        for number in range(CASES):
-            _report(server.url, built.key, f"F-{number}", built.inside)
-        sign_in(context, server.url, "walker")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: report(site, f"O-{number}"), range(CASES)))
+        sign_in(context, server.url, login)
         page = context.new_page()
         page.goto(f"{server.url}/field")
+        page.get_by_role("button", name="网格内").click()
         expect(page.locator(".case-row")).to_have_count(CASES)
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
 
-        server.kill()
-        place = _DO.replace("PLACE_LON", str(built.inside[0])).replace("PLACE_LAT", str(built.inside[1]))
-        assert page.evaluate(place, [CASES, RECORDS]) == ACTS
+        context.set_offline(True)
+        lon, lat = site.district.inside
+        acts = _DO.replace("PLACE_LON", str(lon)).replace("PLACE_LAT", str(lat))
+        assert page.evaluate(acts, [CASES, RECORDS]) == ACTS
         page.close()
 
-        # The page was closed and there is no server: phone and browser bring both page and acts back.
+        # The page was closed and there is no network: phone and browser bring both page and acts back.
         page = context.new_page()
         page.goto(f"{server.url}/field#outbox")
         expect(page.locator("#waiting")).to_have_text(str(ACTS))
         expect(page.locator("#net")).to_have_attribute("data-state", "offline")
         keep(page, "field-offline-outbox")
 
-        server.start()
+        context.set_offline(False)
         second = context.new_page()
         second.goto(f"{server.url}/field")
         _again(page)
-        _until(lambda: _delivered(database) >= ACTS // 4, "nothing is delivered")
+        _until(lambda: _delivered(office) - before >= ACTS // 4, "nothing is delivered")
         server.kill()
-        with psycopg.connect(dsn(database), autocommit=True) as connection:
+        with psycopg.connect(dsn(office.database), autocommit=True) as connection:
             connection.execute("UPDATE api.session SET ended_at = now()")
-        assert _delivered(database) < ACTS, "the server was to die in the middle"
+        assert _delivered(office) - before < ACTS, "the server was to die in the middle"
         server.start()
         _again(page)
         expect(page.locator("#net")).to_have_attribute("data-state", "signed_out", timeout=20_000)
         expect(page.locator("#net a")).to_be_visible()
         second.close()
-        sign_in(context, server.url, "walker")
+        sign_in(context, server.url, login)
         # Two deliverers at once, and every answer of the first half is asked for once more.
         twin = context.new_page()
         twin.goto(f"{server.url}/field#outbox")
@@ -130,29 +109,26 @@ def test_two_hundred_acts_without_a_network(browser: Browser, database: str, tmp
         keep(page, "field-delivered")
     finally:
         context.close()
-        server.kill()
     assert errors == []
-    _check(database)
+    _check(office, login, before)
 
 
-def _check(database: str) -> None:
-    with psycopg.connect(dsn(database)) as connection:
-
-        def rows(query: str) -> Any:
-            return connection.execute(query).fetchall()
-
-        assert _delivered(database) == ACTS
-        acts = dict(rows("SELECT type, count(*) FROM dispatch.case_event WHERE actor_kind = 'person' GROUP BY type"))
-        assert acts == {"case.acknowledged.v1": CASES, "case.handled.v1": CASES, "case.self_handled.v1": RECORDS}
-        assert rows("SELECT count(DISTINCT case_id) FROM dispatch.case_event WHERE type = 'case.handled.v1'") == [
-            (CASES,)
-        ]
-        assert rows(
-            "SELECT count(*), count(DISTINCT text) FROM dispatch.dispatch_case WHERE channel_code = 'field'"
-        ) == [(RECORDS, RECORDS)]
-        said = {
-            row[0]
-            for row in rows("SELECT payload ->> 'result' FROM dispatch.case_event WHERE type = 'case.handled.v1'")
-        }
-        assert said == {f"第 {number} 件" for number in range(CASES)}
-        assert rows("SELECT count(*), count(DISTINCT case_id) FROM dispatch.case_photo") == [(CASES // 5, CASES // 5)]
+def _check(office: Office, login: str, before: int) -> None:
+    assert _delivered(office) - before == ACTS
+    ((person,),) = office.rows("SELECT person_id::text FROM api.account WHERE login = %s", login)
+    mine = "FROM dispatch.case_event WHERE actor_kind = 'person' AND actor_id = %s"
+    assert dict(office.rows(f"SELECT type, count(*) {mine} GROUP BY type", person)) == {
+        "case.acknowledged.v1": CASES,
+        "case.handled.v1": CASES,
+        "case.self_handled.v1": RECORDS,
+    }
+    handled = f"{mine} AND type = 'case.handled.v1'"
+    assert office.rows(f"SELECT count(DISTINCT case_id) {handled}", person) == [(CASES,)]
+    recorded = f"SELECT case_id {mine} AND type = 'case.self_handled.v1'"
+    assert office.rows(
+        f"SELECT count(*), count(DISTINCT text) FROM dispatch.dispatch_case WHERE id IN ({recorded})", person
+    ) == [(RECORDS, RECORDS)]
+    said = {row[0] for row in office.rows(f"SELECT payload ->> 'result' {handled}", person)}
+    assert said == {f"第 {number} 件" for number in range(CASES)}
+    photos = f"FROM dispatch.case_photo WHERE case_id IN (SELECT case_id {handled})"
+    assert office.rows(f"SELECT count(*), count(DISTINCT case_id) {photos}", person) == [(CASES // 5, CASES // 5)]

@@ -2,7 +2,7 @@
 
 import { make } from "../console/dom.js";
 import { known, sign } from "../console/shapes.js";
-import { duration, t, timeLeft } from "../console/texts.js";
+import { context, duration, t, timeLeft } from "../console/texts.js";
 import { now, wrongBy } from "./clock.js";
 import { ask, desk, enqueue } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
@@ -33,7 +33,7 @@ export function casesScreen() {
   const screen = make("section", "cases");
   const day = desk.day;
   if (!day) {
-    screen.append(make("p", "empty", desk.net === "starting" ? t("field.cases.loading") : t("field.net.offline_empty")));
+    screen.append(emptyOf());
     return screen;
   }
   const mine = day.cases.filter(isTodo);
@@ -63,6 +63,24 @@ export function casesScreen() {
   screen.append(list);
   if (day.more) screen.append(make("p", "hint", t("field.cases.more", { count: day.cases.length })));
   return screen;
+}
+
+/** @returns {string} the door, which leads back here */
+export function signInAddress() {
+  return `${context.root}/sign-in?next=${encodeURIComponent(`${context.root}/field`)}`;
+}
+
+/** @returns {HTMLElement} why there is nothing to show yet, and the way out */
+function emptyOf() {
+  const empty = make("div", "empty");
+  const word = desk.net === "starting" ? "field.cases.loading" : desk.net === "forbidden" ? "field.net.forbidden" : `field.net.${desk.net}_empty`;
+  empty.append(make("p", desk.net === "signed_out" ? "empty-word" : "", t(word in context.texts ? word : `field.net.${desk.net}`)));
+  if (desk.net === "signed_out" && parent === window) {
+    const link = make("a", "primary wide", t("field.sign_in"));
+    link.href = signInAddress();
+    empty.append(link);
+  }
+  return empty;
 }
 
 /** @returns {HTMLElement[]} what somebody has to know before going on */

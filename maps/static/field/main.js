@@ -3,7 +3,7 @@
 import { byId, make, setText } from "../console/dom.js";
 import { clock, context, t } from "../console/texts.js";
 import { dayMs } from "../console/working_time.js";
-import { caseScreen, casesScreen } from "./cases.js";
+import { caseScreen, casesScreen, signInAddress } from "./cases.js";
 import { now, wrongBy } from "./clock.js";
 import { begin, desk, forget, isHanging, loadCells, loadWorkingTime, parents, refresh, send, useToken, watch } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
@@ -66,7 +66,7 @@ function fingerprint(name) {
   const entries = desk.entries.map((entry) => `${entry.id}${entry.state}`).join();
   if (name === "outbox") return `${entries}${desk.day?.person.id}`;
   const cases = desk.day?.cases.map((one) => `${one.case}${one.version}${one.light}${one.moves.length}`).join();
-  const state = `${name === "case" ? desk.net : ""}${store.trouble}${Math.round(wrongBy() / 60_000)}`;
+  const state = `${name === "case" || !desk.day ? desk.net : ""}${store.trouble}${Math.round(wrongBy() / 60_000)}`;
   return `${cases}|${entries}|${desk.cells?.length}|${dayMs}|${state}|${Math.floor(now().getTime() / 60_000)}`;
 }
 
@@ -108,15 +108,17 @@ function tellNet() {
   const time = desk.day ? clock(new Date(desk.day.as_of)) : "";
   const waiting = desk.entries.filter((entry) => entry.state === "waiting" && entry.person === desk.day?.person.id).length;
   line.dataset.state = desk.isSending ? "sending" : desk.net;
-  let text = t(`field.net.${desk.net}`, { time, name: desk.day?.person.name ?? "" });
+  const name = desk.day?.person.name ?? "";
+  // Without a day there is no time to name, and nothing that could have been kept.
+  const without = `field.net.${desk.net}_empty`;
+  let text = t(!desk.day && without in context.texts ? without : `field.net.${desk.net}`, { time, name });
   if (desk.isSending) text = t("field.net.sending", { count: waiting });
-  else if (desk.net === "offline" && !desk.day) text = t("field.net.offline_empty");
   setText(byId("net-text"), desk.detail && desk.net !== "live" ? desk.detail : text);
   let link = line.querySelector("a");
   const needsDoor = desk.net === "signed_out" || desk.net === "other_person";
   if (needsDoor && !link && parent === window) {
     link = make("a", "", t("field.sign_in"));
-    link.href = `${context.root}/sign-in?next=${encodeURIComponent(`${context.root}/field`)}`;
+    link.href = signInAddress();
     line.append(link);
   } else if (needsDoor && parent !== window) setText(byId("net-text"), t("field.embedded"));
   else if (!needsDoor) link?.remove();
@@ -130,7 +132,7 @@ async function leave(door) {
   await forget();
   try {
     await fetch(door, { method: "POST", credentials: "same-origin" });
-    location.assign(`${context.root}/sign-in?next=${encodeURIComponent(`${context.root}/field`)}`);
+    location.assign(signInAddress());
   } catch {
     dialogs[1]?.close();
     toast(t("field.me.out_offline"));

@@ -223,8 +223,8 @@ def _in_words(request: Request, document: Response) -> Response:
     """Turn a problem document into a page for somebody with a browser; programs get it as it is."""
     facts = orjson.loads(bytes(document.body))
     faults = [fault["detail"] for fault in facts.get("errors", [])]
-    # What only repeats the status in words is said better by the page.
-    detail = None if facts["code"].startswith("http.") else facts["detail"]
+    # What only repeats the status in words, or counts the faults, is said better by the page.
+    detail = None if faults or facts["code"].startswith("http.") else facts["detail"]
     page = error_page(request, document.status_code, detail, faults)
     if page is None:
         return document

@@ -53,6 +53,7 @@ def test_three_hundred_texts(office: Office, browser: Browser, keep: Any) -> Non
         assert shown[1:] == list(TEXTS), "as it was written, letter by letter"
         _is_sound(page)
         # All that people type, the way the forms take it: kept on the phone and shown in the outbox.
+        page.locator('[data-tab="record"]').click()
         page.evaluate(
             """async texts => { const { desk, enqueue } = await import("/static/field/desk.js");
             const one = desk.day.cases[0];

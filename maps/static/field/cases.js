@@ -21,7 +21,7 @@ let unfolded = "";
 /** Moves that do not end what is to be done. */
 const PASSING = new Set(["acknowledge", "request_extension", "answer_supervision", "report_phase"]);
 /** What was told of the case looked at last: photos are not fetched again with every minute that passes. */
-const told = { of: "", history: make("section", "history"), photos: make("section", "case-photos"), addresses: /** @type {string[]} */ ([]) };
+const told = { of: "", wanted: "", history: make("section", "history"), photos: make("section", "case-photos"), addresses: /** @type {string[]} */ ([]) };
 
 /** @param {FieldCase} one */
 function isTodo(one) {
@@ -165,6 +165,7 @@ export function caseScreen(ref) {
   const of = `${ref}/${one.version}`;
   if (told.of !== of) {
     told.of = "";
+    told.wanted = of;
     told.addresses.splice(0).forEach((address) => URL.revokeObjectURL(address));
     told.photos.replaceChildren();
     told.history.replaceChildren(make("h3", "", t("field.case.history")), make("p", "hint", t("field.case.history_offline")));
@@ -285,7 +286,8 @@ async function tell(one, of) {
   try {
     const ref = encodeURIComponent(one.case);
     const [case_, pictures] = await Promise.all([ask(`/v1/cases/${ref}`), ask(`/v1/cases/${ref}/photos`)]);
-    if (!case_.ok || !pictures.ok) return;
+    // Somebody may have gone on to another case meanwhile.
+    if (!case_.ok || !pictures.ok || told.wanted !== of) return;
     told.of = of;
     const list = make("ol", "events");
     for (const event of [...(await case_.json()).events].reverse()) {
@@ -298,7 +300,7 @@ async function tell(one, of) {
     told.history.replaceChildren(make("h3", "", t("field.case.history")), list);
     const shown = make("ul", "photo-list");
     for (const photo of (await pictures.json()).photos) shown.append(await pictureOf(photo));
-    if (shown.childElementCount && told.of === of) told.photos.replaceChildren(make("h3", "", t("field.case.photos")), shown);
+    if (shown.childElementCount && told.wanted === of) told.photos.replaceChildren(make("h3", "", t("field.case.photos")), shown);
   } catch {
     // The hint that it takes a network stays.
   }

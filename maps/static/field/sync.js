@@ -33,7 +33,12 @@ let isRunning = false;
 export async function deliver(setting) {
   if (navigator.locks) {
     // The page, another tab and the worker may all want to; one at a time keeps the order.
-    return navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? run(setting) : "busy"));
+    try {
+      return await navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? run(setting) : "busy"));
+    } catch (fault) {
+      // A browser that gives frames of other sites nothing to keep gives them no locks either: nobody else is here then.
+      if (!(fault instanceof DOMException && fault.name === "SecurityError")) throw fault;
+    }
   }
   if (isRunning) return "busy";
   isRunning = true;

@@ -207,7 +207,7 @@ def test_a_return_shows_the_point_against_the_polygon(office: Office, browser: B
         expect(page.locator(".verdict")).to_contain_text("之内")
         page.get_by_role("button", name="发送").click()
         expect(page.locator(".sheet .problem")).to_have_text("请写明理由")
-        box = page.locator(".sheet .drawing svg").bounding_box()
+        box = page.locator(".sheet .drawing > svg").bounding_box()
         assert box is not None
         page.mouse.click(box["x"] + 6, box["y"] + box["height"] / 2)
         expect(page.locator(".verdict")).to_contain_text("之外")

@@ -86,6 +86,7 @@ def _account(text: str) -> dict[str, Any]:
         "qr": "data:,",
         "has_second_factor": False,
         "codes_left": 1,
+        "administration": None,
         "sessions": [session],
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.flow.conftest import Client
 
-_PAGE = {"Accept": "text/html,application/xhtml+xml"}
+_PAGE = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": "zh-CN"}
 
 
 async def test_what_is_not_there_is_a_page_for_people_and_a_document_for_programs(client: Client) -> None:

@@ -69,8 +69,14 @@ def shared_database(cluster: Cluster, template: str) -> str:
 
 
 @pytest.fixture
-def database(cluster: Cluster, template: str) -> Iterator[str]:
-    """Return the URL of a migrated database of the test's own."""
+def database(cluster: Cluster, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the URL of a migrated database of the test's own.
+
+    A test that works in its package's district gets a copy of one that is built once: building it took longer than most
+    tests do.
+    """
+    if not {"district", "site"}.isdisjoint(request.fixturenames):
+        template = request.getfixturevalue("district_template")
     name = f"flow_{os.getpid()}_{next(_numbers)}"
     cluster.create_database(name, template)
     yield cluster.url(name)

@@ -6,14 +6,7 @@ policy, a dialog (hostile text that came alive) or a request to any other host.
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 from geo.storage.cluster import Cluster
 from maps import vendor
 from tests.browser import district
+from tests.browser.nursery import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"
@@ -80,47 +74,27 @@ def _launch(playwright: Playwright, chromium: str) -> Iterator[Browser]:
     browser.close()
 
 
+@pytest.fixture(scope="session")
+def built_district(cluster: Cluster, template: str) -> tuple[str, district.District]:
+    """Build the district once and name its database."""
+    name = "gridward_browser_district"
+    cluster.create_database(name, template)
+    return name, district.build(cluster.url(name))
+
+
+@pytest.fixture(scope="session")
+def district_template(built_district: tuple[str, district.District]) -> str:
+    """Name what the databases of tests with a site are copies of."""
+    return built_district[0]
+
+
 @pytest.fixture
-def site(database: str, tmp_path: Path) -> Iterator[Site]:
+def site(database: str, built_district: tuple[str, district.District], tmp_path: Path) -> Iterator[Site]:
     """Serve the test's database from a process of its own, as in production."""
-    made = district.build(database)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "GRIDWARD_DATABASE_URL": database,
-        "GRIDWARD_PORT": str(port),
-        "GRIDWARD_JURISDICTION": district.CITY,
-        "GRIDWARD_DATA_DIR": str(tmp_path / "data"),
-    }
-    log = tmp_path / "server.log"
-    command = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(f"{url}/healthz", process, log)
-            yield Site(url=url, district=made)
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text(errors="replace")
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.1)
-    raise AssertionError(f"no answer from {url}\n{log.read_text(errors='replace')}")
+    server = Server(database, tmp_path, GRIDWARD_JURISDICTION=district.CITY)
+    server.start()
+    yield Site(url=server.url, district=built_district[1])
+    server.stop()
 
 
 @pytest.fixture
@@ -182,7 +156,7 @@ def keep(request: pytest.FixtureRequest) -> Any:
 def office(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One server for all tests of field page and wall; every test has a cell and a person of its own."""
     # That module takes its types from this one.
-    from tests.browser.field_office import MortalServer, Office
+    from tests.browser.field_office import Office
 
     cluster.create_database("field_office", template)
     database = cluster.url("field_office")
@@ -192,7 +166,9 @@ def office(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFac
         port = probe.getsockname()[1]
     # Another site, not only another port: cookies of a site are shared between its ports.
     app = f"http://localhost:{port}"
-    server = MortalServer(database, tmp_path_factory.mktemp("field"), GRIDWARD_EMBED_ORIGINS=app)
+    server = Server(
+        database, tmp_path_factory.mktemp("field"), GRIDWARD_JURISDICTION=district.CITY, GRIDWARD_EMBED_ORIGINS=app
+    )
     server.start()
     try:
         yield Office(site=Site(url=server.url, district=built), database=database, app=app, server=server)

@@ -1,22 +1,13 @@
-"""For tests of the field page and the wall: an office with people, phones, and a server that dies and comes back."""
+"""For tests of the field page and the wall: an office with people, phones, and a server that may die and come back."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -31,9 +22,9 @@ from geo.storage.uow import write_unit
 from tests.browser import district
 from tests.browser.conftest import Faults, Site, _watch
 from tests.browser.district import SOUTH, STEP, WEST
+from tests.browser.nursery import Server
 from tests.signing import PASSWORD, make_person
 
-ROOT = Path(__file__).resolve().parents[2]
 PHONE = {"width": 390, "height": 844}
 
 
@@ -83,47 +74,6 @@ def sign_in_here(page: Page, login: str) -> None:
         page.click("button[type=submit]")
 
 
-class MortalServer:
-    """A server process that dies without a word, and comes back at the same address."""
-
-    def __init__(self, database: str, folder: Path, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._log = folder / "mortal.log"
-        self._environment = {
-            **os.environ,
-            "GRIDWARD_DATABASE_URL": database,
-            "GRIDWARD_PORT": str(self.port),
-            "GRIDWARD_JURISDICTION": district.CITY,
-            "GRIDWARD_DATA_DIR": str(folder / "data"),
-            **settings,
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        command = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(self.port)]
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=output, stderr=output)
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            assert self._process.poll() is None, self._log.read_text(errors="replace")
-            try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=2):
-                    return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(0.1)
-        raise AssertionError(self._log.read_text(errors="replace"))
-
-    def kill(self) -> None:
-        """End it in the middle of whatever it does."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """One server for many tests; every test has a cell and a person of its own. ``app`` may show it in a frame."""
@@ -131,7 +81,7 @@ class Office:
     site: Site
     database: str
     app: str
-    server: MortalServer
+    server: Server
 
     def cell(self, number: int, role: Role = Role.GRID_HEAD) -> tuple[str, Site]:
         """Make the person of a cell; return the login and the site as seen from there."""

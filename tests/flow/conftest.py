@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -11,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.accounts.keys import DEFAULT_SCOPES, Scope, create_key
 from api.app import create_app
 from api.settings import Settings
+from geo.storage.cluster import Cluster
+from geo.storage.engine import create_engine
 from geo.storage.uow import write_unit
 from tests.builders import District, build_district
 
@@ -18,12 +22,30 @@ Client = httpx.AsyncClient
 ALL_SCOPES = tuple(Scope)
 
 
+@pytest.fixture(scope="session")
+def district_template(cluster: Cluster, template: str) -> str:
+    """Build the small district once."""
+    name = "gridward_flow_district"
+    cluster.create_database(name, template)
+
+    async def build() -> None:
+        engine = create_engine(cluster.url(name), name="test")
+        try:
+            await build_district(engine, District())
+        finally:
+            await engine.dispose()
+
+    # On a thread and a loop of its own: the session's loop is running when an async test asks for this.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, build()).result()
+    return name
+
+
 @pytest.fixture
-async def district(engine: AsyncEngine) -> District:
-    """Build the small district."""
-    built = District()
-    await build_district(engine, built)
-    return built
+def district(database: str) -> District:
+    """Tell what is in the test's database: it is a copy of the small district's."""
+    del database
+    return District()
 
 
 @pytest.fixture

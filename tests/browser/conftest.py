@@ -7,6 +7,7 @@ policy, a dialog (hostile text that came alive) or a request to any other host.
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -89,8 +89,8 @@ def test_trouble_is_said_in_words_and_nothing_is_lost(office: Office, browser: B
         # A phone that is full: the act lives in the page until it is delivered, and the page says so.
         net |= {"answer": (503, {"Retry-After": "120"}, "{}"), "only": "self_handled"}
         page.evaluate(
-            """for (const name of ["add", "put"]) IDBObjectStore.prototype[name] = () => {
-            throw new DOMException("full", "QuotaExceededError"); };"""
+            """() => { for (const name of ["add", "put"]) IDBObjectStore.prototype[name] = () => {
+            throw new DOMException("full", "QuotaExceededError"); }; }"""
         )
         page.locator('[data-tab="record"]').click()
         page.locator("#record-category").select_option("E0101")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -143,10 +144,12 @@ def open_backup(file: Path, scratch_in: Path) -> Iterator[tuple[Manifest, Path]]
             with tarfile.open(file) as tar:
                 # Our own names only, whatever paths the file says.
                 for name in (_MANIFEST, _DUMP, *FILES):
-                    if name in tar.getnames():
-                        tar.extract(name, place, filter="data")
+                    # Contents only, never a link or a mode; ``filter="data"`` is missing from Debian 12's own Python.
+                    if name in tar.getnames() and (content := tar.extractfile(name)) is not None:
+                        with content, (place / name).open("xb") as out:
+                            shutil.copyfileobj(content, out)
             manifest = msgspec.json.decode((place / _MANIFEST).read_bytes(), type=Manifest)
-        except (OSError, tarfile.TarError, EOFError, msgspec.MsgspecError) as error:
+        except (OSError, tarfile.TarError, EOFError, KeyError, msgspec.MsgspecError) as error:
             raise BadInputError("backup.not_one", file=str(file), reason=type(error).__name__) from error
         if manifest.format > FORMAT or not migrations.is_known(manifest.schema):
             raise BadInputError("backup.newer", made_by=manifest.gridward, schema=manifest.schema)

@@ -142,7 +142,8 @@ def plain_report(item: Any, channel: str) -> Report | None:
         plain = msgspec.convert(item, _Plain)
         is_finite = isfinite(plain.lon) and isfinite(plain.lat) and isfinite(plain.accuracy_m or 0)
         return _report(plain, channel) if is_finite and _is_sound(plain) else None
-    except ValueError:
+    except (ValueError, OverflowError, SystemError):
+        # A whole number of four hundred digits is no float, and the reader says so in its own way.
         return None
 
 

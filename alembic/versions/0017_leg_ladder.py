@@ -64,6 +64,8 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER {name} ON dispatch.case_leg")
     for name in ("arm_leg", "arm_legs_of_case"):
         op.execute(f"DROP FUNCTION dispatch.{name}()")
+    # An older program reads these keys as those of cases.
+    op.execute("DELETE FROM dispatch.worker_fault WHERE kind = 'rung' AND key LIKE '%:%'")
     op.execute("DELETE FROM dispatch.escalation WHERE leg > 0")
     _promise("case_id", "rung", "clock_epoch")
     op.drop_column("escalation", "leg", schema="dispatch")

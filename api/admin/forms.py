@@ -215,7 +215,11 @@ def local_of(instant: str | None, zone: ZoneInfo) -> str:
     """An instant of the interface as a field shows it: the wall clock of the jurisdiction, to the minute."""
     if not instant:
         return ""
-    return datetime.fromisoformat(instant).astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+    try:
+        return datetime.fromisoformat(instant).astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+    except OverflowError:
+        # The last hour of all calendars, meant as "never", has no wall clock east of Greenwich.
+        return instant[:16]
 
 
 def filled(form: Form, typed: FormData) -> Form:

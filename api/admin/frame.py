@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -146,7 +147,11 @@ async def _answer(desk: Desk, build: Builder, typed: FormData) -> Response:
                 return _draw(desk, replace(page, sections=(*form.draws(answer.body, sent), *page.sections)))
             once = form.shows(answer.body) if form.shows is not None else None
             if once is not None:
-                return _draw(desk, replace(await build(desk), once=once))
+                # Shown once and nowhere else: a page that cannot be read again, because a password ended this very
+                # session, must not swallow it.
+                with suppress(InsideError):
+                    page = await build(desk)
+                return _draw(desk, replace(page, once=once))
             return _lead_on(desk, form, answer.body)
         if answer.code in _CHANGED:
             return _draw(desk, _conflict(desk, page, form, typed))
@@ -197,7 +202,9 @@ def _faulty(page: Page, form: Form, answer: Answer) -> Page:
     def marked(one: Field) -> Field:
         # The interface speaks of fields by the names that programs use; on the page they have labels.
         text = places.get(one.name, "")
-        return replace(one, fault=text.replace(one.name.replace("/", "."), one.label) if text else "")
+        if answer.code.startswith("request."):
+            text = text.replace(one.name.replace("/", "."), one.label)
+        return replace(one, fault=text)
 
     again = replace(
         form,

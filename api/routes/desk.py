@@ -159,7 +159,7 @@ async def list_views(request: Request, unit: Reading, caller: Mover) -> Response
 @router.put(
     "/v1/views/{name:path}",
     response_model=None,
-    responses={200: {"model": ViewOut}, **problems(400, 401, 403, 413, 422, 503)},
+    responses={200: {"model": ViewOut}, **problems(400, 401, 403, 404, 413, 422, 503)},
 )
 async def save_view(
     request: Request, name: Annotated[Name, Path()], body: ViewIn, unit: Writing, caller: Mover

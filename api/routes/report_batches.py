@@ -165,10 +165,14 @@ class _Batch:
         if plain is not None:
             return plain
         # As JSON again: strictness differs between JSON and Python values, and a report must mean the same everywhere.
-        said = to_json(item, inf_nan_mode="constants")
+        try:
+            said = to_json(item, inf_nan_mode="constants")
+        except ValueError:
+            # Nested deeper than what is written can be: no report is.
+            return InvalidRequestError([Fault(code="request.not_json", pointer="", params={"position": 0})])
         try:
             return await read_report(said, self.channel, self.container.desk, self.moment)
-        except InvalidRequestError as error:
+        except GridwardError as error:
             return error
 
     async def _write(self, reports: list[Report]) -> Sequence[Receipt | GridwardError]:

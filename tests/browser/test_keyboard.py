@@ -22,7 +22,10 @@ KEYS: dict[str, tuple[tuple[tuple[tuple[str, ...], str], ...], str]] = {
     "merge": (((("m", "Enter"), "Merge"),), "merged"),
     "urge": (((("p",), "Urge"),), "dispatched"),
     "giveback": (((("r", "text:not our street", SEND), "Return"),), "returned"),
-    "suspend": (((("s", "text:waits for spring", SEND), "suspension"), (("s",), "suspension")), "suspended"),
+    "suspend": (
+        ((("s", "text:waits for spring", SEND), "Request suspension"), (("s",), "Approve suspension")),
+        "suspended",
+    ),
     "close": (((("c",), "Close"),), "closed"),
 }
 COUNTS = {"outside": 6, "accept": 3, "desk": 6, "returned": 4, "merge": 3, "urge": 2, "giveback": 2, "suspend": 2}

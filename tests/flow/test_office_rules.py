@@ -82,7 +82,13 @@ async def test_a_channel_may_count_from_the_next_day(client: Client) -> None:
 async def test_a_campaign_becomes_a_ledger(client: Client) -> None:
     assert await code_of(client, "POST", "/v1/reports", report(ledgers=["spring_2027"])) == (422, "request.invalid")
     answer = await client.put("/v1/ledgers/spring_2027", json={"name_zh": "春季整治", "name_en": "Spring campaign"})
-    assert answer.json() == {"code": "spring_2027", "name": "Spring campaign", "is_active": True}
+    assert answer.json() == {
+        "code": "spring_2027",
+        "name": "Spring campaign",
+        "name_zh": "春季整治",
+        "name_en": "Spring campaign",
+        "is_active": True,
+    }
     case = await new_case(client, ticket="spring", ledgers=["spring_2027"])
     assert case["ledger_names"] == ["Spring campaign"]
     await client.put("/v1/ledgers/spring_2027", json={"name_zh": "春季整治", "is_active": False})

@@ -180,6 +180,15 @@ async def test_a_number_that_is_none_is_the_fault_of_its_report(client: Client) 
     assert faults == [[("request.not_finite", "/lon")], [("request.not_finite", "/lat")]]
 
 
+@pytest.mark.parametrize("hostile", ["9" * 400, "[" * 300 + "]" * 300], ids=["a number like no other", "a deep nest"])
+async def test_an_absurd_value_is_the_fault_of_its_report(client: Client, hostile: str) -> None:
+    whole = json.dumps({"reports": [report(ticket="H-1"), report(ticket="H-2", lon=1)]})
+    raw = whole.replace('"lon": 1,', f'"lon": {hostile},')
+    assert hostile in raw
+    answer = await client.post("/v1/reports:batch", content=raw)
+    assert [one["status"] for one in answer.json()["results"]] == [201, 422]
+
+
 async def test_a_batch_can_be_rehearsed(client: Client, engine: AsyncEngine) -> None:
     """Each shows what a single rehearsal shows; nothing is written; what is no boolean is not taken for one."""
     known = (await client.post("/v1/reports", json=report(ticket="known"))).json()["case"]

@@ -82,7 +82,8 @@ async function nextOf(entries, person, stuck) {
     }
     const about = entry.deed.case;
     if (entry.state !== "waiting" || entry.person !== person || stuck.has(entry.id) || (about && hanging.has(about))) {
-      if (about) hanging.add(about);
+      // Acts of another person on this phone are no predecessors of this one's.
+      if (about && entry.person === person) hanging.add(about);
       continue;
     }
     const before = entry.after ? results.get(entry.after) : undefined;

@@ -47,7 +47,9 @@ def error_page(request: Request, status: int, detail: str | None, faults: Sequen
     detail
         What happened, if more is known than the status.
     """
-    if not is_page_request(request) or request.url.path.startswith(_DATA):
+    # As the routes see it: a proxy may or may not leave the root in front.
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if not is_page_request(request) or path.startswith(_DATA):
         return None
     locale = locale_of(request)
     caller = request.scope.get("gridward.caller")

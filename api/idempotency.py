@@ -109,6 +109,10 @@ def fingerprint_of(request: Request, parts: Iterable[bytes]) -> bytes:
     return digest.digest()
 
 
+class UnfinishedResponse(Response):
+    """A success of which a part failed for the service's own reasons: it is not kept, so that the key can finish it."""
+
+
 async def answer_once(
     engine: AsyncEngine, channel: str, key: str, fingerprint: bytes, make: Callable[[], Awaitable[Response]]
 ) -> Response:
@@ -148,7 +152,7 @@ async def _answer(engine: AsyncEngine, values: dict[str, object], make: Callable
     except BaseException:
         await asyncio.shield(_settle(engine, _FORGET, values))
         raise
-    if response.status_code >= 300:
+    if response.status_code >= 300 or isinstance(response, UnfinishedResponse):
         await _settle(engine, _FORGET, values)
         return response
     kept = {name: value for name, value in response.headers.items() if name in _KEPT_HEADERS}

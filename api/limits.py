@@ -61,7 +61,15 @@ class BodyLimit:
 
 
 #: Ends of paths where files and batches are sent.
-UPLOADS = ("/v1/reports:batch", "/v1/places:import", "/v1/field/actions", "/photos")
+UPLOADS = (
+    "/v1/reports:batch",
+    "/v1/places:import",
+    "/v1/categories:check",
+    "/v1/categories:import",
+    "/admin/categories-import",
+    "/v1/field/actions",
+    "/photos",
+)
 
 
 def _takes_files(scope: Scope) -> bool:

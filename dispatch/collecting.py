@@ -14,9 +14,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from dispatch.fair_queue import FairQueue
 from dispatch.intake import PreparedReport, Receipt
 from geo.errors import BadInputError, GridwardError, UnavailableError
+
+log = structlog.get_logger("gridward.intake")
 
 _GATHER_S = 0.002
 
@@ -90,24 +94,21 @@ class CollectingWriter:
     async def write_many(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
         """Write reports that came together in one transaction, past the queue; one outcome for each, in order.
 
-        When the collection fails because one is bad, its halves are tried, until the bad one is alone.
-
-        Raises
-        ------
-        UnavailableError
-            Nothing of it is written.
+        When the collection fails because one is bad, its halves are tried, until the bad one is alone. A half that
+        meets a database that has gone away says so for itself: the other may be written.
         """
         try:
             return list(await self._write(reports))
-        except UnavailableError:
-            raise
-        except Exception as error:
-            if len(reports) > 1:
-                half = len(reports) // 2
-                return [*await self.write_many(reports[:half]), *await self.write_many(reports[half:])]
-            if isinstance(error, GridwardError):
-                return [error]
-            raise
+        except GridwardError as error:
+            if len(reports) == 1 or isinstance(error, UnavailableError):
+                return [error] * len(reports)
+        except Exception:
+            if len(reports) == 1:
+                # Whatever it is about this one, the others have nothing to do with it.
+                log.exception("report_not_written")
+                return [UnavailableError("storage.unavailable")]
+        half = len(reports) // 2
+        return [*await self.write_many(reports[:half]), *await self.write_many(reports[half:])]
 
     async def _run(self) -> None:
         while True:

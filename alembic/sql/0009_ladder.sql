@@ -23,10 +23,8 @@ BEGIN
 END
 $$;
 
--- Not run for a row that comes armed, as the intake's do: it would cost a tenth of what writing the row costs.
 CREATE TRIGGER ladder_armed_insert BEFORE INSERT ON dispatch.dispatch_case FOR EACH ROW
-  WHEN (NEW.due_at IS NOT NULL AND NEW.state IN ('dispatched', 'handling', 'reopened', 'returned')
-        AND (NEW.origin <> 'live' OR NEW.ladder_done OR NEW.next_rung_at IS DISTINCT FROM now()))
+  WHEN (NEW.due_at IS NOT NULL AND NEW.state IN ('dispatched', 'handling', 'reopened', 'returned'))
   EXECUTE FUNCTION dispatch.arm_ladder();
 CREATE TRIGGER ladder_armed_update BEFORE UPDATE OF state, due_at, clock_epoch ON dispatch.dispatch_case FOR EACH ROW
   WHEN (OLD.state <> NEW.state OR OLD.due_at IS DISTINCT FROM NEW.due_at OR OLD.clock_epoch <> NEW.clock_epoch)

@@ -43,3 +43,10 @@ $$;
 CREATE TRIGGER legs_armed AFTER UPDATE OF state ON dispatch.dispatch_case FOR EACH ROW
   WHEN (OLD.state <> NEW.state AND NEW.open_legs > 0 AND (OLD.state = 'handling' OR NEW.state = 'handling'))
   EXECUTE FUNCTION dispatch.arm_legs_of_case();
+
+-- A row that comes armed, as the intake's do, needs no trigger: it costs a tenth of what writing the row costs.
+DROP TRIGGER ladder_armed_insert ON dispatch.dispatch_case;
+CREATE TRIGGER ladder_armed_insert BEFORE INSERT ON dispatch.dispatch_case FOR EACH ROW
+  WHEN (NEW.due_at IS NOT NULL AND NEW.state IN ('dispatched', 'handling', 'reopened', 'returned')
+        AND (NEW.origin <> 'live' OR NEW.ladder_done OR NEW.next_rung_at IS DISTINCT FROM now()))
+  EXECUTE FUNCTION dispatch.arm_ladder();

@@ -23,7 +23,6 @@ _INSTANT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     """Legs that are under way are put on the ladder where they stand; that they are overdue is a rung like others."""
     op.drop_index("ix_case_leg_due", "case_leg", schema="dispatch")
-    op.drop_column("case_leg", "overdue_told_at", schema="dispatch")
     for column in (
         sa.Column("next_rung_at", _INSTANT, nullable=True),
         sa.Column("ladder_epoch", sa.SmallInteger(), server_default="1", nullable=False),
@@ -54,6 +53,13 @@ def upgrade() -> None:
         "escalation", sa.Column("leg", sa.SmallInteger(), server_default="0", nullable=False), schema="dispatch"
     )
     _promise("case_id", "leg", "rung", "clock_epoch")
+    # What was told before is not told again.
+    op.execute(
+        "INSERT INTO dispatch.escalation (case_id, leg, rung, clock_epoch, fired_at, person_id)"
+        " SELECT l.case_id, l.number, r.rung, 1, l.overdue_told_at, l.owner_person_id FROM dispatch.case_leg AS l"
+        " CROSS JOIN unnest(ARRAY['half', 'four_fifths', 'due']) AS r (rung) WHERE l.overdue_told_at IS NOT NULL"
+    )
+    op.drop_column("case_leg", "overdue_told_at", schema="dispatch")
     op.execute((Path(__file__).parents[1] / "sql" / "0017_leg_ladder.sql").read_text(encoding="utf-8"))
 
 
@@ -64,6 +70,12 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER {name} ON dispatch.case_leg")
     for name in ("arm_leg", "arm_legs_of_case"):
         op.execute(f"DROP FUNCTION dispatch.{name}()")
+    op.execute("DROP TRIGGER ladder_armed_insert ON dispatch.dispatch_case")
+    op.execute(
+        "CREATE TRIGGER ladder_armed_insert BEFORE INSERT ON dispatch.dispatch_case FOR EACH ROW"
+        " WHEN (NEW.due_at IS NOT NULL AND NEW.state IN ('dispatched', 'handling', 'reopened', 'returned'))"
+        " EXECUTE FUNCTION dispatch.arm_ladder()"
+    )
     # An older program reads these keys as those of cases.
     op.execute("DELETE FROM dispatch.worker_fault WHERE kind = 'rung' AND key LIKE '%:%'")
     op.execute("DELETE FROM dispatch.escalation WHERE leg > 0")

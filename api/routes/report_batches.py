@@ -18,7 +18,7 @@ from api.accounts.keys import Caller, Scope
 from api.container import Container, Wired
 from api.datum_warnings import datum_warnings
 from api.errors import error_response
-from api.idempotency import answer_once, fingerprint_of, key_of
+from api.idempotency import UnfinishedResponse, answer_once, fingerprint_of, key_of
 from api.language import locale_of
 from api.photo_schemas import BatchIn, BatchOut
 from api.plain_reports import plain_report
@@ -144,7 +144,9 @@ class _Batch:
         if self.is_rehearsal:
             head = f'{{"taken":0,"repeated":0,"refused":{len(results) - known},"dry_run":true,'
         body = head.encode() + b'"results":[' + b",".join(text for _, text in results) + b"]}"
-        return Response(body, media_type="application/json", headers={"Content-Language": self.locale})
+        # What the database was away for may be sent again under the same key; what was taken answers as it did.
+        kind = UnfinishedResponse if any(status >= 500 for status in statuses) else Response
+        return kind(body, media_type="application/json", headers={"Content-Language": self.locale})
 
     async def _part(self, items: Sequence[tuple[int, Any]]) -> list[tuple[int, bytes]]:
         read = [await self._read(item) for _, item in items]

@@ -98,7 +98,7 @@ SELECT c.ref, 1 + count(*) FILTER (WHERE near.is_repeat) AS count, s.site_count 
                OR o.state = 'closed' AND o.closed_at BETWEEN s.reported_at - s.look_back AND s.reported_at)
           AND (k.code = s.category_code OR s.with_siblings AND coalesce(k.parent, k.code) = s.family)
           AND ST_Distance(o.location::geography, s.location::geography) <= s.radius_m
-        LIMIT %(near)s) AS near
+        LIMIT greatest(%(near)s, s.site_count)) AS near
  GROUP BY c.ref, c.reported_at, c.id, s.site_count
 HAVING 1 + count(*) FILTER (WHERE near.is_repeat) >= s.site_count OR bool_or(near.is_look_back)
  ORDER BY c.reported_at DESC, c.id DESC

@@ -18,8 +18,7 @@ from dispatch.storage.tables import POST_KINDS
 __all__ = ["departments_of", "holder_cell", "people_of", "router"]
 
 router = APIRouter()
-#: More people than this are not offered in one list; the page then asks for a part of the name first.
-_MOST_PEOPLE = 1000
+_PEOPLE_A_PAGE = 1000
 
 
 async def _posts(desk: Desk) -> Page:
@@ -112,10 +111,15 @@ async def departments_of(desk: Desk) -> tuple[Choice, ...]:
 
 
 async def people_of(desk: Desk) -> tuple[Choice, ...]:
-    """The people to choose from, by name; the query's ``who`` narrows a long list."""
-    found = (await desk.get("/v1/people", query={"limit": _MOST_PEOPLE, "name": desk.asked("who")[:120] or None}))[
-        "people"
-    ]
+    """The people to choose from, by name: all of them, whom nobody could choose otherwise."""
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        body = await desk.get("/v1/people", query={"limit": _PEOPLE_A_PAGE, "after": after})
+        found += body["people"]
+        after = body["next"]
+        if after is None:
+            break
     chosen = [
         Choice(value=one["id"], text=f"{one['name']} {one['staff_number']}" if one["staff_number"] else one["name"])
         for one in found

@@ -31,8 +31,8 @@ export class Panel {
   #detail = null;
   /** @type {Nearby|null} */
   #nearby = null;
-  /** Photos and reporter, made once per case: what somebody writes there survives a new rendering. @type {{ref: string, parts: HTMLElement[]}} */
-  #evidence = { ref: "", parts: [] };
+  /** Photos and reporter, made once per case: what somebody writes there survives a new rendering. @type {{ref: string, version: number, parts: HTMLElement[]}} */
+  #evidence = { ref: "", version: 0, parts: [] };
   /** @type {import("./types.js").Suggestion|null} */
   #suggestion = null;
   /** @type {import("./moves.js").Draft|null} */
@@ -135,7 +135,7 @@ export class Panel {
     const ref = one.case;
     const reading = [
       getNearby(ref, signal).then((found) => void (this.#nearby = found)),
-      this.#evidence.ref === ref ? Promise.resolve() : this.#readEvidence(ref, signal),
+      this.#hasEvidence(one) ? Promise.resolve() : this.#readEvidence(one, signal),
       BEFORE_DISPATCH.has(one.status) && one.chain.length ? getSuggestion(one, signal).then((found) => void (this.#suggestion = found)) : Promise.resolve(),
     ];
     // The case is shown without what cannot be read beside it.
@@ -146,10 +146,19 @@ export class Panel {
   }
 
   /**
-   * @param {string} ref
+   * Whoever reports back may bring photos; the words of somebody who is just giving a reason are not taken away for that.
+   * @param {CaseDetail} one
+   */
+  #hasEvidence(one) {
+    if (this.#evidence.ref !== one.case) return false;
+    return this.#evidence.version === one.version || this.#root.querySelector(".reporter-form") !== null;
+  }
+
+  /**
+   * @param {CaseDetail} one
    * @param {AbortSignal} signal
    */
-  async #readEvidence(ref, signal) {
+  async #readEvidence({ case: ref, version }, signal) {
     const [photos, reporter] = await Promise.all([listPhotos(ref, signal), getReporter(ref, signal).catch(() => null)]);
     /** @type {HTMLElement[]} */
     const parts = [];
@@ -162,7 +171,7 @@ export class Panel {
       parts.push(section("desk.photo.title"));
       parts.at(-1)?.append(photoStrip(photos));
     }
-    if (!signal.aborted) this.#evidence = { ref, parts };
+    if (!signal.aborted) this.#evidence = { ref, version, parts };
   }
 
   /**

@@ -4,7 +4,7 @@ import { context, t } from "../console/texts.js";
 import { keepWorkingTime } from "../console/working_time.js";
 import { hear, now, suspect } from "./clock.js";
 import { addEntry, dropEntry, forgetDay, holdFast, isFleeting, keep, kept, listEntries, saveEntry } from "./store.js";
-import { deliver, headersOf, patience } from "./sync.js";
+import { deliver, headersOf, patience, restOf } from "./sync.js";
 
 /** @typedef {import("./types.js").Cell} Cell */
 /** @typedef {import("./types.js").Day} Day */
@@ -28,6 +28,7 @@ export const desk = { day: null, cells: null, entries: [], net: "starting", deta
 const listeners = new Set();
 let token = takeToken();
 let failures = 0;
+let isLeaving = false;
 /** Until then the service wants to be left alone. Units: ms since 1970 */
 let restUntil = 0;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -109,7 +110,10 @@ export async function refresh() {
     const answer = await ask("/v1/field/day");
     if (answer.status === 401) settle("signed_out");
     else if (answer.status === 403) settle("forbidden", String((await answer.json()).detail ?? ""));
-    else if (answer.status === 429 || answer.status === 503) settle("crowded");
+    else if (answer.status === 429 || answer.status === 503) {
+      restUntil = Date.now() + restOf(answer);
+      settle("crowded");
+    }
     else if (!answer.ok) settle("trouble");
     else {
       const day = /** @type {Day|null} */ (await answer.json().catch(() => null));
@@ -117,7 +121,10 @@ export async function refresh() {
         settle("portal");
         return;
       }
-      failures = 0;
+      // Somebody may have signed out while this was on its way: what is shown no more is not kept either.
+      if (isLeaving) return;
+      // Reading the day proves nothing about what could not be delivered: its pause goes on growing.
+      if (!desk.entries.some((entry) => entry.state === "waiting" && entry.person === day.person.id && entry.problem)) failures = 0;
       desk.day = day;
       await remember(day);
       settle("live");
@@ -146,9 +153,17 @@ async function remember(day) {
 
 /** Somebody gives the phone away: what was read goes, what was done and not delivered stays. */
 export async function forget() {
+  isLeaving = true;
+  clearTimeout(timer);
   desk.day = null;
   desk.cells = null;
   await forgetDay().catch(() => undefined);
+}
+
+/** Signing out did not come through: the page goes on looking for the service. */
+export function stay() {
+  isLeaving = false;
+  settle("offline");
 }
 
 /** @returns {boolean} whether something would be lost if the page were closed now */
@@ -222,13 +237,15 @@ function newKey() {
 /**
  * Something was done: keep it, then send it. Resolves when it is safe on the phone.
  * @param {Deed} deed
- * @param {{title: string, photos?: Blob[], one?: FieldCase|null, seen?: number|null}} about
+ * @param {{title: string, photos?: Blob[], one?: FieldCase|null, seen?: number|null, draft?: Entry|null}} about `draft`: the
+ *   refused act that this one mends, whose place it takes
  * @returns {Promise<Entry>}
  */
-export async function enqueue(deed, { title, photos = [], one = null, seen = null }) {
+export async function enqueue(deed, { title, photos = [], one = null, seen = null, draft = null }) {
   const day = desk.day;
   if (!day) throw new Error(t("field.net.signed_out"));
-  const before = desk.entries.filter((entry) => entry.state === "waiting" && entry.deed.case && entry.deed.case === deed.case && entry.deed.leg === deed.leg).at(-1);
+  const isBefore = (/** @type {Entry} */ entry) => !draft || (entry.n ?? 0) < (draft.n ?? 0);
+  const before = desk.entries.filter((entry) => entry.state === "waiting" && entry.deed.case && entry.deed.case === deed.case && entry.deed.leg === deed.leg && isBefore(entry)).at(-1);
   /** @type {Entry} */
   const entry = {
     id: newKey(), person: day.person.id, by: day.person.name, done_at: now().toISOString(), deed, photos, title,
@@ -236,9 +253,16 @@ export async function enqueue(deed, { title, photos = [], one = null, seen = nul
     was: one ? { version: one.version, status: one.status, due_at: one.due_at, head: one.head, text: one.text, as_of: day.as_of } : null,
     state: "waiting", sent: null, tries: 0, problem: null, now: null, result: null, ended_at: null,
   };
-  await addEntry(entry);
-  desk.entries = await listEntries();
-  changed();
+  if (draft) {
+    // What was done after it stays after it.
+    entry.n = draft.n;
+    await saveEntry(entry);
+    await free(draft, null, entry.id);
+  } else {
+    await addEntry(entry);
+    desk.entries = await listEntries();
+    changed();
+  }
   void wakeLater();
   void holdFast();
   if (desk.net !== "offline") void send();

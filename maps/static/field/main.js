@@ -5,7 +5,7 @@ import { clock, context, t } from "../console/texts.js";
 import { dayMs } from "../console/working_time.js";
 import { caseScreen, casesScreen, signInAddress } from "./cases.js";
 import { now, wrongBy } from "./clock.js";
-import { begin, desk, forget, isHanging, loadCells, loadWorkingTime, parents, refresh, send, useToken, watch } from "./desk.js";
+import { begin, desk, forget, isHanging, loadCells, loadWorkingTime, parents, refresh, send, stay, useToken, watch } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
 import { outboxScreen } from "./outbox.js";
 import { recordScreen } from "./record.js";
@@ -131,9 +131,11 @@ function tellNet() {
 async function leave(door) {
   await forget();
   try {
-    await fetch(door, { method: "POST", credentials: "same-origin" });
+    const answer = await fetch(door, { method: "POST", credentials: "same-origin" });
+    if (!answer.ok) throw new Error(String(answer.status));
     location.assign(signInAddress());
   } catch {
+    stay();
     dialogs[1]?.close();
     toast(t("field.me.out_offline"));
     show(true);

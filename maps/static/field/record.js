@@ -2,7 +2,7 @@
 
 import { make } from "../console/dom.js";
 import { t } from "../console/texts.js";
-import { desk, discard, enqueue } from "./desk.js";
+import { desk, enqueue } from "./desk.js";
 import { cornersOf, drawMap } from "./drawing.js";
 import { labelled, photoField, positionField, round } from "./parts.js";
 import { toastSaved } from "./toast.js";
@@ -85,8 +85,7 @@ export function recordScreen() {
     send.disabled = true;
     try {
       const name = desk.day?.categories.find((one) => one.code === category.value)?.name ?? category.value;
-      const entry = await enqueue(deed, { title: t("field.record.entry", { category: name }), photos: photos.photos });
-      if (draft) await discard(draft);
+      const entry = await enqueue(deed, { title: t("field.record.entry", { category: name }), photos: photos.photos, draft });
       toastSaved(entry);
       location.hash = "#outbox";
     } catch (fault) {

@@ -3,7 +3,7 @@
 import { byId, make } from "../console/dom.js";
 import { distance, instantOf, t, wallTime } from "../console/texts.js";
 import { now } from "./clock.js";
-import { desk, discard, enqueue } from "./desk.js";
+import { desk, enqueue } from "./desk.js";
 import { boxOf, cornersOf, drawMap } from "./drawing.js";
 import { covers, distanceToOutline } from "./geometry.js";
 import { button, labelled, photoField, positionField, round } from "./parts.js";
@@ -96,9 +96,8 @@ export function openSheet(one, move, leg, draft = null) {
     send.disabled = true;
     try {
       const entry = await enqueue(deed, {
-        title: `${t(`move.${move}`)} · ${one.category.name}`, photos: photos?.photos ?? [], one, seen: leg ? leg.version : null,
+        title: `${t(`move.${move}`)} · ${one.category.name}`, photos: photos?.photos ?? [], one, seen: leg ? leg.version : null, draft,
       });
-      if (draft) await discard(draft);
       sheet.close();
       location.hash = "#cases";
       toastSaved(entry);

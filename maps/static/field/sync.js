@@ -22,6 +22,7 @@ const MOVED_ON = new Set([409, 412, 404]);
 const CROWDED = new Set([425, 429, 503]);
 const TROUBLE = new Set([408, 502, 504]);
 const LONGEST_REST_MS = 300_000;
+const MOST_STUCK = 3;
 
 let isRunning = false;
 
@@ -118,14 +119,14 @@ async function send(entry, setting, stuck) {
     setting.rest?.(restOf(response));
     return "crowded";
   }
-  if (TROUBLE.has(response.status)) return "trouble";
+  if (TROUBLE.has(response.status)) return stumble(entry, response.status, "", setting, stuck);
   /** @type {any} */
   let body = {};
   try {
     body = await response.json();
   } catch {
     // Not ours: a portal of some wireless network, or an answer cut short. The act stays as it is.
-    return response.status >= 500 ? "trouble" : "portal";
+    return response.status >= 500 ? stumble(entry, response.status, "", setting, stuck) : "portal";
   }
   if (response.ok) {
     if (body.key !== entry.id) return "portal";
@@ -135,14 +136,7 @@ async function send(entry, setting, stuck) {
     if (typeof body.code !== "string") return response.status >= 500 ? "trouble" : "portal";
     const faults = (body.errors ?? []).map((/** @type {{detail: string}} */ fault) => fault.detail);
     entry.problem = { status: response.status, code: body.code, detail: faults.length ? faults.join(" ") : String(body.detail ?? "") };
-    if (response.status >= 500) {
-      // It may be this one act that the service stumbles over: the others go on, this one is tried again later.
-      entry.tries += 1;
-      stuck.add(entry.id);
-      await saveEntry(entry);
-      setting.changed(entry);
-      return null;
-    }
+    if (response.status >= 500) return stumble(entry, response.status, entry.problem.detail, setting, stuck);
     entry.state = MOVED_ON.has(response.status) && entry.deed.case ? "conflict" : "refused";
     entry.now = entry.state === "conflict" ? await look(entry, setting) : null;
   }
@@ -153,10 +147,29 @@ async function send(entry, setting, stuck) {
 }
 
 /**
+ * It may be this one act that the service, or a gateway before it, stumbles over: the others go on, this one is tried again
+ * later. Where several stumble it is the service, and it is left alone.
+ * @param {Entry} entry
+ * @param {number} status
+ * @param {string} detail
+ * @param {Setting} setting
+ * @param {Set<string>} stuck
+ * @returns {Promise<Outcome|null>}
+ */
+async function stumble(entry, status, detail, setting, stuck) {
+  entry.tries += 1;
+  entry.problem = { status, code: `http.${status}`, detail: detail || `HTTP ${status}` };
+  stuck.add(entry.id);
+  await saveEntry(entry);
+  setting.changed(entry);
+  return stuck.size >= MOST_STUCK ? "trouble" : null;
+}
+
+/**
  * @param {Response} response
  * @returns {number} how long the service wants to be left alone. Units: ms
  */
-function restOf(response) {
+export function restOf(response) {
   const said = response.headers.get("Retry-After") ?? "";
   const wait = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
   return Math.max(1000, Math.min(LONGEST_REST_MS, Number.isNaN(wait) ? 5000 : wait));

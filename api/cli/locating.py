@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -29,6 +30,8 @@ from geo.storage.live_cells import cell_loader
 from geo.uncertainty import check_accuracy
 
 SOME_REJECTED: Final = 3
+#: Between two lines of progress where there is no terminal. Units: seconds.
+LINE_EVERY_S: Final = 5.0
 
 
 def locate(
@@ -79,7 +82,7 @@ def locate(
         at=instant,
         language=language(),
     )
-    with _bar() as tell:
+    with _progress() as tell:
         found = asyncio.run(_locate(points, question, tell))
     say(
         t(
@@ -132,9 +135,12 @@ def _instant(said: str | None) -> datetime | None:
 
 
 @contextmanager
-def _bar() -> Iterator[Tell]:
-    """A bar on a terminal, nothing in a pipe; it counts lines of text or rows of Parquet."""
+def _progress() -> Iterator[Tell]:
+    """A bar on a terminal, a line now and then in a pipe; it counts lines of text or rows of Parquet."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -143,7 +149,6 @@ def _bar() -> Iterator[Tell]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task(t("locating.stage"), total=None)
 
@@ -151,3 +156,23 @@ def _bar() -> Iterator[Tell]:
             bar.update(task, completed=line, total=max(total, line) if total else None)
 
         yield tell
+
+
+def _lines() -> Tell:
+    """Say how far it is every few seconds: a log or a script has no bar."""
+    begun = said = time.monotonic()
+
+    def tell(line: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < LINE_EVERY_S:
+            return
+        said = now
+        facts = {"done": f"{line:,}", "seconds": round(now - begun)}
+        if total > line:
+            left = round((now - begun) / line * (total - line))
+            say(t("locating.progress", **facts, total=f"{total:,}", left=left), to_error=True)
+        else:
+            say(t("locating.progress_open", **facts), to_error=True)
+
+    return tell

@@ -22,7 +22,7 @@ __all__ = ["OWN_PREFIX", "Batch", "PointFile", "PointOptions", "Raw", "judge", "
 Floats = npt.NDArray[np.float64]
 #: Our columns begin so; such columns of an earlier run are replaced.
 OWN_PREFIX = "gw_"
-BATCH_ROWS = 20_000
+BATCH_ROWS = 10_000
 _LON_NAMES = ("lon", "lng", "longitude", "经度", "x")
 _LAT_NAMES = ("lat", "latitude", "纬度", "y")
 _SHAPE_NAMES = ("wkt", "geometry", "geom")

@@ -56,6 +56,8 @@ class CellIndex:
     off_grid_vertices
         Vertices that had to be moved to the 1e-7° grid. Not 0 means that the stored boundaries break the house rule and
         that PostGIS may answer differently within a centimetre of them.
+    gappy
+        Numbers of the inner cells that are not exactly what the childless cells below them are together.
 
     Notes
     -----
@@ -86,6 +88,7 @@ class CellIndex:
         edges: Int32s,
         pixels: Pixels,
         off_grid_vertices: int,
+        gappy: frozenset[int],
     ) -> None:
         self.version_id = version_id
         self.cell_ids: list[int] = [row.cell_id for row in rows]
@@ -93,6 +96,7 @@ class CellIndex:
         self.levels: list[int] = [row.level for row in rows]
         self.parents: list[int] = parents.tolist()
         self.off_grid_vertices = off_grid_vertices
+        self.gappy = gappy
         self._numbers = {cell_id: number for number, cell_id in enumerate(self.cell_ids)}
         self._west, self._south, self._width, self._height = frame
         self._east, self._north = self._west + self._width, self._south + self._height  # exclusive
@@ -142,6 +146,7 @@ class CellIndex:
             edges=np.concatenate([part.as_rows() for part in (leaves, *inner)]),
             pixels=build_pixels(extent, leaves, inner, pixels_wanted=wanted),
             off_grid_vertices=off_grid,
+            gappy=frozenset(np.flatnonzero(is_gappy).tolist()),
         )
         _give_memory_back()
         return built

@@ -293,13 +293,16 @@ def test_at_an_instant_the_version_and_the_persons_of_then_answer(run: Run, tmp_
     ]
 
 
-def test_accuracy_as_a_number_or_a_column(run: Run, tmp_path: Path) -> None:
+def test_accuracy_as_a_number_or_a_column(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locating, "LINE_EVERY_S", -1.0)
     file = tmp_path / "p.csv"
     corner = f"{CORNER[0]},{CORNER[1]}"
     file.write_text(f"lon,lat,radius\n{corner},50\n{corner},\n{corner},-1\n{INSIDE[0]},{INSIDE[1]},20\n")
     done = run(file, "--coord-sys", "wgs84", "--accuracy-m", "radius")
     assert done.exit_code == 3
     assert "1 rows are ambiguous" in done.output
+    # Where there is no terminal, a line now and then says how far it is.
+    assert "5 rows after 0 s" in done.output
     torn, unsaid, sure = read_csv(tmp_path / "p.located.csv")
     assert (torn["gw_confirm_on_site"], unsaid["gw_confirm_on_site"], sure["gw_confirm_on_site"]) == (
         "true",

@@ -79,11 +79,17 @@ async def allow_move(
     ------
     NotFoundError
         ``dispatch.case_not_found``: there is no such case, or not for this caller.
+    BadInputError
+        ``dispatch.into_unknown``: the same of the other case.
     ForbiddenError
         ``access.move_not_yours``, naming whose move it is.
     """
     refused = await allow_moves(unit, container, caller, move, [ref, *([into] if into else [])])
-    for error in refused.values():
+    if ref in refused:
+        raise refused[ref]
+    for other, error in refused.items():
+        if isinstance(error, NotFoundError):
+            raise BadInputError("dispatch.into_unknown", pointer="/into", case=other[:80])
         raise error
 
 
@@ -100,7 +106,7 @@ async def allow_moves(
             continue
         line = reference.profile(container.settings.jurisdiction, seen[ref].cells).line
         if not caller.may_move(seen[ref], move, line):
-            refused[ref] = _not_yours(move.value, makers_of(move))
+            refused[ref] = _not_yours(move.value, makers_of(move, line))
     await act_as_service(unit)
     return refused
 

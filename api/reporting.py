@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,6 +30,14 @@ __all__ = ["ReportDesk", "real_now"]
 async def real_now(_channel: str) -> datetime:
     """When a report arrives: by this process's clock."""
     return datetime.now(UTC)
+
+
+def _is_new(outcome: Receipt | GridwardError) -> bool:
+    return isinstance(outcome, Receipt) and not outcome.is_repeat
+
+
+def _named(outcome: Receipt | GridwardError, ticket: str) -> Receipt | GridwardError:
+    return replace(outcome, ticket=ticket) if isinstance(outcome, Receipt) else outcome
 
 
 Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | GridwardError]]]
@@ -146,13 +155,25 @@ class ReportDesk:
 
     async def _rehearse(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
         placement = await self.live.place(reports)
-        outcomes: list[Receipt | GridwardError] = []
+        firsts = {report.ticket: report for report in reversed(reports)}
+        outcomes: dict[UUID, Receipt | GridwardError] = {}
         try:
             async with write_unit(self.engine) as unit:
-                outcomes += await write_reports(unit, reports, placement)
+
+                async def write(some: Sequence[PreparedReport]) -> None:
+                    found = await write_reports(unit, some, placement)
+                    outcomes.update(zip((one.id for one in some), found, strict=True))
+
+                await write(list(firsts.values()))
+                # Each is looked at as if it came alone. What a ticket that made a case already says, it says to all of
+                # its reports; one that has just made one must not be in the way of the next.
+                again = [report for report in reports if report.id not in outcomes]
+                alone = {one.id for one in again if _is_new(outcomes[firsts[one.ticket].id])}
+                if again:
+                    await write([replace(one, ticket=one.id.hex) if one.id in alone else one for one in again])
                 raise _RehearsedError
         except _RehearsedError:
-            return outcomes
+            return [_named(outcomes[report.id], report.ticket) for report in reports]
 
     async def _search(self, text: str) -> Sequence[Candidate]:
         # One statement, which needs no transaction around it; a batch may ask ten thousand times.

@@ -9,7 +9,7 @@ from api.posts_json import candidate_text, candidates_json, local, route_json, r
 from api.rendering import cell_json, head_json, instant
 from dispatch.case_views import CaseView
 from dispatch.posts import Standing, candidates
-from dispatch.tracing import Decision
+from dispatch.tracing import Decision, RuleStep
 from maps.i18n import Locale, translate
 
 __all__ = ["trace_json", "why_lines"]
@@ -83,6 +83,13 @@ def _version(one: Decision, versions: Mapping[int, Mapping[str, Any]]) -> dict[s
     return {"number": known["number"], "name": known["name"]} if known else None
 
 
+def _rule_text(one: Decision, locale: Locale) -> str:
+    if one.rule is RuleStep.SETTLED:
+        return translate(locale, "posts.trace.settled")
+    said = route_text(one.route, locale)
+    return translate(locale, "posts.trace.kept", rule=said) if one.rule is RuleStep.KEPT else said
+
+
 def _steps(
     case: CaseView, one: Decision, version: Mapping[str, Any] | None, locale: Locale, zone: str, raw: Pair | None
 ) -> list[dict[str, str]]:
@@ -108,7 +115,7 @@ def _steps(
     if version is not None:
         key = "version" if version["name"] else "version_number"
         say("version", key, number=version["number"], name=version["name"])
-    steps.append({"step": "rule", "text": route_text(one.route, locale)})
+    steps.append({"step": "rule", "text": _rule_text(one, locale)})
     looked_at = candidates(one.ladder)
     # Whoever only stands by below the answer was not needed.
     steps.extend(

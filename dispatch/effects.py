@@ -23,7 +23,7 @@ from dispatch.states import OPEN_STATES, CaseState
 from dispatch.storage import ledgers
 from dispatch.storage.cases import find_followers, lock_case
 from dispatch.workflow import Move
-from geo.errors import BadInputError, ConflictError, NotFoundError
+from geo.errors import BadInputError, ConflictError
 
 __all__ = ["EFFECTS"]
 
@@ -169,7 +169,7 @@ async def _merge(act: Act) -> Columns:
         or parent["jurisdiction"] != act.case["jurisdiction"]
         or (channel is not None and parent["channel_code"] != channel)
     ):
-        raise NotFoundError("dispatch.case_not_found", case=act.request.into[:80])
+        raise BadInputError("dispatch.into_unknown", pointer="/into", case=act.request.into[:80])
     if parent["id"] == act.case["id"] or CaseState(parent["state"]) not in OPEN_STATES:
         raise ConflictError("dispatch.cannot_follow", pointer="/into", case=parent["ref"], state=parent["state"])
     if await find_followers(act.unit, act.case["id"]):

@@ -322,6 +322,7 @@ class NoticeLane:
     notifiers: tuple[Notifier, ...] = (LogNotifier(),)
     most_attempts: int = 8
     longest_s: float = 30.0
+    batch: int = _BATCH
     name: str = "notices"
 
     async def run_once(self, stopping: asyncio.Event) -> int:
@@ -331,8 +332,8 @@ class NoticeLane:
             async with driver.cursor(row_factory=dict_row) as cursor:
                 media = [notifier.medium for notifier in self.notifiers]
                 # Everything of a batch is sent in rounds; the lease covers all of them.
-                seconds = self.longest_s * (_BATCH / _AT_ONCE + 1)
-                await cursor.execute(_LEASE, {"media": media, "batch": _BATCH, "seconds": seconds})
+                seconds = self.longest_s * (self.batch / _AT_ONCE + 1)
+                await cursor.execute(_LEASE, {"media": media, "batch": self.batch, "seconds": seconds})
                 rows = await cursor.fetchall()
         if not rows:
             return 0

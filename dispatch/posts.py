@@ -24,6 +24,8 @@ class Why(StrEnum):
     PRIMARY_OFF_DUTY = "primary_off_duty"
     PRIMARY_NO_ACK = "primary_no_ack"
     PARENT_HEAD = "parent_head"
+    PASSED_ON = "passed_on"
+    """Whoever was asked before did not acknowledge in time."""
     FALLBACK_OWNER = "fallback_owner"
     DEPARTMENT = "department"
     DEPARTMENT_BACKUP = "department_backup"
@@ -203,10 +205,11 @@ def _why(ladder: Sequence[Rung], taken: Rung) -> Why:
         return Why.DEPARTMENT if taken is first else Why.DEPARTMENT_BACKUP
     if taken is first and taken.rank == "A":
         return Why.PRIMARY_ON_DUTY
+    was_asked = any(rung.passed == "no_ack" for rung in ladder)
     if first.department:
-        return Why.DEPARTMENT_EMPTY
+        return Why.PASSED_ON if was_asked else Why.DEPARTMENT_EMPTY
     if taken.cell_code != first.cell_code:
-        return Why.PARENT_HEAD
+        return Why.PASSED_ON if was_asked else Why.PARENT_HEAD
     if first.passed == "no_ack":
         return Why.PRIMARY_NO_ACK
     if first.rank == "A" and first.leave_until is not None:

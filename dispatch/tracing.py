@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from dispatch.case_views import CaseView, EventView
 from dispatch.posts import Head, Rung, find_head, parse_ladder
 from dispatch.routing import Route, parse_route
 
-__all__ = ["Decision", "decisions_of"]
+__all__ = ["Decision", "RuleStep", "decisions_of"]
 
 #: Acts that decide who has a case.
 DECIDING: Final = frozenset(
@@ -30,11 +31,30 @@ DECIDING: Final = frozenset(
 )
 
 
+class RuleStep(StrEnum):
+    """What an act did with the matrix."""
+
+    ASKED = "asked"
+    KEPT = "kept"
+    """Somebody else of the same line took over: what the last dispatch had found still holds."""
+    SETTLED = "settled"
+    """A ruling passes the matrix over."""
+
+
+#: Acts that give the case to somebody else without asking the matrix.
+_RULES: Final = {
+    "case.not_acknowledged.v1": RuleStep.KEPT,
+    "case.handed_over.v1": RuleStep.KEPT,
+    "case.settled.v1": RuleStep.SETTLED,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One act that decided who has the case.
 
-    ``cells`` are codes from level 1 down; ``told`` is the post's title where an act kept no ladder of its own.
+    ``cells`` are codes from level 1 down; ``told`` is the post's title where an act kept no ladder of its own;
+    ``route`` is what the matrix said when it was last asked.
     """
 
     seq: int
@@ -49,6 +69,7 @@ class Decision:
     version_name: str
     version_id: int | None
     route: Route | None
+    rule: RuleStep
     ladder: tuple[Rung, ...]
     told_zh: str
     told_en: str
@@ -61,11 +82,21 @@ class Decision:
 
 def decisions_of(case: CaseView, events: Sequence[EventView]) -> tuple[Decision, ...]:
     """The decisions of a case, oldest first; empty while nobody has it."""
-    return tuple(_decision(case, event) for event in events if event.type in DECIDING)
+    found: list[Decision] = []
+    for event in events:
+        if event.type in DECIDING:
+            found.append(_decision(case, event, found[-1] if found else None))
+    return tuple(found)
 
 
-def _decision(case: CaseView, event: EventView) -> Decision:
+def _decision(case: CaseView, event: EventView, before: Decision | None) -> Decision:
     payload = event.payload
+    rule = _RULES.get(event.type, RuleStep.ASKED)
+    route = parse_route(payload.get("route"))
+    if rule is RuleStep.KEPT and before is not None:
+        # After a ruling whoever takes over has it by the ruling.
+        route = before.route
+        rule = RuleStep.SETTLED if before.rule is RuleStep.SETTLED else rule
     version: Mapping[str, Any] = payload["grid_version"] if isinstance(payload.get("grid_version"), Mapping) else {}
     placed = [cell["code"] for cell in payload.get("chain") or case.chain]
     number = version.get("number")
@@ -83,7 +114,8 @@ def _decision(case: CaseView, event: EventView) -> Decision:
         version_number=number,
         version_name=str(version.get("name") or ""),
         version_id=payload.get("version_id"),
-        route=parse_route(payload.get("route")),
+        route=route,
+        rule=rule,
         ladder=parse_ladder(payload.get("ladder")),
         told_zh=str(payload.get("told_zh") or ""),
         told_en=str(payload.get("told_en") or ""),

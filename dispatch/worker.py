@@ -2,7 +2,9 @@
 
 Deadlines are rows, not timers (decision 0005): after a crash or a long outage the sweep simply finds more rows due.
 Each pass is one short transaction; a stop request is honoured between passes, so nothing is left half done. Duties
-without work sleep; the watch (`dispatch/watch.py`) wakes them.
+without work sleep; the watch (`dispatch/watch.py`) wakes them. After a pass that was not full they sleep as well: then a
+rush makes the passes larger, not more. Each costs its dozen round trips whatever it finds, and eight workers that look
+all the time take the machine from each other just when it matters.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from dispatch.settings import DispatchSettings
 from dispatch.stages import run_stages
 from dispatch.storage.worker import is_signed, signal
 from dispatch.watch import WATCHED, Watch
+from dispatch.words import BATCH as WORDS_BATCH
 from dispatch.words import read_words
 from geo.storage.engine import unavailable
 from geo.storage.uow import WriteUnit, read_unit, write_unit
@@ -81,18 +84,20 @@ class Worker:
         """Run until stopped. A lost database is waited for, not died of."""
         lane = NoticeLane(engine=self.engine, notifiers=self.notifiers, most_attempts=self.settings.relay_most_attempts)
         auditor = Auditor(engine=self.engine, settings=self.settings, reference=self._reference.get)
-        own: dict[str, Callable[[WriteUnit], Awaitable[int]]] = {
-            "sweep": self._sweep,
-            "relay": self._relay,
-            "hand_over": self._hand_over,
-            "stages": self._stages,
-            "words": read_words,
+        batch = self.settings.sweep_batch
+        own: dict[str, tuple[Callable[[WriteUnit], Awaitable[int]], int]] = {
+            "sweep": (self._sweep, batch),
+            "relay": (self._relay, self.settings.relay_batch),
+            "hand_over": (self._hand_over, batch),
+            "stages": (self._stages, batch),
+            "words": (read_words, WORDS_BATCH),
         }
         async with asyncio.TaskGroup() as duties:
-            for name, once in own.items():
-                duties.create_task(self._repeat(name, partial(self._own, name, once)))
+            for name, (once, full) in own.items():
+                duties.create_task(self._repeat(name, partial(self._own, name, once), full=full))
             duties.create_task(self._repeat(AUDIT, partial(self._audit, auditor), self.settings.audit_every_s))
-            for duty in (lane, *self.further):
+            duties.create_task(self._repeat(lane.name, partial(self._brought, lane), full=lane.batch))
+            for duty in self.further:
                 duties.create_task(self._repeat(duty.name, partial(self._brought, duty)))
             duties.create_task(self._repeat("watch", self._look))
 
@@ -146,7 +151,9 @@ class Worker:
             async with write_unit(self.engine) as unit:
                 await signal(unit, duty)
 
-    async def _repeat(self, duty: str, once: Callable[[], Awaitable[int]], every_s: float | None = None) -> None:
+    async def _repeat(
+        self, duty: str, once: Callable[[], Awaitable[int]], every_s: float | None = None, *, full: int = 1
+    ) -> None:
         rest_s = self.settings.sweep_every_s if every_s is None else every_s
         patience_s = rest_s
         while not self._stop.is_set():
@@ -161,7 +168,7 @@ class Worker:
                     log.warning("database_away", duty=duty)
                 patience_s = min(patience_s * 2, max(rest_s, _PATIENCE_S))
                 has_failed = True
-            if taken or self._stop.is_set():
+            if taken >= full or self._stop.is_set():
                 continue
             # Workers that were started together must not look together for ever after.
             jitter = random.uniform(0.75, 1.0)  # noqa: S311 - no secret

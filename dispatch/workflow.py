@@ -266,7 +266,7 @@ def plan(state: CaseState, move: Move, line: Line = Line.SHORT) -> tuple[Transit
             pointer="/move",
             move=move.value,
             state=state.value,
-            allowed=[name.value for name in allowed_moves(state, line)],
+            allowed=[name.value for name in allowed_moves(state, line) if not _BY_MOVE[name].is_automatic],
         )
     return tuple(_BY_MOVE[name] for name in _SHORT_LINE.get((state, move), (move,)))
 

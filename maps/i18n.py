@@ -85,7 +85,7 @@ def translate(locale: Locale, key: str, /, **params: object) -> str:
 #: Facts of errors that are codes by themselves, and the texts that name them.
 _NAMED = {"classes": "coverage.class."}
 #: … and those that a caller sends and reads as codes: the sentence names them and keeps the code.
-_NAMED_CODES = {"move": "move.", "state": "state.", "allowed": "move."}
+_NAMED_CODES = {"move": "move.", "state": "state.", "allowed": "move.", "roles": "role."}
 
 
 def spoken(locale: Locale, params: Mapping[str, Any]) -> dict[str, object]:
@@ -109,7 +109,7 @@ def spoken(locale: Locale, params: Mapping[str, Any]) -> dict[str, object]:
         return texts.get(f"{_NAMED.get(name, '')}{value}", str(value)) if name in _NAMED else str(value)
 
     return {
-        name: ", ".join(say(name, each) for each in value)
+        name: ", ".join(say(name, each) for each in value) or "–"
         if isinstance(value, list)
         else say(name, value)
         if name in _NAMED_CODES

@@ -123,9 +123,9 @@ def moves_of(role: Role) -> tuple[Move, ...]:
     return tuple(row.move for row in TRANSITIONS if row.sources and may_make([role], row.move))
 
 
-def makers_of(move: Move) -> tuple[Role, ...]:
-    """The roles that make a move, at least on the short line."""
-    return tuple(role for role in ROLES if may_make([role], move, Line.SHORT))
+def makers_of(move: Move, line: Line = Line.SHORT) -> tuple[Role, ...]:
+    """The roles that make a move on a line."""
+    return tuple(role for role in ROLES if may_make([role], move, line))
 
 
 def is_area_role(role: Role) -> bool:

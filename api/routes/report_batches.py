@@ -134,10 +134,9 @@ class _Batch:
             for place, result in zip(some, taken, strict=True):
                 results[place] = result
 
-        first, again = _split(items)
-        # A rehearsal leaves nothing that a second one of a ticket could be compared with: each is alone.
-        for places, most in ((first, _CHUNK), (again, 1 if self.is_rehearsal else _CHUNK)):
-            await asyncio.gather(*(part(places[start : start + most]) for start in range(0, len(places), most)))
+        # In a rehearsal each is alone, so none has to wait for another one of its ticket.
+        for places in (range(len(items)),) if self.is_rehearsal else _split(items):
+            await asyncio.gather(*(part(places[start : start + _CHUNK]) for start in range(0, len(places), _CHUNK)))
         statuses = Counter(status for status, _ in results)
         taken, known = statuses[201], statuses[200]
         head = f'{{"taken":{taken},"repeated":{known},"refused":{len(results) - taken - known},'

@@ -245,7 +245,13 @@ async def test_a_report_goes_to_the_department_that_leads_and_climbs_from_there(
     assert told["department"]["rule"]["name"] == "route-1"
     assert told["grid_version"]["number"] == 1
     assert [step["step"] for step in told["steps"]] == ["coordinates", "cell", "version", "rule", "duty", "person"]
+    # Whoever takes over has it by the line that the dispatch found; nobody asked the matrix again.
+    rules = [step["text"] for one in trace["decisions"] for step in one["steps"] if step["step"] == "rule"]
+    assert rules == [rules[0], *[f"As at the dispatch: {rules[0]}"] * 4]
+    assert rules[0].startswith("Line ")
     last = trace["decisions"][-1]
+    assert last["department"] == told["department"]
+    assert last["responsible"]["why_code"] == "passed_on"
     assert [one["standing"] for one in last["candidates"]] == [*["no_ack"] * 4, "responsible", "stands_by"]
     assert last["grid_version"]["number"] == 1
     zh = await client.get(f"/v1/cases/{ref}/trace", headers={"Accept-Language": "zh-CN"})
@@ -278,6 +284,8 @@ async def test_the_third_return_goes_to_the_fallback_owner(client: Client) -> No
     settled = await move(client, ref, version, "settle", reason="属地兜底")
     assert settled["head"]["name"] == "office-A"
     assert settled["head"]["why_code"] == "fallback_owner"
+    decision = (await ask(client, "GET", f"/v1/cases/{ref}/trace"))["decisions"][-1]
+    assert "By ruling" in next(step["text"] for step in decision["steps"] if step["step"] == "rule")
     handled = await move(client, ref, settled["version"], "acknowledge")
     assert handled["status"] == "handling"
 
@@ -301,6 +309,8 @@ async def test_the_desk_may_dispatch_to_a_department_by_hand(client: Client, eng
 
 
 async def test_a_hand_over_takes_the_open_cases_along_and_is_acknowledged(client: Client) -> None:
+    await department(client, "cleaning")
+    await ask(client, "POST", "/v1/departments/matrix", 201, department="cleaning", category="E01", mode="assist")
     comes = await ask(client, "POST", "/v1/people", 201, name="新网格长")
     mine = [(await ask(client, "POST", "/v1/reports", 201, **report(ticket=f"H-{n}")))["case"] for n in range(2)]
     a = str(person_id(f"A-{CELL}"))
@@ -313,6 +323,9 @@ async def test_a_hand_over_takes_the_open_cases_along_and_is_acknowledged(client
     detail = await ask(client, "GET", f"/v1/cases/{mine[0]}")
     assert detail["head"]["name"] == "新网格长"
     assert detail["events"][-1]["type"] == "case.handed_over.v1"
+    decisions = (await ask(client, "GET", f"/v1/cases/{mine[0]}/trace"))["decisions"]
+    assert [one["department"]["code"] for one in decisions] == ["cleaning", "cleaning"]
+    assert any(step["text"].startswith("As at the dispatch: Line ") for step in decisions[-1]["steps"])
     assert (await ask(client, "POST", path, 400, to_person=comes["id"]))["code"] == "posts.hand_over_to_self"
     done = await ask(client, "POST", f"{path}/{record['id']}:acknowledge")
     assert done["acknowledged_at"] is not None

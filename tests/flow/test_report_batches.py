@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.routes import report_batches
@@ -187,6 +187,27 @@ async def test_an_absurd_value_is_the_fault_of_its_report(client: Client, hostil
     assert hostile in raw
     answer = await client.post("/v1/reports:batch", content=raw)
     assert [one["status"] for one in answer.json()["results"]] == [201, 422]
+
+
+async def test_a_rehearsal_of_equal_tickets_is_a_few_transactions(client: Client) -> None:
+    """Each is looked at as if it came alone, whatever else comes with its ticket; known tickets stay known."""
+    known = (await client.post("/v1/reports", json=report(ticket="known"))).json()["case"]
+    items = [report(ticket="R-1", text=f"{place % 3}") for place in range(700)]
+    items += [report(ticket="known"), report(ticket="known", text="other"), report(ticket="known")]
+    begun = 0
+
+    def count(_connection: object) -> None:
+        nonlocal begun
+        begun += 1
+
+    event.listen(Engine, "begin", count)
+    body = (await client.post("/v1/reports:batch?dry_run=true", json={"reports": items})).json()
+    event.remove(Engine, "begin", count)
+    assert 0 < begun < 30
+    assert [one["status"] for one in body["results"]] == [200] * 701 + [422, 200]
+    seen = [one["rehearsal"] for one in body["results"] if "rehearsal" in one]
+    assert [one["known_case"] for one in seen] == [None] * 700 + [known] * 2
+    assert {one["routing"]["ticket"] for one in seen[:700]} == {"R-1"}
 
 
 async def test_a_batch_can_be_rehearsed(client: Client, engine: AsyncEngine) -> None:

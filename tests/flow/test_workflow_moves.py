@@ -150,8 +150,8 @@ async def test_nobody_acknowledges_backup_then_parents_head_and_the_clock_runs_o
     assert seen == [
         (cell, "A", "primary_on_duty"),
         (cell, "B", "primary_no_ack"),
-        (community, "A", "parent_head"),
-        (L1, "A", "parent_head"),
+        (community, "A", "passed_on"),
+        (L1, "A", "passed_on"),
     ]
     await set_case(engine, "stage_due_at = now() - interval '1 s'")
     assert [await run_worker(engine), await run_worker(engine)] == [1, 0]
@@ -218,7 +218,7 @@ async def test_what_cannot_be_merged(client: Client) -> None:
     parent, child, other = [await new_case(client, ticket=f"T-{n}", category="P0102") for n in range(3)]
     for into, status, code in (
         (None, 400, "dispatch.into_required"),
-        ("20260101-0000000", 404, "dispatch.case_not_found"),
+        ("20260101-0000000", 400, "dispatch.into_unknown"),
         (child["case"], 409, "dispatch.cannot_follow"),
     ):
         answer = await move(client, child, "merge", **({"into": into} if into else {}))

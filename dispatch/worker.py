@@ -2,9 +2,9 @@
 
 Deadlines are rows, not timers (decision 0005): after a crash or a long outage the sweep simply finds more rows due.
 Each pass is one short transaction; a stop request is honoured between passes, so nothing is left half done. Duties
-without work sleep; the watch (`dispatch/watch.py`) wakes them. After a pass that was not full they sleep as well: then a
-rush makes the passes larger, not more. Each costs its dozen round trips whatever it finds, and eight workers that look
-all the time take the machine from each other just when it matters.
+without work sleep; the watch (`dispatch/watch.py`) wakes them. After a pass that was not full they sleep as well: so a
+rush makes the passes larger, not more. Each costs its dozen round trips whatever it finds, and eight workers that
+look all the time take the machine from each other just when it matters.
 """
 
 from __future__ import annotations

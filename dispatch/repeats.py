@@ -6,7 +6,8 @@ from datetime import datetime
 
 from dispatch.case_views import CaseView
 from dispatch.repeat_rules import Nearby, judge
-from dispatch.storage.repeats import RepeatSite, near_cases, repeat_sites, rules_of
+from dispatch.storage.repeat_sites import RepeatSite, repeat_sites
+from dispatch.storage.repeats import near_cases, rules_of
 from geo.storage.uow import Unit
 
 __all__ = ["MOST_OPEN", "RepeatSite", "find_nearby", "list_repeat_sites"]

@@ -156,7 +156,11 @@ async def read_repeats(
         AwareDatetime | None, Query(alias="from", description="Only cases reported from this instant on")
     ] = None,
 ) -> Response:
-    """Open cases whose place is a repeat site, or was closed shortly before they came."""
+    """Open cases whose place is a repeat site, or was closed shortly before they came.
+
+    Looked at are the newest 2,000 open cases, and for each at most 100 reports of its place: a count of 101 means that
+    many or more, and then `look_back` need not name every case. `/v1/cases/{case}/nearby` knows them all.
+    """
     sites = await list_repeat_sites(unit, container.settings.jurisdiction, since=since)
     body = {
         "cases": [

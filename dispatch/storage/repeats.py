@@ -1,11 +1,12 @@
-"""Find cases of the same place and matter, for any number of cases in one statement."""
+"""Find cases of the same place and matter, for any number of cases in one statement.
+
+The list of all places has its own (`dispatch/storage/repeat_sites.py`).
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -16,10 +17,10 @@ from dispatch.storage.cases import IS_OPEN
 from geo.storage.uow import Unit
 
 # A merged case is one more report of what it was merged into; a void or declined one was none.
-_COUNTS = "o.state NOT IN ('merged', 'voided', 'declined')"
+COUNTS = "o.state NOT IN ('merged', 'voided', 'declined')"
 
 #: Subjects with the rule that applies to them: of the class, else of its major class, else of all.
-_SUBJECT = """
+SUBJECT = """
 SELECT c.id, c.jurisdiction, c.state, c.reported_at, c.closed_at, c.location, c.category_code, c.reporter_key,
        coalesce(k.parent, k.code) AS family, r.*
   FROM dispatch.dispatch_case AS c
@@ -38,7 +39,7 @@ SELECT c.id, c.jurisdiction, c.state, c.reported_at, c.closed_at, c.location, c.
 # The box lets the GiST index on the stored degrees answer; it is a little larger than the circle at any latitude that
 # people live at, and the distance on the ellipsoid decides. OFFSET 0 keeps the index scan per subject.
 NEAR = f"""
-WITH subject AS ({_SUBJECT} AND {{which}})
+WITH subject AS ({SUBJECT} AND {{which}})
 SELECT s.id AS subject, s.site_count AS needed, o.id, o.ref, o.state, o.category_code AS category,
        k.name_zh AS category_zh, k.name_en AS category_en,
        o.channel_code AS channel, n.name_zh AS channel_zh, n.name_en AS channel_en,
@@ -62,60 +63,10 @@ SELECT s.id AS subject, s.site_count AS needed, o.id, o.ref, o.state, o.category
   JOIN dispatch.category AS k ON k.code = o.category_code
    AND (k.code = s.category_code OR s.with_siblings AND coalesce(k.parent, k.code) = s.family)
   JOIN dispatch.channel AS n ON n.code = o.channel_code
- WHERE o.distance_m <= s.radius_m AND {_COUNTS}
+ WHERE o.distance_m <= s.radius_m AND {COUNTS}
 """  # noqa: S608 - constants only
 _BY_ID = "c.id = ANY (%(ids)s)"
-_OPEN = (
-    f"c.id IN (SELECT c.id FROM dispatch.dispatch_case AS c WHERE {IS_OPEN}"  # noqa: S608 - constants only
-    " AND c.jurisdiction = %(jurisdiction)s AND c.reported_at >= coalesce(%(since)s::timestamptz, '-infinity')"
-    " ORDER BY c.reported_at DESC, c.id DESC LIMIT %(most)s)"
-)
 NEAR_BY_ID = NEAR.format(which=_BY_ID)
-
-#: Reports of one place that the list of all places looks at, for one case. At the place of an event hundreds of open
-#: cases have hundreds of neighbours each, and a badge says no more for knowing them all.
-MOST_NEAR = 100
-
-# What matters nothing to a badge is left out before the distance is measured, and the search ends at the hundredth.
-_SITES = f"""
-WITH subject AS ({_SUBJECT} AND {_OPEN})
-SELECT c.ref, 1 + count(*) FILTER (WHERE near.is_repeat) AS count, s.site_count AS needed,
-       array_agg(near.ref ORDER BY near.closed_at DESC) FILTER (WHERE near.is_look_back) AS look_back
-  FROM subject AS s
-  JOIN dispatch.dispatch_case AS c ON c.id = s.id
- CROSS JOIN LATERAL (
-       SELECT o.ref, o.closed_at, o.reported_at >= s.reported_at - s.site AS is_repeat,
-              coalesce(o.state = 'closed' AND o.closed_at >= s.reported_at - s.look_back
-                       AND o.closed_at <= s.reported_at, false) AS is_look_back
-         FROM dispatch.dispatch_case AS o
-         JOIN dispatch.category AS k ON k.code = o.category_code
-        WHERE o.location && ST_Expand(s.location,
-                                      s.radius_m / (110000.0 * cos(radians(least(abs(ST_Y(s.location)), 85)))),
-                                      s.radius_m / 110000.0)
-          AND o.id <> s.id AND o.jurisdiction = s.jurisdiction AND {_COUNTS}
-          AND o.reported_at <= s.reported_at
-          AND (o.reported_at >= s.reported_at - s.site
-               OR o.state = 'closed' AND o.closed_at BETWEEN s.reported_at - s.look_back AND s.reported_at)
-          AND (k.code = s.category_code OR s.with_siblings AND coalesce(k.parent, k.code) = s.family)
-          AND ST_Distance(o.location::geography, s.location::geography) <= s.radius_m
-        LIMIT greatest(%(near)s, s.site_count)) AS near
- GROUP BY c.ref, c.reported_at, c.id, s.site_count
-HAVING 1 + count(*) FILTER (WHERE near.is_repeat) >= s.site_count OR bool_or(near.is_look_back)
- ORDER BY c.reported_at DESC, c.id DESC
-"""  # noqa: S608 - constants only
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatSite:
-    """An open case whose place was reported before; ``look_back`` are cases closed shortly before it.
-
-    A count of more than `MOST_NEAR` means "so many at least", and then not every case to look back at is named.
-    """
-
-    ref: str
-    count: int
-    is_repeat_site: bool
-    look_back: tuple[str, ...]
 
 
 async def near_cases(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, list[NearCase]]:
@@ -140,7 +91,7 @@ async def rules_of(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, RepeatRule]:
     """The rule that applies to each case; a case without a position has none."""
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"{_SUBJECT} AND {_BY_ID}", {"ids": list(ids)})
+        await cursor.execute(f"{SUBJECT} AND {_BY_ID}", {"ids": list(ids)})
         return {
             row["id"]: RepeatRule(
                 **{
@@ -150,22 +101,3 @@ async def rules_of(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, RepeatRule]:
             )
             for row in await cursor.fetchall()
         }
-
-
-async def repeat_sites(unit: Unit, jurisdiction: str, *, since: datetime | None, most: int) -> list[RepeatSite]:
-    """Open cases at repeat sites, or reported shortly after a close, newest first; of the newest ``most`` open ones.
-
-    Cost: about 0.2 ms per open case, and the same where thousands were reported at one place.
-    """
-    driver = await unit.driver()
-    async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_SITES, {"jurisdiction": jurisdiction, "since": since, "most": most, "near": MOST_NEAR})
-        return [
-            RepeatSite(
-                ref=row["ref"],
-                count=row["count"],
-                is_repeat_site=row["count"] >= row["needed"],
-                look_back=tuple(row["look_back"] or ()),
-            )
-            for row in await cursor.fetchall()
-        ]

@@ -121,6 +121,13 @@ ischema_names["xid8"] = Xid8
 #: The condition of the worker's query and of its index must be the same text.
 WATCHED_STAGES = "stage_clock IN ('verify', 'acknowledge', 'suspension')"
 _OPEN = one_of("state", sorted(OPEN_STATES))
+
+
+def square_of(location: str) -> str:
+    """Expression of the square (a thousandth of a degree) that a location lies in; two indexes hold it."""
+    return f"(floor(st_x({location}) * 1000)::bigint * 1000000 + floor(st_y({location}) * 1000)::bigint)"
+
+
 _HAND_OVER = one_of("state", sorted(HAND_OVER_STATES))
 
 
@@ -189,6 +196,15 @@ class CaseRow(Base):
             postgresql_where=sql("leg_departments IS NOT NULL"),
         ),
         Index("ix_dispatch_case_category", "category_code", sql("reported_at DESC")),
+        # Reports of one place and matter, by when they came and by when they were closed.
+        Index("ix_dispatch_case_square", sql(square_of("location")), "category_code", "reported_at"),
+        Index(
+            "ix_dispatch_case_square_closed",
+            sql(square_of("location")),
+            "category_code",
+            "closed_at",
+            postgresql_where=sql("state = 'closed'"),
+        ),
         Index("ix_dispatch_case_cell", "grid_version_id", "cell_id"),
         Index(
             "ix_dispatch_case_department",

@@ -9,9 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.keys import Scope
+from dispatch.queries import get_case
+from dispatch.repeats import find_nearby, list_repeat_sites
+from dispatch.storage.repeat_sites import MOST_NEAR, SITES
 from dispatch.storage.repeats import NEAR_BY_ID
 from geo.storage.uow import read_unit, write_unit
-from tests.builders import INSIDE, report
+from tests.builders import INSIDE, JURISDICTION, report
 from tests.flow.conftest import Client
 
 LON, LAT = INSIDE
@@ -187,6 +190,46 @@ async def test_the_index_on_the_location_answers(client: Client, engine: AsyncEn
     plan = "\n".join(row[0] for row in rows)
     assert "ix_dispatch_case_location" in plan, plan
     assert "Seq Scan on dispatch_case" not in plan, plan
+
+
+_CROWD = """
+INSERT INTO dispatch.dispatch_case (id, jurisdiction, ref, origin, channel_code, ticket, category_code, location,
+                                    located_how, state, reported_at, closed_at)
+SELECT gen_random_uuid(), c.jurisdiction, 'x' || n, 'imported', c.channel_code, 'x' || n,
+       (ARRAY['E0110', 'P0102'])[1 + n % 2], ST_SetSRID(ST_MakePoint(113.62 + r.x * 0.008, 34.75 + r.y * 0.008), 4326),
+       'out_of_grid', r.state, :at - r.days * interval '1 day',
+       CASE WHEN r.state = 'closed' THEN :at - r.days * r.share * interval '1 day' END
+  FROM dispatch.dispatch_case AS c, generate_series(1, 400) AS n,
+       LATERAL (SELECT n AS of, random() AS x, random() AS y, random() * 200 AS days, random() AS share,
+                       (ARRAY['closed', 'closed', 'reported', 'voided'])[1 + floor(random() * 4)::int] AS state) AS r
+"""
+
+
+async def test_the_list_of_all_places_says_what_each_case_says(client: Client, engine: AsyncEngine) -> None:
+    """By squares, and with a wide rule by the location: the same badges as case by case; and indexes answer."""
+    await send(client, "1")
+    async with write_unit(engine) as unit:
+        await unit.connection.execute(text("SELECT setseed(0.4)"))
+        await unit.connection.execute(text(_CROWD), {"at": datetime.now(UTC)})
+        await unit.connection.execute(
+            text("INSERT INTO dispatch.repeat_rule (category_code, radius_m) VALUES ('P01', 400)")
+        )
+    async with read_unit(engine) as unit:
+        listed = {one.ref: one for one in await list_repeat_sites(unit, JURISDICTION)}
+        cases = await unit.connection.execute(text("SELECT ref FROM dispatch.dispatch_case WHERE state = 'reported'"))
+        expected = {}
+        for (ref,) in cases:
+            found = await find_nearby(unit, (await get_case(unit, ref)).case)
+            if found.is_repeat_site or found.look_back:
+                again = sorted(found.look_back, key=lambda near: near.closed_at or near.reported_at, reverse=True)
+                expected[ref] = (found.count, found.is_repeat_site, tuple(near.ref for near in again))
+        assert len(expected) > 40
+        assert {ref: (one.count, one.is_repeat_site, one.look_back) for ref, one in listed.items()} == expected
+        driver = await unit.driver()
+        asked = {"jurisdiction": JURISDICTION, "since": None, "most": 2000, "near": MOST_NEAR}
+        plan = "\n".join(row[0] for row in await (await driver.execute("EXPLAIN " + SITES, asked)).fetchall())
+    for index in ("square", "square_closed", "location"):
+        assert f"ix_dispatch_case_{index} on" in plan, plan
 
 
 async def test_ledgers_are_known_and_shown_by_name(client: Client) -> None:

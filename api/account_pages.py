@@ -18,7 +18,7 @@ from maps.i18n import Locale, catalogue, subset, translate
 __all__ = ["error_page", "page_context", "page_instead"]
 
 #: Statuses that have a heading and a way out of their own; the others share those of their hundred.
-_NAMED: Final = frozenset({403, 404, 429, 503})
+_NAMED: Final = frozenset({403, 404, 413, 429, 503})
 #: Doors for programs that a curious person may open in a browser: the answer stays what the door's standard says.
 _DATA: Final = ("/ogc", "/open311", "/metrics")
 
@@ -61,7 +61,7 @@ def error_page(request: Request, status: int, detail: str | None, faults: Sequen
         "detail": detail or known.get(f"account.error.{name}.hint", ""),
         "faults": faults,
         "home": home_of(caller) if isinstance(caller, Caller) else "/",
-        "again": f"?{request.url.query}" if status == 429 or status >= 500 else None,
+        "again": f"?{request.url.query}" if status in {413, 429} or status >= 500 else None,
         "is_person": status == 403 and isinstance(caller, Caller) and caller.kind == "person",
     }
     return render("error.html", context, locale=locale, status=status)

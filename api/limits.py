@@ -6,9 +6,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.account_pages import error_page
 from api.errors import error_response
 from api.language import locale_of
 from geo.errors import BadInputError
+from maps.i18n import translate
 
 
 class _TooLargeError(Exception):
@@ -56,8 +58,12 @@ class BodyLimit:
                 await self._refuse(scope, receive, send, most)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
-        error = BadInputError("request.too_large", most=most)
-        await error_response(error, locale_of(Request(scope)))(scope, receive, send)
+        request = Request(scope)
+        locale = locale_of(request)
+        # Who sent a file by a form of ours gets a page with the way back to it.
+        page = error_page(request, 413, translate(locale, "account.error.413.hint", most=f"{most / 1_048_576:.3g}"))
+        answer = page or error_response(BadInputError("request.too_large", most=most), locale)
+        await answer(scope, receive, send)
 
 
 #: Ends of paths where files and batches are sent.

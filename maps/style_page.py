@@ -46,13 +46,13 @@ class Part:
 
 
 _FIELD: Final = ("tokens.css", "style/part.css", "field/field.css", "field/parts.css")
-_DESK: Final = ("tokens.css", "style/part.css", "console.css", "console-panel.css")
+_DESK: Final = ("tokens.css", "frame.css", "style/part.css", "console.css", "console-panel.css")
 PARTS: Final = (
     Part(name="lights", sheets=_DESK, height=110),
     Part(name="buttons", sheets=_FIELD, height=360),
     Part(name="form", sheets=_FIELD, height=290),
     Part(name="rows", sheets=_FIELD, height=300),
-    Part(name="table", sheets=("tokens.css", "style/part.css", "planner.css", "rates.css"), height=220),
+    Part(name="table", sheets=("tokens.css", "frame.css", "style/part.css", "planner.css", "rates.css"), height=220),
     Part(name="states", sheets=_FIELD, height=520),
     Part(name="conflict", sheets=_FIELD, height=270),
     Part(name="map", sheets=_FIELD, height=260),

@@ -50,6 +50,8 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
         (
             Item(key="people", path="/admin/people", scope=Scope.POSTS_WRITE),
             Item(key="posts", path="/admin/posts", scope=Scope.POSTS_WRITE),
+            Item(key="departments", path="/admin/departments", scope=Scope.POSTS_WRITE),
+            Item(key="matrix", path="/admin/matrix", scope=Scope.POSTS_WRITE),
             Item(key="accounts", path="/admin/accounts", scope=Scope.PEOPLE_MANAGE),
         ),
     ),

@@ -27,9 +27,6 @@ from api.map_shares import (
     Share,
     ShareScope,
     create_share,
-    end_share,
-    list_shares,
-    maker_of,
     may_open,
     open_share,
 )
@@ -239,41 +236,6 @@ def _main_of(body: str) -> str:
     """Return the part of a page that is frozen: what is read; the links at the top are of the day."""
     start, end = body.index("<main"), body.index("</main>") + len("</main>")
     return body[start:end]
-
-
-@router.get("/maps/shares")
-async def read_shares(request: Request, container: Wired, caller: Planner) -> Response:
-    """The links that work: one's own, and for administrators all."""
-    async with read_unit(container.control) as unit:
-        shares = await list_shares(unit, container.settings.jurisdiction, created_by=_owner(caller))
-    body = [
-        {
-            "id": str(share.id),
-            "kind": share.kind,
-            "title": share.title,
-            "query": share.query,
-            "scope": share.scope.value,
-            "created_by": share.created_by,
-            "created_at": instant(share.created_at),
-            "expires_at": instant(share.expires_at),
-        }
-        for share in shares
-    ]
-    return json_answer({"shares": body}, locale=locale_of(request), Cache_Control="no-store")
-
-
-@router.delete("/maps/shares/{share}")
-async def delete_share(request: Request, container: Wired, caller: Planner, share: UUID) -> Response:
-    """End a link now."""
-    if not is_own_origin(request, container.settings.public_url):
-        raise ForbiddenError("access.foreign_origin")
-    async with write_unit(container.control) as unit:
-        await end_share(unit, container.settings.jurisdiction, share, created_by=_owner(caller))
-    return Response(status_code=204)
-
-
-def _owner(caller: Caller) -> str | None:
-    return None if Scope.PEOPLE_MANAGE in caller.scopes else maker_of(caller)
 
 
 async def _opened(request: Request, container: Container, secret: str) -> Share:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.people import NewGrant
@@ -146,3 +148,54 @@ async def test_a_post_is_added_with_its_cell(app: FastAPI) -> None:
         assert (await send(client, f"{page}/shifts", act))[0].status_code == 303
         assert (await send(client, page, "end"))[0].status_code == 303
         assert "No post fits." in (await open_page(client, "/admin/posts?kind=leader&cell=1")).text
+
+
+async def test_an_office_with_more_people_than_one_page_offers_all_of_them(app: FastAPI, engine: AsyncEngine) -> None:
+    async with write_unit(engine) as unit:
+        await unit.connection.execute(
+            text(
+                "INSERT INTO dispatch.person (id, jurisdiction, name)"
+                " SELECT gen_random_uuid(), (SELECT jurisdiction FROM dispatch.person LIMIT 1), '职员' || n"
+                "  FROM generate_series(1, 1100) AS n"
+            )
+        )
+    async with signed_in(app, "chen") as client:
+        page = (await client.get("/admin/posts", headers={"Accept": "text/html"})).text
+        offered = set(re.findall(r"<option value=\"[^\"]+\">职员(\d+)</option>", page))
+        assert offered == {str(number) for number in range(1, 1101)}
+
+
+async def test_a_department_and_its_line_of_the_matrix(app: FastAPI) -> None:
+    async with signed_in(app, "chen") as client:
+        assert "No departments yet." in (await open_page(client, "/admin/departments")).text
+        answer, drawn = await send(client, "/admin/departments", "add", {"code": "Grün!", "name_zh": "园林"})
+        assert (answer.status_code, drawn.form("add").values["name_zh"]) == (422, ["园林"])
+        answer, _ = await send(client, "/admin/departments", "add", {"code": "greening", "name_zh": HOSTILE[:70]})
+        page = "/admin/departments/greening"
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, page)
+        answer, _ = await send(client, "/admin/departments", "add", {"code": "greening", "name_zh": "再来"})
+        assert answer.status_code == 409
+        stale = await open_page(client, page)
+        assert (await send(client, page, "change", {"name_zh": "园林绿化所"}))[0].status_code == 303
+        assert (await send(client, page, "change", {"name_zh": "园林"}, on=stale))[0].status_code == 409
+
+        line = {"category": "E0110", "cell": WEST, "department": "greening"}
+        answer, drawn = await send(client, "/admin/matrix", "add", line | {"category": "E9999"})
+        assert (answer.status_code, drawn.form("add").values["cell"]) == (400, [WEST])
+        assert (await send(client, "/admin/matrix", "add", line))[0].status_code == 303
+        assert (await send(client, "/admin/matrix", "add", line | {"mode": "assist"}))[0].status_code == 409
+        # Its posts and lines end first: nobody is left with a department that nobody answers for.
+        answer, _ = await send(client, page, "take_out")
+        assert answer.status_code == 409
+        drawn = await open_page(client, "/admin/matrix?department=greening")
+        (end,) = [form.act for form in drawn.forms if form.act.startswith("end-")]
+        assert "Exposed rubbish" in drawn.text
+        assert "places without a line" in drawn.text
+        assert (await send(client, "/admin/matrix", end))[0].status_code == 303
+        assert "No line fits." in (await open_page(client, "/admin/matrix?department=greening")).text
+        assert (await send(client, page, "take_out"))[0].status_code == 303
+        assert (await send(client, page, "bring_back"))[0].status_code == 303
+        await open_page(client, "/admin/departments/none", status=404)
+    async with signed_in(app, "wang") as client:
+        for path in ("/admin/departments", page, "/admin/matrix"):
+            await open_page(client, path, status=403)

@@ -33,3 +33,13 @@ async def test_a_bad_address_names_its_faults_on_the_page(client: Client) -> Non
     assert page.status_code == 422
     assert "theme" in page.text
     assert "这一页打不开" in page.text
+
+
+async def test_a_file_over_the_limit_is_a_page_with_the_way_back(client: Client) -> None:
+    large = {"file": ("table.csv", b"x" * 1_100_000)}
+    page = await client.post("/admin/calendars", files=large, headers=_PAGE)
+    assert (page.status_code, page.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert "最多 1 MB" in page.text
+    assert 'class="secondary other" href="?"' in page.text
+    program = await client.post("/v1/departments", content=b"x" * 1_100_000)
+    assert (program.status_code, program.json()["code"]) == (413, "request.too_large")

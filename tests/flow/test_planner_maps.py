@@ -210,6 +210,18 @@ async def test_a_shared_map_is_frozen_scoped_and_ends(doors: Doors) -> None:
     assert (await doors.get(office, planner)).status_code == 404
     assert (await doors.get(office, who)).status_code == 200
     listed = (await doors.get("/maps/shares", who)).json()["shares"]
+    first = listed.pop()
+    people = {**who, "Accept": "text/html"}
+    page = await doors.client.get("/maps/shares?lang=en", headers=people)
+    assert page.text.count('<button type="submit" class="link"') == len(listed) + 1
+    ended = f"/maps/shares/{first['id']}/end"
+    assert (await doors.client.post(ended, headers={**people, "Origin": "https://evil.example"})).status_code == 403
+    # Twice is once: the second press of an impatient finger finds it ended.
+    for _ in range(2):
+        assert (await doors.client.post(ended, headers=people)).headers["location"] == "/maps/shares?done=ended"
+    page = await doors.client.get("/maps/shares?lang=en&done=ended", headers=people)
+    assert first["id"] not in page.text
+    assert "The link has ended." in page.text
     for each in listed:
         assert (await doors.client.delete(f"/maps/shares/{each['id']}", headers=who)).status_code == 204
     assert (await doors.client.get(url)).status_code == 404

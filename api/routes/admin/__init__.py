@@ -13,8 +13,10 @@ from api.routes.admin import (
     calendars,
     categories,
     category_import,
+    departments,
     keys,
     ladders,
+    matrix,
     office,
     people,
     person,
@@ -44,6 +46,7 @@ async def read_start(request: Request, container: Wired) -> Response:
     return go(request, first)
 
 
-_OFFICE = (people, person, posts, post, shifts, accounts, categories, category_import, calendars, ladders, office)
-for module in (*_OFFICE, keys, webhooks, audit):
+_PEOPLE = (people, person, posts, post, shifts, departments, matrix, accounts)
+_OFFICE = (categories, category_import, calendars, ladders, office)
+for module in (*_PEOPLE, *_OFFICE, keys, webhooks, audit):
     router.include_router(module.router)

@@ -55,6 +55,7 @@ function pictureOf(light) {
 // Leaflet's canvas renderer asks each path to draw itself and clips to what changed: overriding these two methods of a circle
 // marker gives a sign of any shape, with the renderer's own bookkeeping of dirty regions.
 const Sign = L.CircleMarker.extend({
+  options: { radius: 7, weight: 2, bubblingMouseEvents: false },
   /** @this {SignMarker} */
   _updatePath() {
     if (!this._renderer._drawing || this._empty()) return;
@@ -83,11 +84,12 @@ const Sign = L.CircleMarker.extend({
 export class Points {
   /** @type {Map<string, SignMarker>} */
   #markers = new Map();
-  /** @type {Map<string, Set<string>>} */
+  /** Which cases lie on each other. @type {Map<string, string[]>} */
   #stacks = new Map();
   #map;
   #store;
-  #select;
+  /** One for all signs. @type {(event: {target: SignMarker}) => void} */
+  #clicked;
   #renderer = L.canvas({ padding: 0.25, pane: "points", tolerance: 4 });
   /** @type {L.CircleMarker|null} */
   #ring = null;
@@ -101,7 +103,7 @@ export class Points {
     map.createPane("points").classList.add("pane-points");
     this.#map = map;
     this.#store = store;
-    this.#select = select;
+    this.#clicked = (event) => select(event.target.ref);
   }
 
   get size() {
@@ -183,15 +185,15 @@ export class Points {
       }
     }
     const key = `${one.location.lon.toFixed(5)},${one.location.lat.toFixed(5)}`;
-    const stack = this.#stacks.get(key) ?? new Set();
-    const used = new Set([...stack].map((ref) => this.#markers.get(ref)?.slot));
+    const stack = this.#stacks.get(key) ?? [];
+    const used = new Set(stack.map((ref) => this.#markers.get(ref)?.slot));
     let slot = 0;
     while (used.has(slot)) slot += 1;
-    this.#stacks.set(key, stack.add(one.case));
+    this.#stacks.set(key, [...stack, one.case]);
     /** @type {SignMarker} */
-    const marker = new /** @type {any} */ (Sign)(at, { radius: 7, weight: 2, bubblingMouseEvents: false, renderer: this.#renderer });
+    const marker = new /** @type {any} */ (Sign)(at, { renderer: this.#renderer });
     Object.assign(marker, { light, ref: one.case, isDim: !this.#store.isShown(one), slot, spot: key });
-    marker.on("click", () => this.#select(one.case));
+    marker.on("click", this.#clicked);
     marker.addTo(this.#map);
     this.#markers.set(one.case, marker);
   }
@@ -202,7 +204,8 @@ export class Points {
     if (!marker) return;
     marker.remove();
     this.#markers.delete(ref);
-    const stack = this.#stacks.get(marker.spot);
-    if (stack?.delete(ref) && stack.size === 0) this.#stacks.delete(marker.spot);
+    const left = this.#stacks.get(marker.spot)?.filter((each) => each !== ref) ?? [];
+    if (left.length) this.#stacks.set(marker.spot, left);
+    else this.#stacks.delete(marker.spot);
   }
 }

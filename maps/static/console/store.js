@@ -1,5 +1,6 @@
 // The open cases this page knows, which inbox each is in, and who wants to hear of changes. No elements here.
 
+import { kept } from "./keeping.js";
 import { placeOf } from "./texts.js";
 
 /** @typedef {import("./types.js").Case} Case */
@@ -128,7 +129,8 @@ export class Store {
         if (was && this.#cases.delete(one.case)) changes.push({ one, kind: "removed", was });
         continue;
       }
-      const fresh = { ...one, light: lightAt(one, now) };
+      const fresh = kept(one);
+      fresh.light = lightAt(one, now);
       this.#cases.set(one.case, fresh);
       changes.push({ one: fresh, kind: was ? "changed" : "added", was });
     }

@@ -7,6 +7,7 @@ import { button, when } from "./parts.js";
 import { mendRecord } from "./record.js";
 import { openSheet } from "./sheets.js";
 import { isFleeting } from "./store.js";
+import { TOO_LARGE } from "./sync.js";
 
 /** @typedef {import("./types.js").Entry} Entry */
 
@@ -38,7 +39,7 @@ function entryOf(entry) {
   if (entry.photos.length) item.append(make("p", "quiet", t("field.sheet.photo.count", { count: entry.photos.length })));
   const word = entry.state === "done" ? t("field.outbox.done", { when: when(entry.ended_at) }) : t(`field.outbox.${entry.state}`);
   item.append(make("p", "entry-state", word));
-  if (entry.problem) item.append(make("p", "problem", entry.state === "waiting" ? t("field.outbox.failing", { count: entry.tries, problem: entry.problem.detail }) : entry.problem.detail));
+  if (entry.problem) item.append(make("p", "problem", problemOf(entry, entry.problem)));
   if (entry.state !== "done" && isFleeting(entry)) item.append(make("p", "note", t("field.outbox.fleeting")));
   const found = entry.result?.evidence;
   if (found) item.append(make("p", "quiet", t("field.outbox.evidence", { relation: found.relation_name, distance: found.distance_m === null ? "–" : distance(found.distance_m) })));
@@ -50,6 +51,15 @@ function entryOf(entry) {
   if (entry.state === "conflict" || entry.state === "refused") item.append(choices(entry));
   else if (entry.state === "waiting" && entry.sent === null) item.append(button("quiet-button", t("field.undo"), () => void discard(entry)));
   return item;
+}
+
+/**
+ * @param {Entry} entry
+ * @param {import("./types.js").Problem} problem
+ */
+function problemOf(entry, problem) {
+  if (problem.code === TOO_LARGE && !problem.detail) return t("field.outbox.too_large");
+  return entry.state === "waiting" ? t("field.outbox.failing", { count: entry.tries, problem: problem.detail }) : problem.detail;
 }
 
 /** @param {Entry} entry */

@@ -23,6 +23,8 @@ const CROWDED = new Set([425, 429, 503]);
 const TROUBLE = new Set([408, 502, 504]);
 const LONGEST_REST_MS = 300_000;
 const MOST_STUCK = 3;
+/** A gateway's refusal has no words for us: the page says it. */
+export const TOO_LARGE = "http.413";
 
 let isRunning = false;
 
@@ -125,8 +127,10 @@ async function send(entry, setting, stuck) {
   try {
     body = await response.json();
   } catch {
-    // Not ours: a portal of some wireless network, or an answer cut short. The act stays as it is.
-    return response.status >= 500 ? stumble(entry, response.status, "", setting, stuck) : "portal";
+    // Not ours: a portal of some wireless network, or an answer cut short. The act stays as it is. Only a gateway that takes no
+    // bodies of this size will never take it: whoever did the act can leave photos out.
+    if (response.status !== 413) return response.status >= 500 ? stumble(entry, response.status, "", setting, stuck) : "portal";
+    body = { code: TOO_LARGE };
   }
   if (response.ok) {
     if (body.key !== entry.id) return "portal";

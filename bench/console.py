@@ -42,6 +42,22 @@ _SELECT: Final = """async (times) => {
   }
   return took;
 }"""
+# From the click on the map to the frame in which chain and posts of that place stand beside it.
+_WHO: Final = """async (times) => {
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+  const ground = document.getElementById("map");
+  const box = ground.getBoundingClientRect();
+  const took = [];
+  for (let n = 0; n < times; n += 1) {
+    const at = { clientX: box.left + box.width * (0.3 + 0.4 * ((n * 7) % times) / times),
+                 clientY: box.top + box.height * (0.35 + 0.4 * ((n * 11) % times) / times) };
+    const begun = performance.now();
+    ground.dispatchEvent(new MouseEvent("click", { ...at, bubbles: true, cancelable: true }));
+    do await frame(); while (!document.querySelector(".who-body .chain, .who-body .who-out"));
+    took.push(performance.now() - begun);
+  }
+  return took;
+}"""
 _FRAMES: Final = """() => {
   window.benchFrames = [];
   let last = performance.now();
@@ -67,7 +83,7 @@ _WATCH: Final = """() => {
 
 @benchmark
 def console(profile: Profile) -> Iterator[Result]:
-    """Measure the first paint, selection, panning, an event's way to the screen, and what the page keeps in memory."""
+    """Measure the first paint, selection, who covers a point, panning, an event's way to the screen, and what the page keeps in memory."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise RuntimeError("chromium is needed: gridward doctor says how to get it")
@@ -97,6 +113,10 @@ def console(profile: Profile) -> Iterator[Result]:
             took = page.evaluate(_SELECT, 100)
             note = f"median {statistics.median(took):.0f} ms of 100 selections by key"
             yield Result.at_most("console.selection.p99", sorted(took)[98], "ms", 100, note=note)
+            asked = page.evaluate(_WHO, 40)
+            note = f"median {statistics.median(asked):.0f} ms of {len(asked)} clicks on the map, answers shown"
+            yield Result.at_most("console.who_covers.p95", sorted(asked)[int(len(asked) * 0.95)], "ms", 200, note=note)
+            page.keyboard.press("Escape")
             frames = _pan(page)
             note = (
                 f"{len(frames)} frames while the map is dragged, p95 {sorted(frames)[int(len(frames) * 0.95)]:.0f} ms"

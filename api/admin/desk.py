@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -17,6 +18,8 @@ from api.container import Container
 from maps.i18n import Locale, catalogue, translate
 
 __all__ = ["Desk"]
+
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,17 @@ class Desk:
     def local(self, instant: str | None) -> str:
         """An instant as people read it."""
         return local_of(instant, self.zone).replace("T", " ")
+
+    def wall_times(self, sentence: str) -> str:
+        """A sentence of the interface with its instants as the jurisdiction's clocks show them."""
+
+        def said(found: re.Match[str]) -> str:
+            try:
+                return self.local(found[0])
+            except ValueError:  # somebody has typed what only looks like an instant
+                return found[0]
+
+        return _INSTANT.sub(said, sentence)
 
     def span(self, first: str | None, last: str | None) -> str:
         """From when until when."""

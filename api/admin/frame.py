@@ -157,7 +157,7 @@ async def _answer(desk: Desk, build: Builder, typed: FormData) -> Response:
             return _lead_on(desk, form, answer.body)
         if answer.code in _CHANGED:
             return _draw(desk, _conflict(desk, page, form, typed))
-        return _draw(desk, _faulty(page, asked, answer))
+        return _draw(desk, _faulty(desk, page, asked, answer))
     except InsideError as error:
         return _refuse(desk, error.answer)
 
@@ -192,18 +192,19 @@ def _query_of(form: Form) -> dict[str, str]:
     return {**form.query, **{name: one.value.strip() for name, one in said.items()}, **ticked}
 
 
-def _faulty(page: Page, form: Form, answer: Answer) -> Page:
+def _faulty(desk: Desk, page: Page, form: Form, answer: Answer) -> Page:
     """The page as it was typed, each fault beside its field."""
     places: dict[str, str] = {}
     if form.lists_faults is not None:
         others = tuple(form.lists_faults(pointer, text) for pointer, text in answer.faults.items())
     else:
         places, others = fault_places(form, answer.faults)
-    problem = answer.detail if not places or answer.code != "request.invalid" else ""
+    problem = desk.wall_times(answer.detail) if not places or answer.code != "request.invalid" else ""
+    others = tuple(map(desk.wall_times, others))
 
     def marked(one: Field) -> Field:
         # The interface speaks of fields by the names that programs use; on the page they have labels.
-        text = places.get(one.name, "")
+        text = desk.wall_times(places.get(one.name, ""))
         if answer.code.startswith("request."):
             text = text.replace(one.name.replace("/", "."), one.label)
         return replace(one, fault=text)
@@ -212,7 +213,7 @@ def _faulty(page: Page, form: Form, answer: Answer) -> Page:
         form,
         fields=tuple(map(marked, form.fields)),
         rows=tuple(tuple(map(marked, row)) for row in form.rows),
-        problem=problem if problem not in places.values() else "",
+        problem=problem if problem not in map(desk.wall_times, places.values()) else "",
         others=tuple(text for text in others if text != problem),
         is_open=True,
     )

@@ -133,6 +133,10 @@ async def test_a_post_is_added_with_its_cell(app: FastAPI) -> None:
         stale = await open_page(client, page)
         answer, _ = await send(client, page, "hand-over", {"to_person": people[1], "notes": HOSTILE})
         assert answer.status_code == 303
+        late = {"valid_from": "2026-01-05T08:00", "valid_until": "2026-01-04T08:00", "person": people[2]}
+        answer, drawn = await send(client, page, "appoint", late)
+        # On the clocks of the office, as it was typed.
+        assert ("2026-01-04 08:00" in drawn.text, "T00:00" in drawn.text) == (True, False)
         answer, drawn = await send(client, page, "hand-over", {"to_person": people[2]}, on=stale)
         assert answer.status_code == 409
         (read,) = [form.act for form in drawn.forms if form.act.startswith("read-")]

@@ -83,7 +83,7 @@ _WATCH: Final = """() => {
 
 @benchmark
 def console(profile: Profile) -> Iterator[Result]:
-    """Measure the first paint, selection, who covers a point, panning, an event's way to the screen, and what the page keeps in memory."""
+    """Measure first paint, selection, who covers a point, panning, an event's way to the screen, and memory."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise RuntimeError("chromium is needed: gridward doctor says how to get it")

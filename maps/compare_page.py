@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
-from maps.figures import format_ratio
+from maps.figures import format_change, format_ratio
 from maps.findings import Period, describe_period
 from maps.folium_page import FrameContent, render_frame
 from maps.i18n import Locale, subset, translate
@@ -34,6 +34,8 @@ __all__ = [
 COMPARED: Final = tuple(each for each in Measure if each not in {*CHANGES, Measure.HOT_SPOTS})
 FORMS: Final = ("html", "png", "pdf", "csv", "xlsx", "geojson")
 _ROWS: Final = 200
+#: From here on a change is told in whole numbers.
+_WHOLE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,9 @@ def _rows(data: CompareData) -> list[dict[str, Any]]:
                 "name": cell.name,
                 "first": first.words[k],
                 "second": second.words[k],
-                "change": "" if change is None else f"{change:+,.4g}" if change else "0",
+                "change": ""
+                if change is None
+                else format_change(f"{change:+,.0f}" if abs(change) >= _WHOLE else f"{change:+.4g}"),
                 "size": abs(change or 0),
             }
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-__all__ = ["format_count", "format_ratio"]
+__all__ = ["format_change", "format_count", "format_ratio"]
 
 
 def format_ratio(numerator: float, denominator: float, *, scale: int = 1, digits: int = 2) -> str | None:
@@ -25,6 +25,18 @@ def format_ratio(numerator: float, denominator: float, *, scale: int = 1, digits
         return None
     exact = Decimal(str(numerator)) * scale / Decimal(str(denominator))
     return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP):,}"
+
+
+def format_change(text: str) -> str:
+    """Return a number with its sign as it is printed: with the sign for minus, and without one for nothing.
+
+    Examples
+    --------
+    >>> format_change(f"{-0.12:+.2f}"), format_change(f"{1054:+,}"), format_change(f"{0:+.2f}")
+    ('−0.12', '+1,054', '0.00')
+    """
+    unsigned = text.lstrip("+-")
+    return text.replace("-", "−") if unsigned.strip("0.,") else unsigned
 
 
 def format_count(count: int) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from maps.classes import make_breaks, make_ramp
-from maps.figures import format_count, format_ratio
+from maps.figures import format_change, format_count, format_ratio
 from maps.folium_page import LegendPart, Variant
 from maps.hotspots.emerging import Emerging
 from maps.hotspots.gi_star import HotSpots
@@ -300,7 +300,7 @@ def _paint_change(
         else translate(
             locale,
             "measures.value.change",
-            change=f"{int(value or 0):+,}" if value else "0",
+            change=format_change(f"{int(value or 0):+,}"),
             cases=format_count(cell.cases),
             before=format_count(cell.before),
         )

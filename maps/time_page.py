@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maps.classes import make_breaks, make_ramp
-from maps.figures import format_ratio
+from maps.figures import format_change, format_ratio
 from maps.findings import Period, describe_period
 from maps.folium_page import FrameContent, render_frame
 from maps.i18n import Locale, subset, translate
@@ -224,7 +224,7 @@ def time_context(locale: Locale, view: TimeView, data: TimeData, *, root: str = 
                 "name": _step_name(locale, view.step, period),
                 "cases": rough(total),
                 "bar": round(100 * total / most, 1) if total >= SMALL_COUNT else 0,
-                "change": f"{total - before:+,}" if is_told else "",
+                "change": format_change(f"{total - before:+,}") if is_told else "",
                 "url": f"{parts['root']}/maps/cases?" + _days(view, period).query(lang=locale),
             }
         )

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from dispatch.evaluation import DEFINITIONS, Part, Rate
-from maps.figures import format_count
+from maps.figures import format_change, format_count
 from maps.i18n import Locale, translate
 from maps.rates.table import Figure, NamedRow, RatesView
 from maps.suppression import SMALL_COUNT
@@ -229,7 +229,7 @@ def _change(locale: Locale, now: Figure, before: Figure) -> str:
     if now.percent is None or before.percent is None:
         return translate(locale, "bulletin.change.unknown")
     points = _points(now, before)
-    return translate(locale, "bulletin.change.points", points=f"{points:+.2f}")
+    return translate(locale, "bulletin.change.points", points=format_change(f"{points:+.2f}"))
 
 
 def _points(now: Figure, before: Figure) -> float:
@@ -292,7 +292,7 @@ def _headline(locale: Locale, data: BulletinData) -> Section:
                 now.denominator,
                 now.percent,
                 before.percent,
-                f"{_points(now, before):+.2f}" if both else None,
+                format_change(f"{_points(now, before):+.2f}") if both else None,
             )
         )
     columns = _columns(locale, "rate", "numerator", "denominator", "percent", "percent_before", "points")

@@ -19,7 +19,8 @@ from geo.coverage.findings import (
     CoverageReport,
     Finding,
 )
-from geo.coverage.overlay import Area, Measures, family_findings, holes, overlaps, unmatched
+from geo.coverage.overlay import Area, Measures, family_findings, holes, overlaps, union_of, unmatched
+from geo.coverage.slits import open_slits
 from geo.coverage.structure import Sound, structure
 
 
@@ -135,4 +136,8 @@ class _Proof:
             found = overlaps(range(len(shapes)), shapes, codes, None, self._measures)
         elif self._table is not None and residue is not None:
             self.by_edges += 1
-        return found + holes(shapes, self._measures)
+        whole = union_of(shapes)
+        parents = self._sound.families.keys()
+        childless = [number for number in range(len(self._sound.codes)) if number not in parents]
+        leaves, names = self._sound.shapes[childless], [self._sound.codes[number] for number in childless]
+        return found + holes(whole, self._measures) + open_slits(whole, leaves, names, self._measures)

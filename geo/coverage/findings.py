@@ -26,6 +26,7 @@ class FindingKind(StrEnum):
     INVALID_RING = "invalid_ring"
     DUPLICATE_CODE = "duplicate_code"
     ORPHAN = "orphan"
+    OPEN_SLIT = "open_slit"
     HOLE = "hole"
     UNDIVIDED = "undivided"
 
@@ -40,7 +41,7 @@ class Severity(StrEnum):
 
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 _NOTICES = frozenset({FindingKind.HOLE, FindingKind.UNDIVIDED})
-AREAL = frozenset({FindingKind.GAP, FindingKind.OVERLAP, FindingKind.OUTSIDE, FindingKind.HOLE})
+AREAL = frozenset({FindingKind.GAP, FindingKind.OVERLAP, FindingKind.OUTSIDE, FindingKind.OPEN_SLIT, FindingKind.HOLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +65,13 @@ class Finding:
         ``outside`` (in the child, beyond the parent),
         ``unmatched`` (edges that do not cancel, enclosing less area than floating point can show),
         ``invalid_ring``, ``duplicate_code``, ``orphan`` (no such parent, or not one level above),
+        ``open_slit`` (between cells, thinner than a sliver, in none of them and open to the outside of the grid),
         ``hole`` (enclosed by level-1 cells and in none of them: may well belong to somebody else),
         ``undivided`` (has no children although its siblings have).
     parent
         Code of the parent cell, ``None`` above level 1.
     cells
-        Codes of the cells concerned; empty for a gap.
+        Codes of the cells concerned; empty for a gap; those on either side of an open slit.
     area_m2
         Units: m². The area itself for the areal kinds, of the cell for the others, 0 for ``unmatched``.
     width_m
@@ -137,7 +139,7 @@ class CoverageReport:
 
     @property
     def is_proven(self) -> bool:
-        """No gap, overlap or child outside at all, however small. Holes above level 1 do not count against it."""
+        """No gap, slit, overlap or child outside at all, however small. Holes above level 1 do not count against it."""
         return not self.below_tolerance and not any(finding.breaks_tiling for finding in self.findings)
 
     @property

@@ -157,7 +157,7 @@ def _give_slivers_away(cells: Sequence[CoverageCell], report: CoverageReport) ->
     return changed
 
 
-_GIVEN = frozenset({FindingKind.GAP, FindingKind.OVERLAP, FindingKind.OUTSIDE})
+_GIVEN = frozenset({FindingKind.GAP, FindingKind.OPEN_SLIT, FindingKind.OVERLAP, FindingKind.OUTSIDE})
 
 
 def _changes(

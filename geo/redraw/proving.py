@@ -57,14 +57,17 @@ def _error_of(patch: Patch, cells: dict[str, DraftCell], parent: str | None, are
     family = [_coverage_cell(patch, cell, 1 if parent is None else 2, parent) for cell in children]
     if parent is not None:
         family.append(_coverage_cell(patch, cells[parent], 1, None))
-    # Gaps between level-1 cells may lie outside the patch; overlaps among those that are here are always wrong.
+    # Gaps and slits between level-1 cells may lie outside the patch; overlaps among those here are always wrong.
     report = check_coverage(family, area_m2, tolerance_m2=0.0)
     wrong = [
         finding
         for finding in report.findings
-        if finding.breaks_tiling and (parent is not None or finding.kind is not FindingKind.GAP)
+        if finding.breaks_tiling and (parent is not None or finding.kind not in _BEYOND_THE_PATCH)
     ]
     return sum(finding.area_m2 for finding in wrong) + _SLACK_M2 * 2 * len(wrong)
+
+
+_BEYOND_THE_PATCH = frozenset({FindingKind.GAP, FindingKind.OPEN_SLIT})
 
 
 def _coverage_cell(patch: Patch, cell: DraftCell, level: int, parent: str | None) -> CoverageCell:

@@ -57,3 +57,22 @@ def test_a_newer_schema_is_refused_untouched(database: str) -> None:
     with pytest.raises(migrations.NewerSchemaError):
         migrations.upgrade(database)
     assert migrations.current(database) == "9999"
+
+
+def test_versions_under_names_of_code_systems_that_nobody_knows_may_be_drawn_on(empty_database: str) -> None:
+    """Also one that is valid now and otherwise never changes."""
+    migrations.upgrade(empty_database)
+    migrations.downgrade(empty_database, "0017")
+    with psycopg.connect(dsn(empty_database)) as connection:
+        connection.execute(
+            "INSERT INTO geo.jurisdiction (code, time_zone, metric_srid) VALUES ('410100', 'Asia/Shanghai', 4547)"
+        )
+        connection.execute(
+            "INSERT INTO geo.grid_version (jurisdiction, number, name, code_system, source, status, valid_from)"
+            " VALUES ('410100', 1, '', 'gb15', '', 'published', '2026-01-01T00:00Z'),"
+            " ('410100', 2, '', 'ours', '', 'draft', NULL), ('410100', 3, '', 'cn20', '', 'draft', NULL)"
+        )
+    migrations.upgrade(empty_database)
+    with psycopg.connect(dsn(empty_database)) as connection:
+        rows = connection.execute("SELECT number, code_system FROM geo.grid_version ORDER BY number").fetchall()
+    assert rows == [(1, "cn15"), (2, "free"), (3, "cn20")]

@@ -200,6 +200,65 @@ def test_a_hole_among_level_one_cells_is_somebody_elses_but_a_slit_is_not() -> N
     assert not report.is_proven
 
 
+def _split_by(slit_m: float) -> list[CoverageCell]:
+    """Two townships; from half their height up the eastern one keeps away from the western one."""
+    away = 113.61 + slit_m / 0.914 * METRE
+    return [
+        box("1", 113.6, 34.7, 113.61, 34.71),
+        box("2", 113.61, 34.7, 113.62, 34.705),
+        box("3", away, 34.705, 113.62, 34.71),
+    ]
+
+
+@pytest.mark.parametrize(("slit_m", "width_m", "found"), [
+    (0.3, 0.5, True), (0.02, 0.5, True), (0.45, 0.5, True), (0.8, 0.5, False), (0.8, 1.0, True), (0.3, 0.1, False),
+    (0.3, 0.0, False), (0.0, 0.5, False),
+])  # fmt: skip
+def test_a_slit_that_runs_out_to_the_rim_is_told_by_the_width_of_a_sliver(
+    slit_m: float, width_m: float, found: bool
+) -> None:
+    report = check_coverage(_split_by(slit_m), area_m2, sliver_width_m=width_m)
+    assert kinds(report) == ["open_slit"] * found
+    assert report.is_proven is not found
+    for finding in report.findings:
+        assert finding.severity is Severity.WARNING
+        assert {"1", "3"} <= set(finding.cells)
+        # Two units of the grid are 18 mm, not 20.
+        assert finding.area_m2 == pytest.approx(slit_m * 554.8, rel=0.1)
+        # Across a parallel a degree is shorter than the mean that the width is taken by.
+        assert finding.width_m == pytest.approx(slit_m, rel=0.15)
+        assert finding.where.within(shapely.box(113.60999, 34.70499, 113.61001, 34.71001))
+    large = check_coverage(_split_by(slit_m), area_m2, sliver_width_m=width_m, tolerance_m2=1000.0)
+    assert (large.findings, large.below_tolerance) == ((), int(found))
+
+
+def test_a_slit_between_children_of_a_parent_joined_from_them_is_told_and_closed_by_an_offered_repair() -> None:
+    """The parent has the slit itself, so it is no gap in it."""
+    cells = [replace(cell, code=f"1{cell.code}", level=2, parent="1") for cell in _split_by(0.3)]
+    joined = shapely.transform(shapely.union_all([cell.boundary for cell in cells], grid_size=UNIT), snap_to_grid)
+    whole = CoverageCell(
+        code="1", level=1, parent=None, boundary=shapely.MultiPolygon(shapely.get_parts(joined).tolist())
+    )
+    report = check_coverage([whole, *cells], area_m2)
+    assert kinds(report) == ["open_slit"]
+    assert {"11", "13"} <= set(report.findings[0].cells)
+    proposal = propose_repairs([whole, *cells], area_m2)
+    assert proposal.is_better
+    assert proposal.after.is_proven
+
+
+def test_a_notch_of_one_cell_and_a_corner_between_two_are_no_slits() -> None:
+    notched = shapely.difference(
+        shapely.box(113.6, 34.7, 113.61, 34.71), shapely.box(113.605, 34.705, 113.605 + 0.3 * METRE, 34.72)
+    )
+    wedge = shapely.Polygon([(113.61, 34.7), (113.62, 34.7), (113.62, 34.71), (113.612, 34.71)])
+    cells = [
+        CoverageCell(code="1", level=1, parent=None, boundary=shapely.transform(notched, snap_to_grid)),
+        CoverageCell(code="2", level=1, parent=None, boundary=shapely.transform(wedge, snap_to_grid)),
+    ]
+    assert check_coverage(cells, area_m2).is_proven
+
+
 def test_a_cell_that_lies_over_many_at_level_one_is_found_though_they_match() -> None:
     cells = [
         box(f"{row}{column}", 113.6 + column / 100, 34.7 + row / 100, 113.61 + column / 100, 34.71 + row / 100)

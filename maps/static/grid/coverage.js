@@ -14,7 +14,7 @@ import { area, config } from "./words.js";
 
 /** Pattern of each class; the word stands beside it in legend and list. */
 const FILLS = /** @type {Record<string, string>} */ ({
-  gap: "diagonal", overlap: "cross", outside: "dots", hole: "grey", undivided: "grey", unmatched: "stripes",
+  gap: "diagonal", open_slit: "diagonal", overlap: "cross", outside: "dots", hole: "grey", undivided: "grey", unmatched: "stripes",
   invalid_ring: "times", duplicate_code: "plus", orphan: "stripes",
 });
 /** More numbers than this on the map hide each other; the list goes on. */

@@ -13,11 +13,12 @@ from api.audit.trail import Kind, record
 from api.cli.context import engine_for_command
 from api.cli.effects import show_effect
 from api.cli.grid_codes import check_codes, show_next
-from api.cli.speech import fail, say, t
+from api.cli.speech import fail, language, say, t
+from api.routes.coverage import sentence
 from api.settings import Settings
 from dispatch.handover import Effect, read_effect
 from geo.activation import activate_checked, code_faults
-from geo.coverage import CoverageCell, check_coverage
+from geo.coverage import CoverageCell, check_coverage, coverage_item
 from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
 from geo.storage.draft_undo import Undone, undo_last
@@ -30,6 +31,7 @@ app = typer.Typer(no_args_is_help=True)
 app.command("code", help=t("grid.help.code"))(check_codes)
 app.command("next-code", help=t("grid.help.next_code"))(show_next)
 Got = TypeVar("Got")
+_MOST_TOLD = 20
 
 Number = Annotated[int, typer.Argument(min=1, help=t("grid.help.number"), show_default=False)]
 Jurisdiction = Annotated[
@@ -98,6 +100,14 @@ def check(number: Number, jurisdiction: Jurisdiction = None) -> None:
     for (severity, kind), (count, area) in totals.items():
         named = t(f"grid.severity.{severity}")
         say(t("grid.check.line", severity=named, kind=t(f"coverage.class.{kind}"), count=count, area=f"{area:,.2f}"))
+    for finding in report.findings[:_MOST_TOLD]:
+        named = t(f"grid.severity.{finding.severity.value}")
+        lon, lat = coverage_item(0, finding)["position"]
+        say(t("grid.check.finding", severity=named, sentence=sentence(finding, language()), position=f"{lon}, {lat}"))
+    if len(report.findings) > _MOST_TOLD:
+        say(t("grid.check.more", count=len(report.findings) - _MOST_TOLD))
+    if report.below_tolerance:
+        say(t("grid.check.below", count=report.below_tolerance, tolerance=f"{report.tolerance_m2:g}"))
     codes = code_faults(cells, system)
     for fault in codes:
         say(t(f"error.{fault.code}", **fault.params))

@@ -62,7 +62,7 @@ def test_a_newer_schema_is_refused_untouched(database: str) -> None:
 def test_versions_under_names_of_code_systems_that_nobody_knows_may_be_drawn_on(empty_database: str) -> None:
     """Also one that is valid now and otherwise never changes."""
     migrations.upgrade(empty_database)
-    migrations.downgrade(empty_database, "0017")
+    migrations.downgrade(empty_database, "0018")
     with psycopg.connect(dsn(empty_database)) as connection:
         connection.execute(
             "INSERT INTO geo.jurisdiction (code, time_zone, metric_srid) VALUES ('410100', 'Asia/Shanghai', 4547)"

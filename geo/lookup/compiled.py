@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -118,8 +117,9 @@ def find_many(
         ends = np.cumsum(counts.T.reshape(-1)).reshape(counts.T.shape).T
         places = ends - counts
         list(run(lambda k: _deal(lon, lat, answer, marks[k], marks[k + 1], shape, places[k], dealt), range(pieces)))
-        inside = _cut(int(counts.sum()), pieces)
-        return sum(run(lambda part: int(_walk(dealt, answer, *part, shape, *tables)[0]), list(pairwise(inside))))
+        ends_of = _cut(int(counts.sum()), pieces)
+        walked = run(lambda k: _walk(dealt, answer, ends_of[k], ends_of[k + 1], shape, *tables), range(pieces))
+        return sum(int(unsure) for unsure, _ in walked)
 
     if pieces == 1:
         return work(map)

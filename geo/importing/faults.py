@@ -53,6 +53,7 @@ class FaultCode(StrEnum):
     LATITUDE_OUT_OF_RANGE = "import.latitude_out_of_range"
     AXES_SWAPPED = "import.axes_swapped"
     LOOKS_LIKE_DEGREES = "import.looks_like_degrees"
+    TOO_WIDE = "import.too_wide"
     NOT_TRANSFORMABLE = "import.not_transformable"
     # the attributes
     CODE_MISSING = "import.code_missing"

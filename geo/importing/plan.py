@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import shapely
 from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
 from geo.codes import CODE_SYSTEMS, CodeProblem, CodeSystem, find_problem, problem_facts
-from geo.coordinates import CoordSys
+from geo.coordinates import GRID_PER_DEGREE, CoordSys
 from geo.coverage import (
     DEFAULT_SLIVER_WIDTH_M,
     DEFAULT_SNAP_M,
@@ -31,6 +32,7 @@ from geo.importing.measures import area_m2, label_points
 from geo.importing.reading import read_features
 from geo.importing.shapes import check_shapes
 from geo.importing.tree import ParentRule, RootedCell, ShapedCell, dissolve, root
+from geo.lookup.edges import WIDEST
 
 
 class RepairWish(StrEnum):
@@ -150,7 +152,7 @@ def _plan(
     )
     if not faults:
         cells = [ShapedCell(attributes=each, boundary=shapes.boundaries[each.number or 0]) for each in attributes]
-        faults += _repeated_shapes(cells)
+        faults += [*_repeated_shapes(cells), *_too_wide(cells)]
         cells, dissolve_notes = dissolve(cells, options.dissolve)
         notes += dissolve_notes
         rooted, tree_faults = root(cells, _parent_rule(options, cells), options.dissolve)
@@ -203,6 +205,31 @@ def _repeated_shapes(cells: Sequence[ShapedCell]) -> list[Fault]:
             params: dict[str, str | int | float] = {"value": cell.attributes.code, "first": first.number or 0}
             faults.append(Fault(code=FaultCode.DUPLICATE_SHAPE, feature=cell.attributes.number, params=params))
     return faults
+
+
+def _too_wide(cells: Sequence[ShapedCell]) -> list[Fault]:
+    """What spans more than the lookup can hold: a shape across the 180° meridian, a longitude that lost its sign."""
+    bounds = shapely.bounds([cell.boundary for cell in cells])
+    limit = WIDEST / GRID_PER_DEGREE
+    spans = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    wrong = np.flatnonzero(spans > limit)
+    if not len(wrong):
+        low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+        if (high - low).max() <= limit:
+            return []
+        # Together too wide: those that lie far from where most are.
+        far = np.abs(bounds - np.median(bounds, axis=0)).max(axis=1)
+        wrong = np.flatnonzero(far > far.max() / 2)
+        spans = np.full(len(cells), (high - low).max())
+    return [
+        Fault(
+            code=FaultCode.TOO_WIDE,
+            feature=cells[place].attributes.number,
+            position=(float(bounds[place, 0]), float(bounds[place, 1])),
+            params={"span": round(float(spans[place]), 1), "limit": round(limit)},
+        )
+        for place in wrong.tolist()
+    ]
 
 
 def _code_faults(rooted: Sequence[RootedCell], system: CodeSystem) -> list[Fault]:

@@ -88,6 +88,8 @@ function lineField(desk, near, answers) {
     line = null;
     desk.overlay.clear("line");
     state.textContent = t("grid_page.draw.waiting");
+    // On a narrow screen the fields stand below the map that is to be drawn on.
+    byId("map").scrollIntoView({ block: "nearest" });
     byId("map").focus({ preventScroll: true });
     desk.line.start({
       near,

@@ -86,6 +86,8 @@ def effect_json(effect: Effect, locale: Locale) -> dict[str, Any]:
         "status": effect.state.value,
         "location": {"lon": round(effect.lon, 7), "lat": round(effect.lat, 7)},
         "cell": {"before": _last(effect.old_path), "after": _last(effect.new_path)},
+        # A cell that goes to another parent keeps its code: then only this differs.
+        "parent": {"before": _last(effect.old_path[:-1]), "after": _last(effect.new_path[:-1])},
         "head": {"before": _head(effect.old_head, locale), "after": _head(effect.new_head, locale)},
         "handed_over": effect.is_handed_over,
     }

@@ -25,8 +25,8 @@ def show_effect(found: Sequence[Effect]) -> None:
                 "grid.effect.line",
                 case=one.case,
                 status=t(f"state.{one.state.value}"),
-                old_cell=one.old_path[-1] if one.old_path else "–",
-                new_cell=one.new_path[-1] if one.new_path else "–",
+                old_cell=_cell(one.old_path, one.new_path),
+                new_cell=_cell(one.new_path, one.old_path),
                 old_head=_title(one.old_head),
                 new_head=_title(one.new_head),
             )
@@ -34,6 +34,13 @@ def show_effect(found: Sequence[Effect]) -> None:
     if len(found) > _MOST_CASES:
         say("…")
     say(t("grid.effect.summary", count=len(found), handed=sum(one.is_handed_over for one in found)))
+
+
+def _cell(path: Sequence[str], other: Sequence[str]) -> str:
+    """The cell; with its parent where that alone differs."""
+    if not path:
+        return "–"
+    return " / ".join(path[-2:]) if other and path[-1] == other[-1] and path != other else path[-1]
 
 
 def _title(rung: Rung | None) -> str:

@@ -234,6 +234,7 @@ async def test_activation_hands_open_cases_over_once(client: Client, engine: Asy
     assert (effect["count"], effect["handed_over"]) == (2, 1)
     by_case = {row["case"]: row for row in effect["cases"]}
     assert by_case[moved]["cell"] == {"before": W1, "after": f"{WEST}012"}
+    assert by_case[moved]["parent"] == {"before": WEST, "after": WEST}
     assert by_case[moved]["head"]["after"] == "New head new-head"
     assert (by_case[moved]["handed_over"], by_case[handled]["handed_over"]) == (True, False)
 

@@ -50,7 +50,7 @@ export class ActivationView {
     head.append(make("h2", "", t("grid_page.effect.count", { count: number(effect.count) })), make("p", "quiet", t("grid_page.effect.why")));
     const list = make("ol", "cases");
     const named = (/** @type {string|null} */ code) => (code ? `${this.#desk.ground.get(code)?.properties.name ?? ""} ${code}`.trim() : null);
-    list.append(...effect.cases.map((one) => caseRow({ ...one, cell: { before: named(one.cell.before), after: named(one.cell.after) } })));
+    list.append(...effect.cases.map((one) => caseRow({ ...one, cell: { before: named(one.cell.before), after: named(one.cell.after) }, parent: { before: named(one.parent.before), after: named(one.parent.after) } })));
     if (effect.count > effect.cases.length) list.append(make("li", "quiet", t("grid_page.coverage.more", { shown: number(effect.cases.length), count: number(effect.count) })));
     return [head, list];
   }
@@ -162,7 +162,7 @@ function caseRow(one) {
   const head = make("span", "finding-head");
   head.append(link, make("span", "quiet", t(`state.${one.status}`)));
   item.append(head);
-  for (const [label, change] of /** @type {[string, {before: string|null, after: string|null}][]} */ ([["grid_page.effect.cell", one.cell], ["grid_page.effect.head", one.head]])) {
+  for (const [label, change] of /** @type {[string, {before: string|null, after: string|null}][]} */ ([["grid_page.effect.cell", one.cell], ...(one.cell.before === one.cell.after ? [["grid_page.effect.parent", one.parent]] : []), ["grid_page.effect.head", one.head]])) {
     if (change.before === change.after) continue;
     const line = make("span", "case-line");
     line.append(make("span", "", `${t(label)} `), make("bdi", "was", change.before ?? t("grid_page.effect.nobody")), make("span", "", " → "), make("bdi", "", change.after ?? t("grid_page.effect.nobody")));

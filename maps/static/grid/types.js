@@ -119,6 +119,7 @@
  * @property {string} status
  * @property {{lon: number, lat: number}|null} location
  * @property {{before: string|null, after: string|null}} cell
+ * @property {{before: string|null, after: string|null}} parent
  * @property {{before: string|null, after: string|null}} head
  */
 

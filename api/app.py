@@ -19,6 +19,7 @@ from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders
 from api.plain_questions import PlainQuestions
 from api.plain_reports import PlainReports
+from api.plain_tiles import PlainTiles
 from api.routes import (
     account_page,
     accounts,
@@ -204,6 +205,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
     errors.install(app)
     app.add_middleware(ExportRecords)
     app.add_middleware(PlainQuestions)
+    app.add_middleware(PlainTiles)
     app.add_middleware(RateHeaders)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)

@@ -12,14 +12,14 @@ from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer, quoted
 from api.container import Container, Wired
-from api.kept_tiles import kept_tiles
+from api.kept_tiles import KeptTiles, kept_tiles
 from api.language import locale_of
 from api.schemas import problems
 from geo.cells import VersionStatus
 from geo.errors import NotFoundError
 from geo.storage.grid_versions import GridVersion, find_active, get_version
 from geo.storage.uow import statement_unit
-from geo.tiles import ALL_LEVELS, MOST_ZOOM, LevelExtent, first_zoom, layer_of, parse_address
+from geo.tiles import ALL_LEVELS, MOST_ZOOM, LevelExtent, TileAddress, first_zoom, layer_of, parse_address
 from maps.i18n import translate
 
 router = APIRouter(tags=["tiles"])
@@ -131,9 +131,29 @@ async def read_vector_tile(
     address = parse_address(z, x, y)
     found = await _version(container, version)
     _check_layer(layer, await _extents(container, found))
+    return await tile_answer(request, kept_tiles(container.engine), found, layer, address, version is not None)
+
+
+async def tile_answer(
+    request: Request,
+    kept: KeptTiles,
+    found: GridVersion | None,
+    layer: str,
+    address: TileAddress,
+    is_named: bool,
+) -> Response:
+    """Answer with a tile of a layer that there is.
+
+    Parameters
+    ----------
+    found
+        None when no version is valid: then every tile is empty.
+    is_named
+        Whether the request names the version, so that its answer stays the same for good.
+    """
     packs = "gzip" in request.headers.get("accept-encoding", "")
     tag = f"{_DRAWING}-{_drawing_of(found)}-{layer}-{address}"
-    lasting = version is not None and found is not None and found.status is not VersionStatus.SCHEDULED
+    lasting = is_named and found is not None and found.status is not VersionStatus.SCHEDULED
     headers = {
         # Private: what a key may see must not stand in a cache that asks nobody for a key.
         "Cache-Control": f"private, max-age={_A_YEAR_S}, immutable" if lasting else "private, no-cache",
@@ -142,7 +162,7 @@ async def read_vector_tile(
     }
     if _is_known(request, quoted(tag), quoted(f"{tag}-gz")):
         return Response(status_code=304, headers=headers)
-    body = await kept_tiles(container.engine).tile(found, layer, address) if found else b""
+    body = await kept.tile(found, layer, address) if found else b""
     if not body:
         return Response(status_code=204, headers=headers)
     if packs:

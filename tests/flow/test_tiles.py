@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -113,6 +114,33 @@ async def test_what_is_wrong_has_a_name(client: Client, path: str, status: int, 
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_short_way_answers_as_the_route_does(
+    client: Client, make_key: Callable[..., Awaitable[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same status, headers and bytes; whatever is refused, the route refuses."""
+    blind = {"Authorization": f"Bearer {await make_key('other', (Scope.REPORTS_CREATE,))}"}
+    asked: list[tuple[str, dict[str, str]]] = [
+        (f"{TILE}?version=1", {}),
+        (f"{TILE}?version=1", {"Accept-Encoding": "identity"}),
+        (f"{TILE}?version=1", {"If-None-Match": "*"}),
+        ("/tiles/cells/0011/1670/812.mvt?version=1", {}),
+        ("/tiles/cells-3/11/0/0.mvt?version=1", {}),
+        ("/tiles/cells-9/11/0/0.mvt?version=1", {}),
+        ("/tiles/cells-3/11/9999/0.mvt?version=1", {}),
+        (f"{TILE}?version=1", blind),
+    ]
+    await client.get(f"{TILE}?version=1")  # from here on the version is known to have begun
+    short = [await client.get(path, headers=headers) for path, headers in asked]
+    monkeypatch.setattr("api.plain_tiles._QUERY", re.compile(b"never"))
+    long = [await client.get(path, headers=headers) for path, headers in asked]
+    assert [answer.status_code for answer in short] == [200, 200, 304, 200, 204, 404, 400, 403]
+    for one, other in zip(short, long, strict=True):
+        assert (one.status_code, one.headers, one.content) == (other.status_code, other.headers, other.content)
+    monkeypatch.undo()
+    monkeypatch.setattr("api.routes.tiles.parse_address", None)
+    assert (await client.get(f"{TILE}?version=1")).content == short[0].content, "not by the route"
 
 
 async def test_a_key_is_needed(client: Client, make_key: Callable[..., Awaitable[str]]) -> None:

@@ -5,7 +5,7 @@ Pure rules: the facts come from the row (`dispatch/storage`) or from the history
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -37,6 +37,8 @@ class Request(StrEnum):
 
     EXTENSION = "extension"
     SUSPENSION = "suspension"
+    SUSPENSION_ENDORSED = "suspension_endorsed"
+    """The desk agrees; the leader decides."""
     APPEAL = "appeal"
 
 
@@ -71,7 +73,8 @@ _TESTS: Final[dict[Guard, Callable[[Facts, str], bool]]] = {
     Guard.NEVER_SUSPENDED: lambda facts, _: facts.suspend_count == 0,
     Guard.NOTHING_ASKED: lambda facts, _: facts.asked is None,
     Guard.EXTENSION_ASKED: lambda facts, _: facts.asked is Request.EXTENSION,
-    Guard.SUSPENSION_ASKED: lambda facts, _: facts.asked is Request.SUSPENSION,
+    Guard.SUSPENSION_ASKED: lambda facts, _: facts.asked in {Request.SUSPENSION, Request.SUSPENSION_ENDORSED},
+    Guard.SUSPENSION_ENDORSED: lambda facts, _: facts.asked is Request.SUSPENSION_ENDORSED,
     Guard.APPEAL_ASKED: lambda facts, _: facts.asked is Request.APPEAL,
     # A reopened case starts anew with its dispatch, however often it had been returned before.
     Guard.RETURNS_LEFT: lambda facts, _: facts.return_count < SETTLED_AT_RETURN or facts.state is CaseState.REOPENED,
@@ -95,6 +98,7 @@ _SETS: Final[dict[Move, dict[str, Any]]] = {
     Move.APPEAL: {"asked": Request.APPEAL},
     Move.APPROVE_EXTENSION: {"asked": None},
     Move.REFUSE_EXTENSION: {"asked": None},
+    Move.ENDORSE_SUSPEND: {"asked": Request.SUSPENSION_ENDORSED},
     Move.APPROVE_SUSPEND: {"asked": None},
     Move.REFUSE_SUSPEND: {"asked": None},
     Move.UPHOLD_APPEAL: {"asked": None, "is_exempt": True},
@@ -121,6 +125,16 @@ def failing(row: Transition, facts: Facts, actor: str = "") -> Guard | None:
     return next((guard for guard in row.guards if not _TESTS[guard](facts, actor)), None)
 
 
+def failing_in(rows: Sequence[Transition], facts: Facts, actor: str = "") -> Guard | None:
+    """The first guard that does not hold on the way through rows that are one act."""
+    for row in rows:
+        guard = failing(row, facts, actor)
+        if guard is not None:
+            return guard
+        facts = after(row, facts, actor)
+    return None
+
+
 def check(row: Transition, facts: Facts, actor: str = "", *, is_system: bool = False) -> None:
     """Refuse what a guard forbids.
 
@@ -138,8 +152,9 @@ def check(row: Transition, facts: Facts, actor: str = "", *, is_system: bool = F
         raise ConflictError(f"dispatch.guard.{guard.value}", pointer="/move", move=row.move.value)
 
 
-#: On the short line the shift leader's filing is delegated to whoever dispatches ("shift leader, or delegated").
-_DELEGATED: Final = frozenset({Move.ACCEPT, Move.FILE})
+#: On the short line the shift leader's filing is delegated to whoever dispatches ("shift leader, or delegated"), and so
+#: is the leader's word on a suspension.
+_DELEGATED: Final = frozenset({Move.ACCEPT, Move.FILE, Move.APPROVE_SUSPEND})
 
 
 #: A grid worker (网格员) acts beside the head in the head's cells, with the same right to make moves.
@@ -172,7 +187,7 @@ def possible_moves(facts: Facts, line: Line = Line.SHORT, actor: str = "") -> tu
     moves = []
     for move in allowed_moves(facts.state, line):
         rows = plan(facts.state, move, line)
-        if not rows[-1].is_automatic and all(failing(row, facts, actor) is None for row in rows):
+        if not rows[-1].is_automatic and failing_in(rows, facts, actor) is None:
             moves.append(move)
     return tuple(moves)
 

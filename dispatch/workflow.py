@@ -150,7 +150,10 @@ TRANSITIONS: tuple[Transition, ...] = (
          _G.EXTENSION_ASKED, reason=True),
     _row(_M.REQUEST_SUSPEND, (S.HANDLING,), None, "suspension_asked", _FIELD, _C.RUNS_ON, None,
          _G.NOTHING_ASKED, _G.NEVER_SUSPENDED, reason=True),
-    _row(_M.APPROVE_SUSPEND, (S.HANDLING,), S.SUSPENDED, "suspended", _APPROVERS, _C.PAUSE, None, _G.SUSPENSION_ASKED),
+    _row(_M.ENDORSE_SUSPEND, (S.HANDLING,), None, "suspension_endorsed", (_W.DISPATCHER,), _C.RUNS_ON, None,
+         _G.SUSPENSION_ASKED),
+    _row(_M.APPROVE_SUSPEND, (S.HANDLING,), S.SUSPENDED, "suspended", (_W.LEADER,), _C.PAUSE, None,
+         _G.SUSPENSION_ENDORSED),
     _row(_M.REFUSE_SUSPEND, (S.HANDLING,), None, "suspension_refused", _APPROVERS, _C.RUNS_ON, None,
          _G.SUSPENSION_ASKED, reason=True),
     _row(_M.RESUME, (S.SUSPENDED,), S.HANDLING, "resumed", (*_FIELD, _W.DISPATCHER, _W.SYSTEM), _C.GO_ON),
@@ -183,6 +186,8 @@ _BY_MOVE = {row.move: row for row in TRANSITIONS}
 _SHORT_LINE: dict[tuple[CaseState, Move], tuple[Move, ...]] = {
     (S.REPORTED, Move.DISPATCH): (Move.ACCEPT, Move.FILE, Move.DISPATCH),
     (S.ACCEPTED, Move.DISPATCH): (Move.FILE, Move.DISPATCH),
+    # A small office needs one word for a suspension, the desk's or the leader's; others need both.
+    (S.HANDLING, Move.APPROVE_SUSPEND): (Move.ENDORSE_SUSPEND, Move.APPROVE_SUSPEND),
 }
 #: Full line: what the short line may do and an office with separate checking may not.
 _SHORT_ONLY = frozenset({(S.HANDLED, Move.CLOSE)})
@@ -268,7 +273,8 @@ def plan(state: CaseState, move: Move, line: Line = Line.SHORT) -> tuple[Transit
             state=state.value,
             allowed=[name.value for name in allowed_moves(state, line) if not _BY_MOVE[name].is_automatic],
         )
-    return tuple(_BY_MOVE[name] for name in _SHORT_LINE.get((state, move), (move,)))
+    names = _SHORT_LINE.get((state, move), (move,)) if line is Line.SHORT else (move,)
+    return tuple(_BY_MOVE[name] for name in names)
 
 
 def replay(acts: Iterable[Iterable[str]]) -> CaseState:

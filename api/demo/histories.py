@@ -38,7 +38,9 @@ DESK = _act((Move.ACCEPT, Move.FILE, Move.DISPATCH), CaseState.DISPATCHED, "oper
 RETURN = _act((Move.RETURN,), CaseState.RETURNED, "person", "return")
 RE_DISPATCH = _act((Move.RE_DISPATCH,), CaseState.DISPATCHED, "operator")
 ACKNOWLEDGE = _act((Move.ACKNOWLEDGE,), CaseState.HANDLING, "person")
-SUSPEND = _act((Move.REQUEST_SUSPEND, Move.APPROVE_SUSPEND), CaseState.SUSPENDED, "operator", "suspend")
+SUSPEND = _act(
+    (Move.REQUEST_SUSPEND, Move.ENDORSE_SUSPEND, Move.APPROVE_SUSPEND), CaseState.SUSPENDED, "operator", "suspend"
+)
 REPORT_BACK = _act((Move.REPORT_BACK,), CaseState.HANDLED, "person", "result")
 CHECK_FAIL = _act((Move.CHECK_FAIL,), CaseState.HANDLING, "operator", "rework")
 CHECK_PASS = _act((Move.CHECK_PASS,), CaseState.CHECKED, "operator")

@@ -36,7 +36,7 @@ export const MOVE_KEYS = /** @type {const} */ ({
   b: ["report_back", "check_pass"],
   c: ["close"],
   p: ["urge"],
-  s: ["request_suspend", "approve_suspend", "resume"],
+  s: ["request_suspend", "approve_suspend", "endorse_suspend", "resume"],
 });
 /** @type {Map<string, string>} */
 const LETTERS = new Map(Object.entries(MOVE_KEYS).flatMap(([key, moves]) => moves.map((move) => [move, key.toUpperCase()])));

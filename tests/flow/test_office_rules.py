@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.builders import L1, WEST, report
@@ -35,8 +35,22 @@ async def test_a_subdistrict_walks_the_full_line_from_now_on(client: Client) -> 
     case = await moved(client, case, "check_pass", "close")
     assert case["status"] == "closed"
 
+    # A suspension needs the desk's word and then the leader's; on the short line one of them is enough.
+    case = await new_case(client, ticket="rests")
+    asked = ("request_suspend", {"reason": "等配件", "until": (reported + timedelta(days=20)).isoformat()})
+    case = await moved(client, case, "accept", "file", "dispatch", "acknowledge", asked)
+    refused = await move(client, case, "approve_suspend")
+    assert refused.json()["code"] == "dispatch.guard.suspension_endorsed"
+    case = await moved(client, case, "endorse_suspend")
+    assert (case["status"], case["asked"]) == ("handling", "suspension_endorsed")
+    case = await moved(client, case, "approve_suspend")
+    assert (case["status"], case["asked"]) == ("suspended", None)
+
     assert (await client.delete(f"/v1/profiles/{L1}")).json()["profiles"] == []
-    assert (await new_case(client, ticket="again"))["status"] == "dispatched"
+    case = await new_case(client, ticket="again")
+    assert case["status"] == "dispatched"
+    case = await moved(client, case, "acknowledge", asked, "approve_suspend")
+    assert case["events"][-1]["moves"] == ["endorse_suspend", "approve_suspend"]
 
 
 async def test_profiles_answer_what_is_wrong(client: Client) -> None:

@@ -25,6 +25,7 @@ from dispatch.guards import (
     Facts,
     after,
     failing,
+    failing_in,
     possible_moves,
     retrace,
 )
@@ -231,7 +232,7 @@ class CaseLife(RuleBasedStateMachine):
         walk = tuple(move for move in moves if move not in OVERLAID)
         move = moves[pick % len(moves)] if pick % 7 == 0 or not walk else walk[pick % len(walk)]
         rows = plan(life.facts.state, move, life.line)
-        if any(failing(row, life.now(), actor) for row in rows):
+        if failing_in(rows, life.now(), actor) is not None:
             assert life.facts.received_by == actor
             return
         life.make(move, actor=actor, pause=min(timedelta(days=days), LONGEST_PAUSE))

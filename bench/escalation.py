@@ -102,7 +102,8 @@ def escalation(profile: Profile) -> Iterator[Result]:
     """Measure misses, doubles and lateness under fire; an outage; races against the close; the queries."""
     size = _FULL if profile.full else _QUICK
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with profile.cluster() as cluster:
+    # Lateness is measured over commits that reach the disk.
+    with profile.cluster(durable=True) as cluster:
         cluster.create_database("bench")
         url = cluster.url("bench")
         asyncio.run(_prepare(url, profile))

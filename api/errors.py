@@ -122,11 +122,12 @@ def error_response(error: GridwardError, locale: Locale) -> Response:
 
 
 def _fault(fault: Fault, locale: Locale) -> dict[str, Any]:
-    return {
-        "code": fault.code,
-        "pointer": fault.pointer,
-        "detail": message_of(locale, fault.code, fault.params),
-    }
+    detail = message_of(locale, fault.code, fault.params)
+    if fault.params.get("at_row"):
+        # Of a row of a table: said as somebody finds it who has the file open.
+        place = "imports.at.cell" if fault.params.get("at_column") else "imports.at.row"
+        detail = translate(locale, place, **{"detail": detail} | fault.params)
+    return {"code": fault.code, "pointer": fault.pointer, "detail": detail}
 
 
 def _phrase(status: int) -> str:

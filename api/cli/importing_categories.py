@@ -78,7 +78,7 @@ def show_faults(refused: CategoriesRefusedError) -> None:
     table = Table(title=Text(t("error.category.table_refused", **refused.params)), show_header=False)
     for fault in refused.faults:
         where = fault.file if fault.row is None else t("categories.row", file=fault.file, row=fault.row)
-        table.add_row(Text(where), fault.code, Text(t(f"error.{fault.code}", **fault.params)))
+        table.add_row(Text(where), Text(fault.column), fault.code, Text(t(f"error.{fault.code}", **fault.params)))
     Console(stderr=True).print(table)
 
 

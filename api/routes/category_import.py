@@ -134,14 +134,12 @@ def _put(folder: Path, field: str, file: FileIn) -> Path:
     path = folder / _name_of(field, file)
     if path.suffix not in _KINDS:
         raise BadInputError(
-            "import.file_unreadable", pointer=f"/{field}/name", file=file.name, reason=", ".join(_KINDS)
+            "import.ending_unknown", pointer=f"/{field}/name", file=file.name[:80], endings=", ".join(_KINDS)
         )
     try:
         data = base64.b64decode(file.content, validate=True)
     except (binascii.Error, ValueError):
-        raise BadInputError(
-            "import.file_unreadable", pointer=f"/{field}/content", file=file.name, reason="base64"
-        ) from None
+        raise BadInputError("import.not_base64", pointer=f"/{field}/content", file=file.name[:80]) from None
     path.write_bytes(data)
     if path.suffix == ".xlsx":
         _check_size(path, field, file.name)
@@ -154,7 +152,7 @@ def _check_size(path: Path, field: str, name: str) -> None:
         with zipfile.ZipFile(path) as packed:
             size = sum(part.file_size for part in packed.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        raise BadInputError("import.file_unreadable", pointer=f"/{field}", file=name, reason="xlsx") from None
+        raise BadInputError("import.not_a_workbook", pointer=f"/{field}", file=name[:80], reason="ZIP") from None
     if size > MOST_BYTES:
         raise BadInputError("import.file_too_large", pointer=f"/{field}", limit=MOST_BYTES)
 

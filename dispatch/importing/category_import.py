@@ -65,10 +65,13 @@ class CategoriesRefusedError(BadInputError):
         self.causes = tuple(
             Fault(
                 code=fault.code,
-                pointer=f"/{'table' if fault.file == file else 'conditions'}/{fault.row or 0}/{place}",
-                params=dict(fault.params),
+                pointer="/".join(
+                    ["", "table" if fault.file == file else "conditions"]
+                    + [str(part).replace("~", "~0").replace("/", "~1") for part in (fault.row, fault.column) if part]
+                ),
+                params={**fault.params, "at_row": fault.row or 0, "at_column": fault.column},
             )
-            for place, fault in enumerate(self.faults[:_MOST_TOLD])
+            for fault in self.faults[:_MOST_TOLD]
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from dispatch.deadlines import Limit, LimitUnit
-from dispatch.importing.limits import LimitText, read_limit
+from dispatch.importing.limits import LimitFault, LimitText, read_limit
 from dispatch.importing.sheets import Sheet, SheetFault, find_columns
 
 CATEGORY_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
@@ -87,6 +88,8 @@ class CategoryTable:
 
     categories: dict[str, NewCategory] = field(default_factory=dict)
     faults: list[SheetFault] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    """Codes of rows that are faults already: what hangs on them is not told once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +104,11 @@ class ReadingRules:
 
 
 class _RefusedError(Exception):
-    def __init__(self, code: str, **params: str | int) -> None:
+    """What is wrong with a row, and in which of our columns."""
+
+    def __init__(self, code: str, *columns: str, **params: str | int) -> None:
         super().__init__(code)
-        self.code, self.params = code, params
+        self.code, self.columns, self.params = code, columns, params
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +120,16 @@ class _Row:
     def get(self, name: str) -> str:
         return self.values[self.columns[name]] if name in self.columns else ""
 
+    def plain(self, name: str) -> str:
+        """A code, number or mark: full-width letters and digits are the same ones."""
+        return unicodedata.normalize("NFKC", self.get(name)).strip()
+
     def name(self) -> tuple[str, str]:
         zh, en = self.get("name_zh"), self.get("name_en")
         # A table in one language is shown in that language rather than with a gap.
         zh, en = (zh or en).replace("_", " "), (en or zh).replace("_", " ")
         if any(len(name) > _LONGEST_NAME or not name.isprintable() for name in (zh, en)):
-            raise _RefusedError("category.name_unusable", value=zh[:40])
+            raise _RefusedError("category.name_unusable", "name_zh", "name_en", value=zh[:40])
         return zh, en
 
     def limit(self, units: Mapping[str, LimitUnit]) -> LimitText | None:
@@ -130,7 +139,8 @@ class _Row:
         found = read_limit(amount, unit, units)
         if isinstance(found, LimitText):
             return found
-        raise _RefusedError(found.value, value=f"{amount}{unit}"[:40])
+        column = "limit" if found is LimitFault.UNREADABLE or not unit else "unit"
+        raise _RefusedError(found.value, column, value=f"{amount}{unit}"[:40])
 
 
 def read_categories(sheet: Sheet, conditions: Sheet | None, rules: ReadingRules) -> CategoryTable:
@@ -148,9 +158,10 @@ def read_categories(sheet: Sheet, conditions: Sheet | None, rules: ReadingRules)
             category = _category(row, rules)
             first = table.categories.setdefault(category.code, category)
             if first is not category:
-                raise _RefusedError("category.code_repeated", value=category.code, first=first.row)
+                raise _RefusedError("category.code_repeated", "code", value=category.code, first=first.row)
         except _RefusedError as refused:
             table.faults.append(_fault(sheet, row, refused))
+            table.refused.add(row.plain("code"))
     of: dict[str, dict[int, NewCondition]] = defaultdict(dict)
     if conditions is not None:
         _read_conditions(conditions, rules, table, of)
@@ -197,22 +208,25 @@ def _rows(sheet: Sheet, columns: Mapping[str, int]) -> Iterator[_Row]:
 
 
 def _fault(sheet: Sheet, row: _Row, refused: _RefusedError) -> SheetFault:
-    return SheetFault(file=sheet.file, row=row.place, code=refused.code, params=refused.params)
+    known = (sheet.header[row.columns[name]] for name in refused.columns if name in row.columns)
+    return SheetFault(file=sheet.file, row=row.place, code=refused.code, column=next(known, ""), params=refused.params)
 
 
 def _category(row: _Row, rules: ReadingRules) -> NewCategory:
-    written = row.get("code")
-    kind = _kind(row.get("kind"), written)
-    code, parent = _code(written, kind), row.get("parent")
+    written = row.plain("code")
+    if not written:
+        raise _RefusedError("category.code_missing", "code")
+    kind = _kind(row.plain("kind"), written)
+    code, parent = _code(written, kind, "code"), row.plain("parent")
     zh, en = row.name()
     if not zh:
-        raise _RefusedError("category.name_missing", value=code)
+        raise _RefusedError("category.name_missing", "name_zh", value=code)
     limit = row.limit(rules.units)
     return NewCategory(
         row=row.place,
         code=code,
         kind=kind,
-        parent=_code(parent, kind) if parent else None,
+        parent=_code(parent, kind, "parent") if parent else None,
         name_zh=zh,
         name_en=en,
         code_system=rules.code_system or row.get("code_system")[:_LONGEST_NAME] or "local",
@@ -223,16 +237,16 @@ def _category(row: _Row, rules: ReadingRules) -> NewCategory:
 def _kind(word: str, code: str) -> str:
     kind = _KINDS.get(word.lower()) if word else _KINDS.get(code[:1].lower())
     if kind is None:
-        raise _RefusedError("category.kind_unknown", value=(word or code)[:40])
+        raise _RefusedError("category.kind_unknown", "kind", "code", value=(word or code)[:40])
     return kind
 
 
-def _code(text: str, kind: str) -> str:
+def _code(text: str, kind: str, column: str) -> str:
     """Four digits mean one thing among parts and another among events, so bare digits get the letter of their kind."""
     if not _CODE.fullmatch(text):
-        raise _RefusedError("category.code_unusable", value=text[:40])
+        raise _RefusedError("category.code_unusable", column, value=text[:40])
     if _MADE.fullmatch(text):
-        raise _RefusedError("category.code_reserved", value=text)
+        raise _RefusedError("category.code_reserved", column, value=text)
     return _LETTERS[kind] + text if text.isdigit() else text
 
 
@@ -244,36 +258,43 @@ def _read_conditions(
     )
     for row in _rows(sheet, columns):
         try:
-            code = _category_of(row.get("category"), table)
+            if row.plain("category") in table.refused:
+                continue
+            code = _category_of(row.plain("category"), table)
             condition = _condition(row, rules, default_number=len(of[code]) + 1)
             if condition.number in of[code]:
-                raise _RefusedError("category.condition_repeated", value=code, number=condition.number)
+                raise _RefusedError("category.condition_repeated", "number", value=code, number=condition.number)
             if condition.is_default and any(each.is_default for each in of[code].values()):
-                raise _RefusedError("category.default_repeated", value=code, number=condition.number)
+                raise _RefusedError("category.default_repeated", "is_default", value=code, number=condition.number)
             of[code][condition.number] = condition
         except _RefusedError as refused:
             table.faults.append(_fault(sheet, row, refused))
 
 
 def _category_of(text: str, table: CategoryTable) -> str:
+    if not text:
+        raise _RefusedError("category.code_missing", "category")
     if text in table.categories:
         return text
     found = [letter + text for letter in _LETTERS.values() if letter + text in table.categories]
     if len(found) == 1 and text.isdigit():
         return found[0]
-    raise _RefusedError("category.code_ambiguous" if len(found) > 1 else "category.code_unknown", value=text[:40])
+    code = "category.code_ambiguous" if len(found) > 1 else "category.code_unknown"
+    raise _RefusedError(code, "category", value=text[:40])
 
 
 def _condition(row: _Row, rules: ReadingRules, *, default_number: int) -> NewCondition:
     zh, en = row.name()
-    text, mark = row.get("number"), row.get("is_default").lower()
+    text, mark = row.plain("number"), row.plain("is_default").lower()
     if text and not (text.isascii() and text.isdigit() and 0 < int(text) <= 32767):
-        raise _RefusedError("category.number_unusable", value=text[:40])
+        raise _RefusedError("category.number_unusable", "number", value=text[:40])
     if mark not in _YES and mark not in _NO:
-        raise _RefusedError("category.mark_unusable", value=mark[:40])
+        raise _RefusedError("category.mark_unusable", "is_default", value=mark[:40])
     limit = row.limit(rules.units)
-    if limit is None or not zh:
-        raise _RefusedError("category.limit_missing" if limit is None else "category.name_missing", value=zh[:40])
+    if limit is None:
+        raise _RefusedError("category.limit_missing", "limit", value=zh[:40])
+    if not zh:
+        raise _RefusedError("category.name_missing", "name_zh", value=row.get("category")[:40])
     if limit.rest:
         # Words behind the limit say what it is for ("stop it within …"); they must not get lost.
         zh, en = f"{zh}（{limit.rest}）", f"{en} ({limit.rest})"

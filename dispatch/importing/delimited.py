@@ -118,7 +118,10 @@ def _open(path: Path) -> IO[bytes]:
 
 def _look_through(path: Path, encoding: str | None) -> tuple[str, str, int]:
     """Decode the whole file once, chunk by chunk: a wrong byte on the last line must not surprise batch 900."""
-    for candidate in (encoding,) if encoding else ("utf-8-sig", "gb18030"):
+    with _open(path) as raw:
+        # What a spreadsheet calls "Unicode text" begins with this mark, and nothing else does.
+        is_utf16 = raw.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    for candidate in (encoding,) if encoding else ("utf-16",) if is_utf16 else ("utf-8-sig", "gb18030"):
         try:
             decoder = codecs.getincrementaldecoder(candidate)()
         except LookupError as unknown:

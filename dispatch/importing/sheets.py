@@ -10,6 +10,7 @@ from typing import Any
 import pyogrio
 
 from dispatch.importing.delimited import open_delimited
+from dispatch.importing.merged_cells import fill_merged
 from geo.errors import BadInputError
 
 MOST_BYTES = 20_000_000
@@ -18,11 +19,16 @@ MOST_BYTES = 20_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetFault:
-    """One reason why a table cannot be taken. ``row`` is the line or row as an editor or a spreadsheet counts it."""
+    """One reason why a table cannot be taken.
+
+    ``row`` is the line or row as an editor or a spreadsheet counts it, ``column`` the head of the column as the file
+    writes it; empty when it is about the whole row.
+    """
 
     file: str
     row: int | None
     code: str
+    column: str = ""
     params: Mapping[str, str | int] = field(default_factory=dict)
 
 
@@ -68,16 +74,15 @@ def _read_workbook(path: Path) -> Sheet:
     try:
         meta, _, _, columns = pyogrio.raw.read(path, read_geometry=False, HEADERS="FORCE", FIELD_TYPES="STRING")
     except Exception as broken:
-        raise BadInputError("import.file_unreadable", reason=str(broken)[:200]) from broken
+        raise BadInputError("import.not_a_workbook", file=path.name, reason=str(broken)[:200]) from broken
     header = tuple(str(name).strip() for name in meta["fields"])
     if not any(header) or len(set(header)) != len(header):
         raise BadInputError("import.no_header", file=path.name)
-    rows = []
-    for place, values in enumerate(zip(*columns, strict=True), start=2):
-        cells = [_text(value) for value in values]
-        if any(cells):
-            rows.append((place, cells))
-    return Sheet(file=path.name, header=header, rows=tuple(rows))
+    rows = [
+        (place, [_text(value) for value in values]) for place, values in enumerate(zip(*columns, strict=True), start=2)
+    ]
+    fill_merged(path, rows)
+    return Sheet(file=path.name, header=header, rows=tuple(row for row in rows if any(row[1])))
 
 
 def _text(value: Any) -> str:
@@ -96,14 +101,13 @@ def find_columns(
     BadInputError
         ``import.option_conflict``, ``import.column_missing``.
     """
-    columns = ", ".join(sheet.header)[:300]
     found: dict[str, int] = {}
     for pair in filter(None, (each.strip() for each in wanted.split(","))):
         target, equals, column = (part.strip() for part in pair.partition("="))
         if not equals or target not in aliases or target in found:
             raise BadInputError("import.option_conflict", first=option, second=pair[:80])
         if column not in sheet.header:
-            raise BadInputError("import.column_missing", column=column, field=target, columns=columns)
+            raise _missing(sheet, column, target)
         found[target] = sheet.header.index(column)
     for target, names in aliases.items():
         known = next((name for name in names if name in sheet.header), None)
@@ -111,5 +115,12 @@ def find_columns(
             found[target] = sheet.header.index(known)
     for target in required:
         if target not in found:
-            raise BadInputError("import.column_missing", column=aliases[target][0], field=target, columns=columns)
+            raise _missing(sheet, aliases[target][0], target)
     return found
+
+
+def _missing(sheet: Sheet, column: str, target: str) -> BadInputError:
+    columns = ", ".join(sheet.header)[:300]
+    if len(sheet.header) == 1 and "，" in columns:
+        return BadInputError("import.full_width_commas", file=sheet.file)
+    return BadInputError("import.column_missing", file=sheet.file, column=column, field=target, columns=columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,6 +94,27 @@ async def test_one_wrong_row_and_nothing_is_written(engine: AsyncEngine, distric
         categories = (await load_reference(unit)).categories
     assert categories["E0110"].name_zh == "暴露垃圾"
     assert "E0111" not in categories
+
+
+async def test_faults_of_a_table_are_told_by_row_and_column(client: Client) -> None:
+    def file(name: str, text: str) -> dict[str, str]:
+        return {"name": name, "content": b64encode(text.encode()).decode()}
+
+    body = {
+        "table": file("classes.csv", "code,name_zh,kind\nE01,市容,event\nE0110,垃圾,event\nE0110,垃圾,event\n"),
+        "conditions": file("limits.csv", "编码,立案条件,时限\nE0110,零散,世纪\n"),
+    }
+    for door in ("check", "import"):
+        answer = await client.post(f"/v1/categories:{door}", json=body)
+        assert answer.status_code == 400
+        assert [(one["pointer"], one["detail"]) for one in answer.json()["errors"]] == [
+            ("/table/4/code", "Row 4, column “code”: Code E0110 stands already in row 3"),
+            ("/conditions/2/时限", "Row 2, column “时限”: “世纪” is no limit"),
+        ]
+    missing = await client.post("/v1/categories:check", json=body | {"conditions": file("limits.csv", "编码,条件\n")})
+    assert [one["pointer"] for one in missing.json()["errors"]] == ["/conditions"]
+    named = await client.post("/v1/categories:check", json={"table": {"name": "t.pdf", "content": ""}})
+    assert (named.status_code, named.json()["code"]) == (400, "import.ending_unknown")
 
 
 async def test_a_class_out_of_use_takes_no_reports_and_its_cases_go_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -226,11 +227,13 @@ def test_parents_must_exist_and_form_a_tree() -> None:
     ]
 
 
-def write_workbook(path: Path, rows: list[list[str]]) -> None:
+def write_workbook(path: Path, rows: list[list[str]], merged: Sequence[str] = ()) -> None:
     """The smallest workbook that a spreadsheet opens: one sheet with texts in the cells themselves."""
     body = "".join(
         "<row>" + "".join(f'<c t="inlineStr"><is><t>{value}</t></is></c>' for value in row) + "</row>" for row in rows
     )
+    spans = "".join(f'<mergeCell ref="{span}"/>' for span in merged)
+    spans = f"<mergeCells>{spans}</mergeCells>" if spans else ""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
@@ -246,7 +249,7 @@ def write_workbook(path: Path, rows: list[list[str]]) -> None:
         '<sheets><sheet name="1" sheetId="1" r:id="r1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
         f'<Relationship Id="r1" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData></worksheet>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData>{spans}</worksheet>',
     }
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in parts.items():
@@ -266,9 +269,53 @@ def test_a_workbook_reads_like_the_same_table_as_text(tmp_path: Path) -> None:
     assert [(fault.code, fault.row) for fault in faults] == [("category.kind_unknown", 3)]
 
 
+def test_a_word_written_once_for_several_rows_holds_for_all_of_them(tmp_path: Path) -> None:
+    """Merged downwards it is the same word; sideways, and what is only empty, stays empty and is a fault."""
+    rows = [
+        ["编码", "立案条件", "时限"],
+        ["E0101", "零散", "2紧急工作时"],
+        ["", "成堆", "4紧急工作时"],
+        ["", "其他", "5紧急工作时"],
+        ["E0102", "", "1工作日"],
+        ["", "污渍", "1工作日"],
+    ]
+    write_workbook(tmp_path / "c.xlsx", rows, ["A2:A4", "B5:C5"])
+    classes = sheet("code,name_zh", "E0101,a", "E0102,b")
+    table = read_categories(classes, read_sheet(tmp_path / "c.xlsx"), ReadingRules())
+    assert [(one.code, one.row, one.column) for one in table.faults] == [
+        ("category.name_missing", 5, "立案条件"),
+        ("category.code_missing", 6, "编码"),
+    ]
+    own = table.categories["E0101"].conditions
+    assert own is not None
+    assert [each.name_zh for each in own.values()] == ["零散", "成堆", "其他"]
+
+
+def test_full_width_letters_and_digits_are_the_same_code() -> None:
+    conditions = sheet("编码,序号,立案条件,时限", "Ｅ０１０１,１,零散,２紧急工作时", file="conditions.csv")
+    table = read_categories(
+        sheet("code,name_zh,kind", "Ｅ０１０１,暴露垃圾，散落,ｅｖｅｎｔ"), conditions, ReadingRules()
+    )
+    assert not table.faults
+    assert table.categories["E0101"].name_zh == "暴露垃圾，散落"
+    with pytest.raises(BadInputError, match="full_width_commas"):
+        read_categories(sheet("code，name_zh，kind"), None, ReadingRules())
+
+
+def test_what_hangs_on_a_refused_row_is_not_told_once_more() -> None:
+    conditions = sheet("编码,立案条件,时限", "E0101,零散,2紧急工作时", file="conditions.csv")
+    faults = read_categories(sheet("code,name_zh", "E0101,"), conditions, ReadingRules()).faults
+    assert [(one.code, one.row, one.column) for one in faults] == [("category.name_missing", 2, "name_zh")]
+
+
+def test_unicode_text_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("编码\t名称\nE01\t市容环境\n", encoding="utf-16")
+    assert read_sheet(tmp_path / "t.txt").rows == ((2, ["E01", "市容环境"]),)
+
+
 def test_a_broken_workbook_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04nothing")
-    with pytest.raises(BadInputError, match="unreadable"):
+    with pytest.raises(BadInputError, match="not_a_workbook"):
         read_sheet(tmp_path / "t.xlsx")
     with pytest.raises(BadInputError, match="missing"):
         read_sheet(tmp_path / "none.csv")

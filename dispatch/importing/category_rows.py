@@ -161,7 +161,8 @@ def read_categories(sheet: Sheet, conditions: Sheet | None, rules: ReadingRules)
                 raise _RefusedError("category.code_repeated", "code", value=category.code, first=first.row)
         except _RefusedError as refused:
             table.faults.append(_fault(sheet, row, refused))
-            table.refused.add(row.plain("code"))
+            if row.plain("code") not in table.categories:
+                table.refused.add(row.plain("code"))
     of: dict[str, dict[int, NewCondition]] = defaultdict(dict)
     if conditions is not None:
         _read_conditions(conditions, rules, table, of)

@@ -127,7 +127,7 @@ async def map_pdf(
         Which view of the map.
     """
     picture = await map_png(maps, layer=layer, factor=_PAPER_FACTOR)
-    document = await _draw(_paper(picture, sheet, locale, notes), "--print-to-pdf={target}")
+    document = await _draw(_paper(picture, sheet, locale, notes), "--print-to-pdf={target}", "--no-pdf-header-footer")
     if not document.startswith(b"%PDF-"):
         raise UnavailableError("maps.browser_failed")
     return document
@@ -144,7 +144,8 @@ def _paper(picture: bytes, sheet: Sheet, locale: Locale, notes: list[tuple[str, 
     words = "".join(f"<p>{escape(note)}</p>" for note in sheet.notes if note)
     meaning = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in notes)
     style = (
-        "@page{size:A4;margin:14mm 14mm 16mm}body{font:10px/15px 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',"
+        "@page{size:A4;margin:14mm 14mm 16mm;@bottom-right{content:counter(page) ' / ' counter(pages);font-size:9px;"
+        "color:#57626a}}body{font:10px/15px 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',"
         "sans-serif;color:#1b2328;margin:0;font-variant-numeric:tabular-nums}h1{font-size:18px;line-height:26px;margin:"
         "0 0 4px}p{margin:0 0 2px;color:#57626a}img{width:100%;margin:8px 0;border:1px solid #dedbd2}table{width:100%;"
         "border-collapse:collapse;margin-top:8px}th,td{text-align:left;border-bottom:1px solid #dedbd2;padding:2px 8px"

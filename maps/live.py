@@ -40,6 +40,7 @@ _SHORTCUTS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("W",), "desk.keys.who"),
     (("1", "2", "3"), "desk.keys.nearest"),
     (("[", "]"), "desk.keys.replay"),
+    (("↑", "↓", "←", "→", "+", "-"), "desk.keys.map"),
     (("?",), "console.keys.help"),
 )
 

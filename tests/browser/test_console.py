@@ -214,6 +214,16 @@ def test_who_covers_this_point(site: Site, open_page: Any, keep: Any) -> None:
     keep(page, "console-who")
     page.keyboard.press("Escape")
     expect(page.locator(".who")).to_have_count(0)
+    # The same without a mouse: the border is moved, the map walks, the cross asks.
+    page.locator("#splitter").press("End")
+    expect(page.locator("#splitter")).to_have_attribute("aria-valuenow", "640")
+    centre = page.url
+    page.locator("#map").press("Shift+ArrowRight")
+    page.keyboard.press("+")
+    expect(page.locator(".map-cross")).to_be_visible()
+    page.wait_for_url(lambda url: url != centre)
+    page.keyboard.press("Enter")
+    expect(page.locator(".who .chain li")).to_have_count(3)
 
 
 def test_a_lost_connection_is_shown_and_made_good(site: Site, open_page: Any, keep: Any) -> None:

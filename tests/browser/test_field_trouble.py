@@ -17,6 +17,27 @@ globalThis.Date = class extends Real {
   constructor(...parts) { if (parts.length) super(...parts); else super(Real.now() + ahead); }
   static now() { return Real.now() + ahead; }
 };"""
+# Pauses of seconds are noted and cut short.
+_HURRY = """() => {
+  window.pauses = [];
+  const real = window.setTimeout;
+  window.setTimeout = (act, wait, ...rest) => {
+    const isLong = wait >= 1000 && wait < 60_000;
+    if (isLong) window.pauses.push(wait);
+    return real(act, isLong ? 10 : wait, ...rest);
+  };
+}"""
+_DO_ANOTHER = """async () => {
+  const { desk, enqueue } = await import("/static/field/desk.js");
+  const { deed } = desk.entries.find((entry) => entry.state === "refused");
+  await enqueue({ ...deed, result: "后来的" }, { title: "后来的", seen: 1 });
+}"""
+_ORDER_THEN_DROP = """async () => {
+  const { desk, discard } = await import("/static/field/desk.js");
+  const waiting = desk.entries.filter((entry) => entry.state === "waiting");
+  await discard(waiting.find((entry) => entry.title === "后来的"));
+  return waiting.map((entry) => entry.deed.result);
+}"""
 
 
 def test_trouble_is_said_in_words_and_nothing_is_lost(office: Office, browser: Browser, keep: Any) -> None:
@@ -58,6 +79,12 @@ def test_trouble_is_said_in_words_and_nothing_is_lost(office: Office, browser: B
         expect(waiting).to_have_text("1")
         expect(page.locator(".entry.is-waiting .problem")).to_contain_text("会再试：系统内部错误")
         keep(page, "field-trouble")
+        # A failing act is sent again after pauses that grow, though the day is read well in between.
+        page.evaluate(_HURRY)
+        page.evaluate(again)
+        page.wait_for_function("() => window.pauses.length >= 6")
+        pauses = page.evaluate("window.pauses.slice(0, 6)")
+        assert (pauses, pauses[-1]) == (sorted(pauses), 40_000)
         net["answer"] = None
         page.evaluate(again)
         expect(waiting).to_be_hidden()
@@ -79,12 +106,24 @@ def test_trouble_is_said_in_words_and_nothing_is_lost(office: Office, browser: B
         page.get_by_role("button", name="发送").click()
         page.locator("a.note", has_text="1 项操作没有送成").click()
         expect(page.locator(".entry.is-refused")).to_contain_text("照片过大")
-        net["answer"] = None
+        # A gateway before the service refuses by a page of its own: that is said in our words.
+        net["answer"] = (413, {"Content-Type": "text/html"}, "<h1>413 Request Entity Too Large</h1>")
         page.get_by_role("button", name="改好再发").click()
         expect(page.locator("#sheet-words")).to_have_value("已清理干净")
+        page.get_by_role("button", name="发送").click()
+        page.locator('[data-tab="outbox"]').click()
+        expect(page.locator(".entry.is-refused")).to_contain_text("照片太大，网络中途拒收")
+        # What was done after it stays after it, whenever it is mended.
+        page.evaluate(_DO_ANOTHER)
+        net["answer"] = (503, {"Retry-After": "1"}, "{}")
+        page.get_by_role("button", name="改好再发").click()
         page.get_by_role("button", name="去掉照片 1").click()
         page.get_by_role("button", name="发送").click()
         page.locator('[data-tab="outbox"]').click()
+        expect(page.locator(".entry.is-waiting")).to_have_count(2)
+        assert page.evaluate(_ORDER_THEN_DROP) == ["已清理干净", "后来的"]
+        net["answer"] = None
+        page.evaluate(again)
         expect(page.locator(".entry.is-done")).to_have_count(3)
         # A phone that is full: the act lives in the page until it is delivered, and the page says so.
         net |= {"answer": (503, {"Retry-After": "120"}, "{}"), "only": "self_handled"}
@@ -135,6 +174,13 @@ def test_a_wrong_clock_a_denied_position_and_an_ended_sign_in(office: Office, br
         page.reload()
         expect(page.locator("#waiting")).to_be_hidden()
         # Whoever gives the phone away leaves nothing to read on it.
+        page.route("**/sign-out", lambda route: route.abort())
+        page.locator("#me").click()
+        page.get_by_role("button", name="退出登录").click()
+        # Nobody believes to be signed out who is not.
+        expect(page.locator("#toast")).to_contain_text("还没有退出")
+        expect(page.locator("#net")).to_have_attribute("data-state", "live", timeout=10_000)
+        page.unroute("**/sign-out")
         page.locator("#me").click()
         page.get_by_role("button", name="退出登录").click()
         page.wait_for_url(re.compile(r"/sign-in\?next="))

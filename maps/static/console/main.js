@@ -11,6 +11,7 @@ import { bindKeys } from "./keys.js";
 import { Legend } from "./legend.js";
 import { latLngOf } from "./lonlat.js";
 import { makeMap } from "./map.js";
+import { bindMapKeys } from "./map_keys.js";
 import { MOVE_KEYS } from "./moves.js";
 import { openNotes } from "./notes.js";
 import { Palette } from "./palette.js";
@@ -49,6 +50,7 @@ const queue = new Queue(store, {
   inbox: showInbox,
   badge: (ref) => repeats.badge(ref),
 });
+bindMapKeys(map);
 bindBox(map, (bounds) => {
   const within = store.visible().filter((one) => one.location && bounds.contains(latLngOf([one.location.lon, one.location.lat])));
   bulk.mark(within.map((one) => one.case));

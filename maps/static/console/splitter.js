@@ -51,9 +51,11 @@ export function bindSplitter(moved) {
   });
   bar.addEventListener("dblclick", () => set(400, true));
   bar.addEventListener("keydown", (event) => {
-    const step = event.key === "ArrowRight" ? 16 : event.key === "ArrowLeft" ? -16 : 0;
-    if (!step) return;
+    /** @type {Record<string, number>} */
+    const places = { ArrowRight: width + 16, ArrowLeft: width - 16, Home: LEAST, End: MOST };
+    const wanted = places[event.key];
+    if (wanted === undefined) return;
     event.preventDefault();
-    set(width + step, true);
+    set(wanted, true);
   });
 }

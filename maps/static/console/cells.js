@@ -1,18 +1,17 @@
 // The cells as the map's own ground: vector tiles of the levels that a zoom shows, on one canvas. While the map is dragged the
 // canvas moves with it and nothing is drawn; a change of shade or light draws what is in sight once, without asking anybody.
 
-import { drawNames, edgeColour, hasEdges, hasNames, layOver, token, WIDTHS } from "./cell_look.js";
+import { drawNames, edgeColour, hasEdges, layOver, token, WIDTHS } from "./cell_look.js";
+import { keyOf, SeenCells } from "./cell_names.js";
 import { readCellTile, trace } from "./cell_tile.js";
 import { latLngOf } from "./lonlat.js";
 import { readGround, readTile } from "./service.js";
-import { context } from "./texts.js";
 
 /** @typedef {import("./cell_tile.js").CellTile} CellTile */
 /** @typedef {import("./cell_tile.js").Piece} Piece */
 /** @typedef {{level: number, width_m: number}} Level */
 /** @typedef {{level: number, code: string}} Cell */
-/** @typedef {{level: number, zoom: number, x: number, y: number}} Address */
-/** @typedef {{area: number, x: number, y: number, tiles: Set<string>}} Seen area and first moments of the parts seen; the world is one wide */
+/** @typedef {import("./cell_names.js").Address} Address */
 
 /** One tone by opacity, in even steps of lightness. */
 const SHADE_OPACITY = [0, 0.08, 0.16, 0.26, 0.38, 0.52];
@@ -52,8 +51,7 @@ export class Cells {
   #isDrawing = false;
   /** @type {L.Point|null} where the map stood when it was drawn last */
   #drawnAt = null;
-  /** What has been seen of a cell, by zoom of tiles. @type {Map<string, Map<number, Seen>>} */
-  #seen = new Map();
+  #seen = new SeenCells();
 
   /** @param {L.Map} map */
   constructor(map) {
@@ -222,7 +220,7 @@ export class Cells {
         if (version !== this.#version) return;
         const tile = readCellTile(bytes);
         this.#tiles.set(key, tile);
-        this.#measure(address, tile);
+        this.#seen.measure(address, tile);
         this.#soon();
       })
       // A tile that could not be read is asked for again when the map is next moved.
@@ -230,38 +228,6 @@ export class Cells {
       .finally(() => void this.#loading.delete(key));
     this.#loading.set(key, reading);
     return reading;
-  }
-
-  /**
-   * Add what a tile shows of its cells: a name stands in the middle of all parts seen, so it stays when the map is moved.
-   * @param {Address} address
-   * @param {CellTile} tile
-   */
-  #measure(address, tile) {
-    const scale = 1 / (tile.extent * 2 ** address.zoom);
-    const tileKey = keyOf(address);
-    for (const piece of tile.pieces) {
-      if (!piece.nameZh && !piece.nameEn) continue;
-      const key = `${address.level}/${piece.code}`;
-      const zooms = this.#seen.get(key) ?? new Map();
-      const seen = zooms.get(address.zoom) ?? { area: 0, x: 0, y: 0, tiles: new Set() };
-      if (!seen.tiles.has(tileKey)) {
-        const area = piece.area * scale * scale;
-        seen.tiles.add(tileKey);
-        seen.area += area;
-        seen.x += area * (address.x / 2 ** address.zoom + piece.middle[0] * scale);
-        seen.y += area * (address.y / 2 ** address.zoom + piece.middle[1] * scale);
-      }
-      this.#seen.set(key, zooms.set(address.zoom, seen));
-    }
-  }
-
-  /** @param {string} key of a cell; the zoom at which most of it was seen knows best where its middle is */
-  #middle(key) {
-    /** @type {Seen|null} */
-    let best = null;
-    for (const seen of this.#seen.get(key)?.values() ?? []) if (!best || seen.area > best.area * 1.02) best = seen;
-    return best;
   }
 
   #forgetSome() {
@@ -313,7 +279,7 @@ export class Cells {
       }, (one) => one === level);
     }
     this.#paintLit(pen, ratio, each);
-    drawNames(this.#names, this.#map, this.#labels(addresses, zoom));
+    drawNames(this.#names, this.#map, this.#seen.labels(this.#map, this.#levels, addresses, (address) => this.#tiles.get(keyOf(address)) ?? null));
     this.#forgetSome();
   }
 
@@ -359,39 +325,6 @@ export class Cells {
     }
     return outline;
   }
-
-  /**
-   * @param {Address[]} addresses
-   * @param {number} zoom
-   * @returns {import("./cell_look.js").Label[]}
-   */
-  #labels(addresses, zoom) {
-    const isEnglish = context.locale === "en";
-    /** @type {Map<string, import("./cell_look.js").Label>} */
-    const labels = new Map();
-    const worldPx = 256 * 2 ** zoom;
-    for (const { level } of this.#levels) {
-      if (!hasNames(level, zoom)) continue;
-      for (const address of addresses) {
-        const tile = address.level === level ? this.#tiles.get(keyOf(address)) : null;
-        for (const piece of tile?.pieces ?? []) {
-          const name = (isEnglish && piece.nameEn) || piece.nameZh || piece.nameEn;
-          const key = `${level}/${piece.code}`;
-          const seen = name && !labels.has(key) ? this.#middle(key) : null;
-          if (!seen) continue;
-          const at = this.#map.unproject(L.point((seen.x / seen.area) * worldPx, (seen.y / seen.area) * worldPx));
-          // As wide as a square of its size: near enough to know whether a name fits.
-          labels.set(key, { name, level, at, width: () => Math.sqrt(seen.area) * worldPx * 1.15 });
-        }
-      }
-    }
-    return [...labels.values()];
-  }
-}
-
-/** @param {Address} address */
-function keyOf({ level, zoom, x, y }) {
-  return `${level}/${zoom}/${x}/${y}`;
 }
 
 /**

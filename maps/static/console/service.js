@@ -10,6 +10,8 @@ import { context, t } from "./texts.js";
 
 /** @typedef {{code: string, pointer: string, detail: string}} Fault */
 
+const FIRST_PAGE = 100;
+
 /** A request that was answered with a fault, or not answered at all (status 0). */
 export class ServiceError extends Error {
   /**
@@ -60,7 +62,8 @@ export async function request(path, init = {}) {
  * @returns {Promise<{cases: Case[], next: string|null, as_of: string}>}
  */
 export async function listOpenCases(cursor, signal) {
-  const query = new URLSearchParams({ inbox: "all", limit: String(context.config.page_size) });
+  // The first answer is short: it fills the screen, and the others follow while somebody reads it.
+  const query = new URLSearchParams({ inbox: "all", limit: String(cursor ? context.config.page_size : Math.min(FIRST_PAGE, context.config.page_size)) });
   if (cursor) query.set("cursor", cursor);
   return (await request(`/v1/cases?${query}`, { signal: signal ?? null })).json();
 }

@@ -116,7 +116,7 @@ class Section:
 def _is_number(value: Cell) -> bool:
     if not isinstance(value, str):
         return True
-    plain = value.lstrip("+-<>").replace(",", "").replace(".", "", 1)
+    plain = value.lstrip("+−<>-").replace(",", "").replace(".", "", 1)
     # A code is digits only, and longer than any count here.
     return plain.isdigit() and len(plain) < 9
 

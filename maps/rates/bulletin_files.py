@@ -133,7 +133,7 @@ def _write(sheet: Any, line: int, column: int, value: str | float | None, percen
     if value is None:
         return
     if isinstance(value, str):
-        plain = value.replace(",", "")
+        plain = value.replace(",", "").replace("−", "-")
         # A percentage is a number with two decimals; a code of digits is a name.
         whole, _, part = plain.lstrip("+-").partition(".")
         if column and whole.isdigit() and len(whole) < 5 and len(part) == 2 and part.isdigit():

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Site
 from tests.browser.district import SOUTH, STEP, WEST
 from tests.browser.test_console import report
+from tests.browser.test_grid_page import serious
 
 
 @pytest.fixture
@@ -21,12 +22,15 @@ def filled(site: Site) -> Site:
 
 
 def test_no_page_fails_and_the_slider_goes_back_in_time(filled: Site, open_page: Any) -> None:
-    for path in ("/maps/cells", "/maps/compare", "/maps/places", "/maps/rates", "/maps/bulletin", "/style"):
-        page = open_page(f"{path}?lang=en")
+    paths = ("/maps/cells", "/maps/compare", "/maps/places", "/maps/rates", "/maps/bulletin", "/maps/shares", "/style")
+    for place, path in enumerate(paths):
+        page = open_page(f"{path}?lang=en", color_scheme=("light", "dark")[place % 2])
         expect(page.locator("h1").first).to_be_visible()
         page.wait_for_load_state("networkidle")
+        assert serious(page) == [], path
         page.close()
     page = open_page("/maps/time?lang=zh-CN")
+    assert serious(page) == []
     frame = page.frame_locator("iframe#map")
     slider = frame.locator(".gw-slider input[type=range]")
     expect(slider).to_be_visible()

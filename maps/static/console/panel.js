@@ -251,7 +251,9 @@ export class Panel {
       const isConflict = fault instanceof ServiceError && (fault.status === 412 || fault.status === 409);
       if (isConflict) {
         // Somebody was faster: show what is true now before anything else is decided. The draft's text is kept.
-        await this.#load(seen);
+        // The stream may have begun to read the same: the last reading is the one that counts.
+        this.#loading = this.#load(seen);
+        for (let last = null; last !== this.#loading; ) await (last = this.#loading);
         const now = this.#detail;
         const text = now && now.version > seen.version
           ? t("console.move.conflict", { version: now.version, move: name })

@@ -181,7 +181,9 @@ function settle(net, detail = "") {
   desk.net = net;
   desk.detail = detail;
   clearTimeout(timer);
-  const wait = net === "live" ? FRESH_MS : (AGAIN_MS[Math.min(failures, AGAIN_MS.length) - 1] ?? FRESH_MS);
+  // What waits only for the service's rest to be over goes then, not at the next look at the day.
+  const isResting = restUntil > Date.now() && desk.entries.some((entry) => entry.state === "waiting");
+  const wait = net !== "live" ? (AGAIN_MS[Math.min(failures, AGAIN_MS.length) - 1] ?? FRESH_MS) : isResting ? 0 : FRESH_MS;
   timer = setTimeout(() => void refresh(), Math.max(wait, restUntil - Date.now()));
   changed();
 }

@@ -63,7 +63,8 @@ def _read_delimited(path: Path) -> Sheet:
     faults: list[SheetFault] = []
     for record in file.records():
         if record.fault is not None:
-            faults.append(SheetFault(file=path.name, row=record.line, code=record.fault))
+            width = {"found": len(record.values), "expected": len(file.header)}
+            faults.append(SheetFault(file=path.name, row=record.line, code=record.fault, params=width))
         elif any(value.strip() for value in record.values):
             rows.append((record.line, [value.strip() for value in record.values]))
     return Sheet(file=path.name, header=file.header, rows=tuple(rows), faults=tuple(faults))

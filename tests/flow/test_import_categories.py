@@ -111,6 +111,10 @@ async def test_faults_of_a_table_are_told_by_row_and_column(client: Client) -> N
             ("/table/4/code", "Row 4, column “code”: Code E0110 stands already in row 3"),
             ("/conditions/2/时限", "Row 2, column “时限”: “世纪” is no limit"),
         ]
+    ragged = file("limits.csv", "编码,立案条件,时限\nE0110,零散\n")
+    wide = await client.post("/v1/categories:check", json=body | {"conditions": ragged})
+    assert (wide.status_code, wide.json()["errors"][1]["pointer"]) == (400, "/conditions/2")
+    assert "2" in wide.json()["errors"][1]["detail"]
     missing = await client.post("/v1/categories:check", json=body | {"conditions": file("limits.csv", "编码,条件\n")})
     assert [one["pointer"] for one in missing.json()["errors"]] == ["/conditions"]
     named = await client.post("/v1/categories:check", json={"table": {"name": "t.pdf", "content": ""}})

@@ -160,6 +160,8 @@ _SHAPE = {
     "int_from_float": "request.not_a_whole_number",
     "enum": "request.not_one_of",
     "literal_error": "request.not_one_of",
+    "union_tag_invalid": "request.not_one_of",
+    "union_tag_not_found": "request.missing",
     "datetime_from_date_parsing": "request.not_a_time",
     "datetime_parsing": "request.not_a_time",
     "timezone_aware": "request.time_without_zone",
@@ -176,19 +178,30 @@ _PARTS = frozenset({"body", "query", "path", "header", "cookie"})
 _BOUNDS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 
 
-def shape_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
-    """Faults of a body's shape, from pydantic's own list."""
+def shape_faults(errors: Iterable[Mapping[str, Any]], body: object = None) -> list[Fault]:
+    """Faults of a body's shape, from pydantic's own list.
+
+    Parameters
+    ----------
+    body
+        As it came. Where one field chooses among several shapes, pydantic puts its value before the place.
+    """
     faults = []
     for item in itertools.islice(errors, _MOST_FAULTS):
         where = [str(part) for part in item["loc"]]
         if where and where[0] in _PARTS:
             where = where[1:]
+        if isinstance(body, Mapping) and len(where) > 1 and where[0] not in body and where[0] in body.values():
+            where = where[1:]
         if item["type"] == "json_invalid":
             where = []  # pydantic puts the character position there; it is told in the sentence instead
         context = item.get("ctx") or {}
+        if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            where.append(context["discriminator"].strip("'"))
+        expected = context.get("expected", context.get("expected_tags", ""))
         params = {
             "field": ".".join(where) or "–",
-            "expected": str(context.get("expected", "")).replace(" or ", ", "),
+            "expected": str(expected).replace(" or ", ", "),
             "most": context.get("max_length", context.get("le", "")),
             "least": context.get("min_length", context.get("ge", "")),
             "position": item["loc"][-1] if item["type"] == "json_invalid" else "",
@@ -247,7 +260,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _shape(request: Request, error: RequestValidationError) -> Response:
-        faults = shape_faults(error.errors())
+        faults = shape_faults(error.errors(), error.body)
         faults += position_faults(error.body if error.body is not None else request.query_params, faults)
         return _in_words(request, error_response(InvalidRequestError(faults), locale_of(request)))
 

@@ -104,3 +104,24 @@ async def test_errors_of_the_coverage_are_accepted_by_class_and_reason_only(
     done = await client.post(path, json={"accept": {"gap": "河面不归网格"}})
     assert done.status_code == 200, done.text
     assert await one(engine, "SELECT kind || ':' || reason FROM geo.accepted_finding") == "gap:河面不归网格"
+
+
+async def test_a_fault_of_an_operation_is_named_where_it_stands(client: Client) -> None:
+    path = f"/v1/grid/versions/{await draft(client)}/operations"
+    codes = [{"code": "1"}, {"code": 2}]
+    cases: list[tuple[object, str, str]] = [
+        ({"operation": "nope"}, "/operation", "request.not_one_of"),
+        ({"operation": 7}, "/operation", "request.not_one_of"),
+        ({"cell": W1}, "/operation", "request.missing"),
+        ({"operation": "retire", "cell": W1}, "/to", "request.missing"),
+        ({"operation": "retire", "cell": W1, "to": E1, "into": E1}, "/into", "request.unknown_field"),
+        ({"operation": "split", "cell": W1, "into": codes}, "/into/1/code", "request.not_text"),
+    ]
+    for body, pointer, code in cases:
+        for language in ("zh-CN", "en"):
+            answer = await client.post(path, json=body, headers={"Accept-Language": language})
+            assert answer.status_code == 422
+            (fault,) = answer.json()["errors"]
+            assert (fault["pointer"], fault["code"]) == (pointer, code)
+            if code == "request.not_one_of":
+                assert "'retire'" in fault["detail"]

@@ -11,15 +11,17 @@ import asyncio
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from api.errors import message_of, problem
 from maps.i18n import negotiate
 
-__all__ = ["GuardedProtocol", "look_over"]
+__all__ = ["GuardedProtocol", "look_over", "send_whole"]
 
 log = structlog.get_logger("gridward.http")
 
@@ -144,6 +146,35 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.body_bytes < LEAST_BODY_BYTES and not self.flow.read_paused:
                 self.refuse(408, "request.too_slow")
             self.body_bytes, self.since = 0, now
+
+
+def send_whole(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Send an answer that is complete in one piece, if this is the server's own way to send; else do nothing.
+
+    Saves looking through every header for what we never write into one, and a second message. The caller answers for
+    the headers: names in small letters, values without line breaks, ``content-length`` among them.
+
+    Returns
+    -------
+    bool
+        False when the answer must go the usual way: in a test without a server, to a slow reader, at the last request.
+    """
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or cycle.response_started or not cycle.keep_alive:
+        return False
+    if cycle.disconnected or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        return False
+    pieces = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        pieces += (name, b": ", value, b"\r\n")
+    for name, value in headers:
+        pieces += (name, b": ", value, b"\r\n")
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.transport.write(b"".join((*pieces, b"\r\n", body)))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 def look_over(connections: set[Any]) -> None:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.accounts.callers import Caller
 from api.accounts.rates import IN_SCOPE, RateState, rate_headers
 from api.accounts.roles import Scope as KeyScope
+from api.connections import send_whole
 from api.container import Container
 from api.datum_warnings import datum_warnings
 from api.errors import error_response
@@ -87,8 +88,10 @@ class PlainReports:
         if answer is None:
             await self.rest(scope, _again(messages, receive), send)
             return
-        await send(answer[0])
-        await send(answer[1])
+        start, rest = answer
+        if not send_whole(send, start["status"], start["headers"], rest["body"]):
+            await send(start)
+            await send(rest)
 
     async def _take(self, scope: Scope, plain: _Plain) -> tuple[Message, Message] | None:
         container: Container = self.app.state.container

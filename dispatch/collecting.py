@@ -2,7 +2,8 @@
 
 While a statement runs, new reports wait in a bounded queue in which the channels take turns; the next statement takes
 all of them at once. With one report at a time there is nothing to wait for, so nothing is delayed; under a burst a
-second statement begins only after gathering for two milliseconds, so that collections grow instead of multiplying. A
+second statement begins only when half of all that are on their way wait for it, or after some milliseconds, so that
+collections grow instead of multiplying: while the one half is written, the other is read, prepared and answered. A
 report is answered only after the commit that holds it. When a collection fails because one row is bad, its halves are
 tried until the bad one is alone, so it hurts nobody else.
 """
@@ -22,7 +23,9 @@ from geo.errors import BadInputError, GridwardError, UnavailableError
 
 log = structlog.get_logger("gridward.intake")
 
-_GATHER_S = 0.002
+_GATHER_S = 0.004
+_FORGOTTEN = 0.95
+"""What is left, with each statement, of the memory of how many were on their way at once."""
 
 Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | BadInputError]]]
 
@@ -56,7 +59,12 @@ class CollectingWriter:
         self._queue: FairQueue[_Waiting] = FairQueue(lambda waiting: waiting.report.channel, backlog)
         self._writers = writers
         self._tasks: list[asyncio.Task[None]] = []
+        #: Held by whoever chooses the next collection: two at once would take half of it each.
+        self._turn = asyncio.Lock()
         self._busy = 0
+        #: Reports handed in and not answered; and how many that was lately.
+        self._unanswered = 0
+        self._load = 0.0
         #: Something has happened for which whoever gathers need not wait any longer.
         self._is_time = asyncio.Event()
 
@@ -87,9 +95,14 @@ class CollectingWriter:
             self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
             raise UnavailableError("storage.busy") from None
-        if self._queue.qsize() >= self._most:
+        self._unanswered += 1
+        self._load = max(self._load, self._unanswered)
+        if self._queue.qsize() >= self._enough():
             self._is_time.set()
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        finally:
+            self._unanswered -= 1
 
     async def write_many(self, reports: Sequence[PreparedReport]) -> list[Receipt | GridwardError]:
         """Write reports that came together in one transaction, past the queue; one outcome for each, in order.
@@ -112,17 +125,9 @@ class CollectingWriter:
 
     async def _run(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            if self._busy:
-                # Another statement is on its way, so there is load: what comes in the meantime shares this one.
-                await self._gather()
-            else:
-                # One turn of the loop lets the requests that are already readable join this collection.
-                await asyncio.sleep(0)
-            with contextlib.suppress(asyncio.QueueEmpty):
-                while len(batch) < self._most:
-                    batch.append(self._queue.get_nowait())
-            self._busy += 1
+            async with self._turn:
+                batch = await self._collect()
+                self._busy += 1
             try:
                 await self._settle(batch)
             finally:
@@ -131,14 +136,32 @@ class CollectingWriter:
                 for _ in batch:
                     self._queue.task_done()
 
+    async def _collect(self) -> list[_Waiting]:
+        batch = [await self._queue.get()]
+        if self._busy:
+            # Another statement is on its way, so there is load: what comes in the meantime shares this one.
+            await self._gather()
+        else:
+            # One turn of the loop lets the requests that are already readable join this collection.
+            await asyncio.sleep(0)
+        with contextlib.suppress(asyncio.QueueEmpty):
+            while len(batch) < self._most:
+                batch.append(self._queue.get_nowait())
+        self._load = max(self._unanswered, self._load * _FORGOTTEN)
+        return batch
+
     async def _gather(self) -> None:
-        """Wait until the other statement is done, but at most two milliseconds, or until there is enough for one."""
-        if self._queue.qsize() >= self._most:
+        """Wait until another statement is done, or until there is enough for one, but not for long."""
+        if self._queue.qsize() >= self._enough():
             return
         self._is_time.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GATHER_S):
                 await self._is_time.wait()
+
+    def _enough(self) -> int:
+        """How many must wait, besides the first, for a statement of their own."""
+        return min(self._most, int(self._load / self._writers)) - 1
 
     async def _settle(self, batch: list[_Waiting]) -> None:
         try:

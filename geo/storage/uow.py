@@ -71,9 +71,13 @@ class Unit:
     """A transaction in progress. Handlers take it as an argument and never commit."""
 
     connection: AsyncConnection
+    #: The driver's connection when somebody has asked for it already; to ask costs as much as a small statement.
+    known_driver: DriverConnection[Any] | None = None
 
     async def driver(self) -> DriverConnection[Any]:
         """Return the psycopg connection of this very transaction, for COPY and for named ``.sql`` files."""
+        if self.known_driver is not None:
+            return self.known_driver
         raw = await self.connection.get_raw_connection()
         driver: DriverConnection[Any] = raw.driver_connection  # type: ignore[assignment]
         return driver
@@ -197,7 +201,7 @@ class StatementUnits:
     async def _open(self) -> WriteUnit:
         connection = await self._engine.connect()
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        return WriteUnit(Unit(connection=connection))
+        return WriteUnit(Unit(connection=connection, known_driver=await Unit(connection=connection).driver()))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,10 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.routes import report_batches
+from dispatch.collecting import CollectingWriter
+from dispatch.intake import PreparedReport
 from geo.coordinates import CoordSys
+from geo.errors import UnavailableError
 from geo.storage.uow import write_unit
 from tests.builders import CORNER, INSIDE, OUTSIDE, report, send_on_leave
 from tests.flow.conftest import Client
@@ -238,3 +241,34 @@ async def test_a_batch_can_be_rehearsed(client: Client, engine: AsyncEngine) -> 
     assert (await client.post("/v1/reports:batch?dry_run=maybe", json={"reports": items})).status_code == 422
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM dispatch.dispatch_case"))).scalar_one() == 1
+
+
+async def test_a_batch_that_could_not_be_finished_is_finished_with_the_same_key(
+    client: Client, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the database was away for is no answer to keep: the same key writes the rest, and that answer is kept."""
+    monkeypatch.setattr(report_batches, "_CHUNK", 2)
+    writer = client._transport.app.state.container.desk.writer  # type: ignore[attr-defined]
+    write_many = CollectingWriter.write_many
+
+    async def away_for_some(_self: CollectingWriter, reports: Sequence[PreparedReport]) -> Any:
+        if any(one.ticket == "K-3" for one in reports):
+            return [UnavailableError("storage.unavailable")] * len(reports)
+        return await write_many(writer, reports)
+
+    request = {"json": {"reports": [report(ticket=f"K-{place}") for place in range(6)]}}
+    headers = {"Idempotency-Key": "night-1"}
+    with monkeypatch.context() as patch:
+        patch.setattr(CollectingWriter, "write_many", away_for_some)
+        broken = await client.post("/v1/reports:batch", **request, headers=headers)
+    assert broken.status_code == 200
+    assert [one["status"] for one in broken.json()["results"]] == [201, 201, 503, 503, 201, 201]
+    mended = await client.post("/v1/reports:batch", **request, headers=headers)
+    assert "idempotency-replayed" not in mended.headers
+    assert [one["status"] for one in mended.json()["results"]] == [200, 200, 201, 201, 200, 200]
+    kept = await client.post("/v1/reports:batch", **request, headers=headers)
+    assert kept.headers["idempotency-replayed"] == "true"
+    assert kept.content == mended.content
+    async with engine.connect() as connection:
+        written = await connection.execute(text("SELECT count(*) FROM dispatch.dispatch_case WHERE ticket LIKE 'K-%'"))
+        assert written.scalar() == 6

@@ -20,10 +20,16 @@ from geo.coordinates import CoordSys
 from geo.settings import GeoSettings
 
 
-class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
-    """All settings of a process."""
+class LanguageSettings(BaseSettings):
+    """The language alone: it can be read, and a fault of another setting told in it, whatever the others hold."""
 
     model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    lang: str = Field("", description="Language of the command line: zh or en; empty follows LANG, else Chinese")
+
+
+class Settings(LanguageSettings, GeoSettings, DispatchSettings, NotifyingSettings):
+    """All settings of a process."""
 
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8311, ge=1, le=65535, description="Port the API listens on")
@@ -33,7 +39,6 @@ class Settings(BaseSettings, GeoSettings, DispatchSettings, NotifyingSettings):
         description="Key that reporters are sealed with, 32 bytes in base64; empty: the file `identity.key` in the data"
         " directory, made when it is first needed",
     )
-    lang: str = Field("", description="Language of the command line: zh or en; empty follows LANG, else Chinese")
     log_format: str = Field("auto", pattern="^(auto|console|json)$", description="Structured logs as text or JSON")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Lowest level that is logged")
     root_path: str = Field("", description="Path under which a reverse proxy mounts the service")

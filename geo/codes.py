@@ -266,7 +266,8 @@ def next_codes(
     Raises
     ------
     BadInputError
-        ``geo.codes_exhausted`` when the digits do not suffice; ``geo.code_length`` when the parent's own code is none.
+        ``geo.codes_exhausted`` when the digits do not suffice; ``geo.code_not_digits`` or ``geo.code_no_parent`` when
+        nothing can lie under the parent's own code.
 
     Examples
     --------
@@ -296,13 +297,15 @@ def next_codes(
 def _under(system: CodeSystem, parent: str) -> tuple[str, int]:
     if not system.segments:
         return parent, _FREE_DIGITS
-    level = level_of(system, parent)
+    if not (parent.isascii() and parent.isdigit()):
+        raise BadInputError(CodeProblem.NOT_DIGITS.value, pointer="/parent", **problem_facts(system, parent, 0, None))
     # The six digits of a county (with what stands before them) are the parent of level 1.
     roots = next(iter(system.lengths.values())) - _digits_of(system, 1)
-    wanted = 1 if len(parent) == roots else None if level is None else level + 1
-    if wanted not in system.lengths or not (parent.isascii() and parent.isdigit()):
-        raise BadInputError(CodeProblem.LENGTH.value, **problem_facts(system, parent, level or 0, None))
-    return parent, _digits_of(system, wanted or 1)
+    above = {roots: 1} | {digits: level + 1 for level, digits in system.lengths.items() if level + 1 in system.lengths}
+    if len(parent) not in above:
+        facts = problem_facts(system, parent, 0, None) | {"lengths": ", ".join(str(digits) for digits in above)}
+        raise BadInputError("geo.code_no_parent", pointer="/parent", **facts)
+    return parent, _digits_of(system, above[len(parent)])
 
 
 def _digits_of(system: CodeSystem, level: int) -> int:

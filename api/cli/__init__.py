@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from api.cli.speech import fail, sentence, t
@@ -97,5 +98,10 @@ def main() -> None:
         application(prog_name="gridward")
     except GridwardError as error:
         fail(sentence(error))
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        # Loaded only now: the sentences of bodies bring the web framework with them.
+        fail(import_module("api.cli.setting_faults").setting_faults(error))
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from babel.core import default_locale
 
-from api.settings import Settings
+from api.settings import LanguageSettings
 from geo.errors import GridwardError
 from maps.i18n import DEFAULT_LOCALE, Locale, catalogue, spoken, translate
 
@@ -16,7 +16,7 @@ from maps.i18n import DEFAULT_LOCALE, Locale, catalogue, spoken, translate
 @cache
 def language() -> Locale:
     """Return the language: ``GRIDWARD_LANG``, else the machine's (``LANG`` and its relatives), else Chinese."""
-    wanted = Settings().lang or default_locale("LC_MESSAGES") or ""
+    wanted = LanguageSettings().lang or default_locale("LC_MESSAGES") or ""
     # The "C" locale of containers and services is nobody's choice of a language.
     if wanted.startswith("en") and not wanted.endswith("POSIX"):
         return "en"

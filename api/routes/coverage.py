@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import shapely
@@ -15,8 +15,10 @@ from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
 from api.container import Reading, Wired
+from api.errors import message_of
 from api.language import locale_of
 from api.schemas import problems
+from geo.activation import code_faults
 from geo.coverage import (
     CoverageReport,
     Finding,
@@ -27,6 +29,7 @@ from geo.coverage import (
     coverage_item,
     coverage_summary,
 )
+from geo.errors import Fault
 from geo.importing.measures import area_m2
 from geo.storage.coverage_cells import read_coverage_cells
 from geo.storage.grid_versions import GridVersion, get_version
@@ -36,6 +39,15 @@ router = APIRouter(tags=["grid"])
 
 _KEPT = 4
 _MOST_CELLS_NAMED = 12
+_MOST_CODES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What stands in the way of a version: the report of its coverage, and codes that break its code system."""
+
+    report: CoverageReport
+    codes: tuple[Fault, ...]
 
 
 class CoverageReports:
@@ -46,24 +58,25 @@ class CoverageReports:
     """
 
     def __init__(self) -> None:
-        self._reports: OrderedDict[tuple[Any, ...], CoverageReport] = OrderedDict()
+        self._proofs: OrderedDict[tuple[Any, ...], Proof] = OrderedDict()
         self._lock = asyncio.Lock()
 
-    async def get(
-        self, unit: Reading, version: GridVersion, *, tolerance_m2: float, sliver_width_m: float
-    ) -> CoverageReport:
-        """Return the report, computing it in a thread unless it is known."""
+    async def get(self, unit: Reading, version: GridVersion, *, tolerance_m2: float, sliver_width_m: float) -> Proof:
+        """Return the proof, computing it in a thread unless it is known."""
         key = (version.id, version.revision, tolerance_m2, sliver_width_m)
         async with self._lock:
-            if key not in self._reports:
+            if key not in self._proofs:
                 cells = await read_coverage_cells(unit, version.id)
-                self._reports[key] = await asyncio.to_thread(
-                    check_coverage, cells, area_m2, tolerance_m2=tolerance_m2, sliver_width_m=sliver_width_m
-                )
-            self._reports.move_to_end(key)
-            while len(self._reports) > _KEPT:
-                self._reports.popitem(last=False)
-            return self._reports[key]
+
+                def prove() -> Proof:
+                    report = check_coverage(cells, area_m2, tolerance_m2=tolerance_m2, sliver_width_m=sliver_width_m)
+                    return Proof(report=report, codes=tuple(code_faults(cells, version.code_system)))
+
+                self._proofs[key] = await asyncio.to_thread(prove)
+            self._proofs.move_to_end(key)
+            while len(self._proofs) > _KEPT:
+                self._proofs.popitem(last=False)
+            return self._proofs[key]
 
 
 def sentence(finding: Finding, locale: Locale) -> str:
@@ -114,7 +127,8 @@ async def read_coverage(
     """Does every level of a version tile its parent? Gaps, overlaps and the rest, with areas and shapes.
 
     As JSON, or as GeoJSON for a map (`Accept: application/geo+json`). `coverage` holds the figures of the whole
-    version, whatever was filtered.
+    version, whatever was filtered. `codes` names cells whose code breaks the version's code system: they stand in the
+    way of activation as well.
     """
     settings = container.settings
     locale = locale_of(request)
@@ -125,7 +139,8 @@ async def read_coverage(
     tag = quoted(hashlib.sha256(repr((*asked, locale, as_geojson)).encode()).hexdigest()[:32])
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag, "Vary": "Accept, Accept-Language"})
-    report = await _reports(request).get(unit, version, tolerance_m2=tolerance_m2, sliver_width_m=sliver_width_m)
+    proof = await _reports(request).get(unit, version, tolerance_m2=tolerance_m2, sliver_width_m=sliver_width_m)
+    report = proof.report
     chosen = [
         finding
         for finding in report.findings
@@ -138,6 +153,17 @@ async def read_coverage(
         "grid_version": {"number": version.number, "name": version.name, "status": version.status.value},
         "matched": len(chosen),
         "coverage": coverage_summary(report),
+        "codes": {
+            "count": len(proof.codes),
+            "faults": [
+                {
+                    "cell": each.params["value"],
+                    "code": each.code,
+                    "detail": message_of(locale, each.code, each.params),
+                }
+                for each in proof.codes[:_MOST_CODES]
+            ],
+        },
     }
 
     def say(finding: Finding) -> str:

@@ -39,7 +39,8 @@ async def test_systems_checks_and_the_next_codes(client: Client) -> None:
     given = {one["key"]: one["code"] for one in answer.json()["codes"]}
     assert given == {"north": f"{WEST}042", "east": f"{WEST}043"}
     refused = await client.post("/v1/grid/versions/1/codes:next", json={"parent": "4101", "places": PLACES})
-    assert (refused.status_code, refused.json()["code"]) == (400, "geo.code_length")
+    assert (refused.status_code, refused.json()["code"]) == (400, "geo.code_no_parent")
+    assert refused.json()["params"]["lengths"] == "6, 9, 12"
     # A row without height would be infinitely many.
     flat = {"parent": WEST, "places": PLACES, "row_deg": 5e-324}
     assert (await client.post("/v1/grid/versions/1/codes:next", json=flat)).status_code == 422

@@ -74,7 +74,14 @@ async def test_a_code_that_left_its_parent_needs_another_code_or_a_reason(client
     (cause,) = refused["errors"]
     assert (cause["code"], cause["pointer"]) == ("geo.code_not_under_parent", "/accept/code")
     assert W1 in cause["detail"]
+    seen = (await client.get(f"{path}/coverage")).json()
+    assert seen["coverage"]["is_proven"]
+    assert seen["codes"] == {
+        "count": 1,
+        "faults": [{"cell": W1, "code": cause["code"], "detail": cause["detail"]}],
+    }
     await operate(client, number, {"operation": "edit", "cell": W1, "set": {"code": f"{EAST}003"}})
+    assert (await client.get(f"{path}/coverage")).json()["codes"] == {"count": 0, "faults": []}
     assert (await client.post(f"{path}/activate", json={})).status_code == 200
 
 

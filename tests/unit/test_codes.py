@@ -170,6 +170,24 @@ def test_next_code(system: str, parent: str, taken: tuple[str, ...], code: str) 
     assert [each for _, each in next_codes(CODE_SYSTEMS[system], parent, [at("a", 0, 0)], taken=taken)] == [code]
 
 
+@pytest.mark.parametrize(
+    ("parent", "problem"),
+    [
+        ("４１０１０２００１００２", "geo.code_not_digits"),
+        ("41010200100X", "geo.code_not_digits"),
+        ("9999", "geo.code_no_parent"),
+        ("410102001002001", "geo.code_no_parent"),
+        ("", "geo.code_not_digits"),
+    ],
+)
+def test_nothing_lies_under_what_is_no_parent(parent: str, problem: str) -> None:
+    with pytest.raises(BadInputError) as raised:
+        list(next_codes(CODE_SYSTEMS["cn15"], parent, [at("a", 0, 0)]))
+    assert (raised.value.code, raised.value.pointer) == (problem, "/parent")
+    if problem == "geo.code_no_parent":
+        assert raised.value.params["lengths"] == "6, 9, 12"
+
+
 def test_digits_run_out() -> None:
     with pytest.raises(BadInputError) as raised:
         list(next_codes(CODE_SYSTEMS["cn14"], "410102001002", [at("a", 0, 0)], taken=["41010200100299"]))

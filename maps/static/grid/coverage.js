@@ -9,6 +9,7 @@ import { getCoverage } from "./service.js";
 import { area, config } from "./words.js";
 
 /** @typedef {import("./types.js").Coverage} Coverage */
+/** @typedef {import("./types.js").CodeFaults} CodeFaults */
 /** @typedef {import("./types.js").Finding} Finding */
 /** @typedef {import("./desk.js").Desk} Desk */
 
@@ -51,9 +52,10 @@ export class CoverageView {
     const found = report.features.length;
     const head = make("div", "pane-head");
     if (figures.is_proven && !found) {
-      head.append(make("h2", "proven", t("grid_page.coverage.proven")), make("p", "quiet", t("grid_page.coverage.proven_why", { families: number(figures.families) })));
-      pane.replaceChildren(head);
-      announce(t("grid_page.coverage.proven"));
+      const said = t(report.codes.count ? "grid_page.coverage.proven_but" : "grid_page.coverage.proven");
+      head.append(make("h2", report.codes.count ? "" : "proven", said), make("p", "quiet", t("grid_page.coverage.proven_why", { families: number(figures.families) })));
+      pane.replaceChildren(head, ...this.#codes(report.codes));
+      announce(said);
       return;
     }
     head.append(
@@ -71,8 +73,36 @@ export class CoverageView {
     list.append(...report.features.map((feature) => this.#row(feature.properties)));
     this.#list = list;
     const offers = version.status === "draft" && config.may_write && found ? [this.#repairs.make(version, signal)] : [];
-    pane.replaceChildren(head, legend, ...offers, list);
+    pane.replaceChildren(head, legend, ...this.#codes(report.codes), ...offers, list);
     if (report.matched > found) pane.append(make("p", "quiet pane-foot", t("grid_page.coverage.more", { shown: number(found), count: number(report.matched) })));
+  }
+
+  /**
+   * Cells with a code that breaks the code system: no question of land, but they stop activation like a gap does.
+   * @param {CodeFaults} codes
+   * @returns {HTMLElement[]}
+   */
+  #codes(codes) {
+    if (!codes.count) return [];
+    const box = make("section", "code-faults");
+    const list = make("ol", "findings");
+    for (const fault of codes.faults) {
+      const item = make("li");
+      const row = make("button", "finding");
+      row.type = "button";
+      row.append(make("bdi", "finding-text", fault.detail));
+      row.addEventListener("click", () => {
+        const cell = this.#desk.ground.get(fault.cell);
+        if (!cell) return;
+        this.#desk.select(cell);
+        this.#desk.lookAt(L.geoJSON(cell.geometry).getBounds());
+      });
+      item.append(row);
+      list.append(item);
+    }
+    box.append(make("h2", "", t("grid_page.coverage.codes", { count: number(codes.count) })), make("p", "quiet", t("grid_page.coverage.codes_why")), list);
+    if (codes.count > codes.faults.length) box.append(make("p", "quiet", t("grid_page.coverage.more", { shown: number(codes.faults.length), count: number(codes.count) })));
+    return [box];
   }
 
   leave() {
@@ -126,6 +156,6 @@ export class CoverageView {
     if (!zoom) return;
     const [west, south, east, north] = finding.bbox;
     const bounds = L.latLngBounds(latLngOf([west, south]), latLngOf([east, north]));
-    this.#desk.map.fitBounds(bounds, { padding: [96, 96], maxZoom: 19, animate: false });
+    this.#desk.lookAt(bounds);
   }
 }

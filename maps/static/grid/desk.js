@@ -141,6 +141,15 @@ export class Desk {
     if (cell) announce(t("grid_page.cell.selected", { name: cell.properties.name, code: cell.properties.code }));
   }
 
+  /**
+   * Show a place; on a narrow screen the map stands above the panel and comes back into sight.
+   * @param {L.LatLngBounds} bounds
+   */
+  lookAt(bounds) {
+    this.map.fitBounds(bounds, { padding: [96, 96], maxZoom: 19, animate: false });
+    byId("map").scrollIntoView({ block: "nearest" });
+  }
+
   /** @param {number} level */
   setLevel(level) {
     this.level = level;

@@ -128,7 +128,7 @@ export class RepairsView {
   /** @param {Repair} repair */
   #zoom(repair) {
     const [west, south, east, north] = repair.bbox;
-    this.#desk.map.fitBounds(L.latLngBounds(latLngOf([west, south]), latLngOf([east, north])), { padding: [96, 96], maxZoom: 19, animate: false });
+    this.#desk.lookAt(L.latLngBounds(latLngOf([west, south]), latLngOf([east, north])));
   }
 
   /**

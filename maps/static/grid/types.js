@@ -62,7 +62,13 @@
  * @property {Record<string, {count: number, area_m2: number}>} by_class
  */
 
-/** @typedef {GeoJSON.FeatureCollection<GeoJSON.Geometry, Finding> & {coverage: CoverageFigures, matched: number}} Coverage */
+/**
+ * @typedef {object} CodeFaults codes that break the version's code system
+ * @property {number} count
+ * @property {{cell: string, code: string, detail: string}[]} faults
+ */
+
+/** @typedef {GeoJSON.FeatureCollection<GeoJSON.Geometry, Finding> & {coverage: CoverageFigures, codes: CodeFaults, matched: number}} Coverage */
 
 /**
  * @typedef {object} Repair

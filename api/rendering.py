@@ -15,7 +15,7 @@ from api.ladder_texts import rung_text
 from dispatch.case_views import CaseView, EventView
 from dispatch.intake import Receipt
 from dispatch.masking import mask_text
-from dispatch.posts import Head, Rung, find_backup, parse_ladder
+from dispatch.posts import Head, Rung, find_backup, parse_ladder, why_nobody
 from dispatch.routing import Route
 from dispatch.standings import Standing
 from dispatch.workflow import Move
@@ -121,6 +121,12 @@ def head_json(head: Head | None, locale: Locale) -> dict[str, Any] | None:
         until = head.passed.leave_until.isoformat(timespec="minutes")
         why = translate(locale, "api.why_leave_until", why=why, name=head.passed.person_name or "–", until=until)
     return {**rung_json(head.rung, locale), "why": why, "why_code": head.why.value}
+
+
+def nobody_json(ladder: Sequence[Rung], locale: Locale) -> dict[str, Any]:
+    """Why a cell has no responsible person: beside a head that is null, so that nobody takes it for a gap in the answer."""
+    why = why_nobody(ladder)
+    return {"why": translate(locale, f"nobody.{why.value}"), "why_code": why.value}
 
 
 def instant(value: datetime | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -99,6 +99,13 @@ class HeadOut(PostOut):
 
     why: str = Field(description="Why this person, in the caller's language")
     why_code: str
+
+
+class NobodyOut(BaseModel):
+    """Why a cell has no responsible person at that instant."""
+
+    why: str = Field(description="In the caller's language")
+    why_code: Literal["no_post", "all_vacant", "none_on_duty"]
 
 
 class LocationOut(BaseModel):
@@ -207,6 +214,7 @@ class LocateOut(BaseModel):
     chain: list[CellOut]
     head: HeadOut | None
     backup: PostOut | None
+    nobody: NobodyOut | None = Field(None, description="Only where cells cover the point and nobody is responsible")
     how: str
     grid_version: VersionOut | None
     rule: str

@@ -32,6 +32,14 @@ class Why(StrEnum):
     DEPARTMENT_EMPTY = "department_empty"
 
 
+class Nobody(StrEnum):
+    """Why nobody is responsible at an instant. Texts: ``nobody.<value>`` in the catalogues."""
+
+    NO_POST = "no_post"
+    ALL_VACANT = "all_vacant"
+    NONE_ON_DUTY = "none_on_duty"
+
+
 class Standing(StrEnum):
     """What was found of a candidate. Texts: ``standing.<value>`` in the catalogues."""
 
@@ -149,6 +157,19 @@ def find_head(ladder: Sequence[Rung]) -> Head | None:
         if rung.is_available:
             return Head(rung=rung, why=_why(ladder, rung), passed=None if rung is ladder[0] else ladder[0])
     return None
+
+
+def why_nobody(ladder: Sequence[Rung]) -> Nobody:
+    """Why a ladder without anybody available names nobody.
+
+    Examples
+    --------
+    >>> why_nobody([]).value
+    'no_post'
+    """
+    if not ladder:
+        return Nobody.NO_POST
+    return Nobody.ALL_VACANT if all(rung.person_id is None for rung in ladder) else Nobody.NONE_ON_DUTY
 
 
 def find_backup(ladder: Sequence[Rung], head: Head) -> Rung | None:

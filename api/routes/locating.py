@@ -17,9 +17,9 @@ from api.answers import json_answer
 from api.container import Wired
 from api.errors import message_of
 from api.language import locale_of
-from api.rendering import accuracy_json, cell_json, head_json, instant, near_json, rung_json
+from api.rendering import accuracy_json, cell_json, head_json, instant, near_json, nobody_json, rung_json
 from api.responsible import responsible_json
-from api.schemas import CellOut, Code, HeadOut, LocateOut, LocationOut, VersionOut, problems
+from api.schemas import CellOut, Code, HeadOut, LocateOut, LocationOut, NobodyOut, VersionOut, problems
 from dispatch.posts import find_backup, find_head
 from dispatch.queries import database_now
 from dispatch.whereabouts import ManyFound, Whereabouts, find_many, find_one
@@ -99,6 +99,8 @@ def found_json(found: Whereabouts, lon: float, lat: float, at: datetime | None, 
         "location": {"lon": lon, "lat": lat},
         "nearest": [near_json(cell, locale) for cell in located.nearest],
     }
+    if head is None and located.chain:
+        body["nobody"] = nobody_json(found.ladder, locale)
     if at is not None:
         body["at"] = instant(at)
     if found.uncertainty is not None:
@@ -131,6 +133,7 @@ class PointOut(BaseModel):
     how: str | None = None
     chain: list[str] | None = Field(None, description="Codes from level 1 down; see cells. Empty outside the grid")
     head: HeadOut | None = None
+    nobody: NobodyOut | None = None
     location: LocationOut | None = None
     error: dict[str, Any] | None = None
 
@@ -181,13 +184,16 @@ async def read_locations(
 
 
 def _one_of_many(found: ManyFound, place: int, pair: tuple[float, float], locale: Locale) -> dict[str, Any]:
-    chain = found.chains[place]
-    return {
+    chain, head = found.chains[place], find_head(found.ladders[place])
+    one: dict[str, Any] = {
         "how": "covers" if chain else "out_of_grid",
         "chain": [cell.code for cell in chain],
-        "head": head_json(find_head(found.ladders[place]), locale),
+        "head": head_json(head, locale),
         "location": {"lon": pair[0], "lat": pair[1]},
     }
+    if head is None and chain:
+        one["nobody"] = nobody_json(found.ladders[place], locale)
+    return one
 
 
 def _checked(point: object, coord_sys: CoordSys, locale: Locale) -> tuple[float, float] | dict[str, Any]:

@@ -141,6 +141,34 @@ async def test_as_of_answers_cell_and_person_of_that_instant(client: Client, eng
     assert (before["chain"], before["grid_version"], before["head"]) == ([], None, None)
 
 
+async def test_where_nobody_is_responsible_the_answer_says_why(client: Client, engine: AsyncEngine) -> None:
+    """A gap in persons is told, one by one and in a batch, in the caller's language; it is no gap in the answer."""
+    noon = datetime(2026, 3, 1, 4, tzinfo=UTC)
+    async with write_unit(engine) as unit:
+        driver = await unit.driver()
+        await driver.execute(
+            "INSERT INTO dispatch.leave (person_id, starts_at, ends_at) SELECT id, %s, %s FROM dispatch.person",
+            (noon, noon + timedelta(days=1)),
+        )
+        await driver.execute(
+            "UPDATE dispatch.appointment SET valid_until = %s WHERE valid_from < %s",
+            (noon + timedelta(days=2), noon),
+        )
+    point = {"lon": HERE["lon"], "lat": HERE["lat"]}
+    for days, code, words in ((0.5, "none_on_duty", "on leave or off duty"), (2.5, "all_vacant", "vacant")):
+        at = (noon + timedelta(days=days)).isoformat()
+        one = (await client.get("/v1/locate", params=HERE | {"at": at}, headers={"Accept-Language": "en"})).json()
+        assert (one["head"], one["nobody"]["why_code"]) == (None, code)
+        assert one["chain"]
+        assert words in one["nobody"]["why"]
+        asked = {"coord_sys": "wgs84", "at": at, "points": [point]}
+        (many,) = (await client.post("/v1/locate:batch", json=asked)).json()["results"]
+        assert many["nobody"]["why_code"] == code
+    between = (await client.get("/v1/locate", params=HERE | {"at": (noon + timedelta(days=1.5)).isoformat()})).json()
+    assert between["head"]["name"] == f"A-{WEST}001"
+    assert "nobody" not in between
+
+
 @pytest.mark.parametrize(
     ("at", "status", "code"),
     [

@@ -124,7 +124,7 @@ def head_json(head: Head | None, locale: Locale) -> dict[str, Any] | None:
 
 
 def nobody_json(ladder: Sequence[Rung], locale: Locale) -> dict[str, Any]:
-    """Why a cell has no responsible person: beside a head that is null, so that nobody takes it for a gap in the answer."""
+    """Why a cell has no responsible person; beside a head that is null, so that it is not taken for a lost answer."""
     why = why_nobody(ladder)
     return {"why": translate(locale, f"nobody.{why.value}"), "why_code": why.value}
 

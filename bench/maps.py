@@ -52,7 +52,7 @@ def maps(profile: Profile) -> Iterator[Result]:
     count = 10_000_000 if profile.full else 1_000_000
     tiling = make_tiling(_COLUMNS, _ROWS, seed=profile.seed)
     yield from statistics_alone(profile, tiling)
-    with profile.cluster() as cluster:
+    with profile.cluster(durable=True) as cluster:
         cluster.create_database("bench")
         url = cluster.url("bench")
         upgrade(url)

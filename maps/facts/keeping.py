@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.facts import (
+    Cases,
     Dictionaries,
     case_days,
     changed_cases,
@@ -179,18 +178,18 @@ class FactKeeper:
         if store.watermark > end:
             raise BadInputError("dispatch.cursor_ahead", pointer="/after", cursor=str(store.watermark))
         while store.watermark < end:
-            ids, reached = await changed_cases(unit, store.watermark, limit=_PAGE)
-            if not ids:
+            cases, reached = await changed_cases(unit, store.watermark, limit=_PAGE)
+            if cases is None:
                 return
-            facts = await read_facts(unit, store.words, ids)
+            facts = await read_facts(unit, store.words, cases)
             try:
                 store.apply(store.words, facts, reached)
             except LookupError:
                 # A category, a channel or a drawing of the grid came in meanwhile.
                 words = await self._words(unit, store.words)
-                store.apply(words, await read_facts(unit, words, ids), reached)
+                store.apply(words, await read_facts(unit, words, cases), reached)
             for version in store.recut_versions:
-                found = await self._place(unit, version, ids)
+                found = await self._place(unit, version, cases)
                 if len(found[0]):
                     store.recut(version, *found)
 
@@ -203,7 +202,7 @@ class FactKeeper:
         await asyncio.to_thread(store.begin_recut, version_id, ids, cells)
 
     async def _place(
-        self, unit: ReadUnit, version_id: int, wanted: Sequence[UUID] | None
+        self, unit: ReadUnit, version_id: int, wanted: Cases | None
     ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
         """Return cases that lie in another drawing or none, and the cell of this one that each position gives."""
         ids, lon, lat = await read_positions(unit, self._jurisdiction, version_id, wanted)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from api.errors import shape_faults
 from api.report_bodies import parse_model, report_of
@@ -50,7 +51,11 @@ async def _of_meaning(
     """What the rules say of the fields that can be read."""
     spoiled = {fault.pointer.split("/")[1] for fault in shape if fault.pointer}
     try:
-        said = orjson.loads(data)
+        # Reads as the model does: orjson would refuse 1e400 and hide the other faults.
+        said = from_json(data)
+    except ValueError:
+        return []
+    try:
         if not isinstance(said, Mapping):
             return []
         report = report_of(ReportIn.model_validate_json(orjson.dumps(_mended(said, spoiled))), channel)
@@ -58,7 +63,7 @@ async def _of_meaning(
     except InvalidRequestError as error:
         unheard = spoiled | (_POINT if spoiled & _POINT else set())
         return [fault for fault in error.faults if fault.pointer.split("/")[1:2] and _name(fault) not in unheard]
-    except (ValidationError, orjson.JSONDecodeError, orjson.JSONEncodeError):
+    except (ValidationError, orjson.JSONEncodeError):
         return []
     return []
 

@@ -140,10 +140,15 @@ async def test_raw_nonsense_is_never_a_5xx(client: Client, raw: bytes) -> None:
 
 
 async def test_not_a_finite_number_is_told(client: Client) -> None:
-    raw = b'{"ticket":"n","text":"t","category":"E0110","lon":NaN,"lat":1e400,"coord_sys":"wgs84"}'
+    raw = b'{"ticket":"n","text":"t","category":"E0110","lon":NaN,"lat":1e400,"coord_sys":"wgs84","ledgers":["q"]}'
     answer = await client.post("/v1/reports", content=raw, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
-    assert {fault["code"] for fault in answer.json()["errors"]} == {"request.not_finite"}
+    told = {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]}
+    assert told == {
+        "/lon": "request.not_finite",
+        "/lat": "request.not_finite",
+        "/ledgers/0": "dispatch.unknown_ledger",
+    }
 
 
 async def test_all_faults_at_once_in_the_callers_language(client: Client) -> None:

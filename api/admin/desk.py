@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 
 from api.accounts.callers import Caller
-from api.admin.forms import Choice, Field, Kind, local_of
+from api.admin.forms import Choice, Field, Form, Kind, local_of
 from api.admin.inside import Answer, InsideError, ask, path_of
 from api.container import Container
 from maps.i18n import Locale, catalogue, translate
@@ -96,6 +96,10 @@ class Desk:
         """A field whose label, and hint if it has one, stand in the catalogue under a key."""
         hint = catalogue(self.locale).get(f"{key}.hint", "")
         return Field(name=name, label=self.t(key), kind=kind, **{"hint": hint, **more})
+
+    def search(self, *fields: Field) -> Form:
+        """The form that narrows a page's list; it changes nothing, so it asks by the address."""
+        return Form(name="search", legend="", button=self.t("admin.search.go"), method="GET", path="", fields=fields)
 
     def choices(self, prefix: str, words: tuple[str, ...], *, none: str = "") -> tuple[Choice, ...]:
         """Codes to choose from, by their names; first, if named, the choice of none."""

@@ -152,6 +152,7 @@ def _check_size(path: Path, field: str, name: str) -> None:
         with zipfile.ZipFile(path) as packed:
             size = sum(part.file_size for part in packed.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        # Not implemented: zipfile says so of archives of a newer kind than it reads.
         raise BadInputError("import.not_a_workbook", pointer=f"/{field}", file=name[:80], reason="ZIP") from None
     if size > MOST_BYTES:
         raise BadInputError("import.file_too_large", pointer=f"/{field}", limit=MOST_BYTES)

@@ -50,7 +50,8 @@ def _spans(path: Path) -> Iterator[tuple[int, int, int]]:
             with archive.open(name) as part:
                 text = part.read(_MOST)
     except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError, RuntimeError):
-        # Whoever reads the values says what is wrong with the file.
+        # Broken, packed in a way that zipfile has not implemented, or under a password (a RuntimeError). Whoever reads
+        # the values says what is wrong with the file.
         return
     for left, first, right, last in _MERGED.findall(text):
         if left == right and int(first) < int(last):

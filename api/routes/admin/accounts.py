@@ -28,14 +28,7 @@ async def _accounts(desk: Desk) -> Page:
     fitting = [one for one in found if words in f"{one['login']} {one['name']}".casefold()]
     start = int(desk.asked("from")) if desk.asked("from").isdecimal() and len(desk.asked("from")) < 6 else 0
     shown = fitting[start : start + _PAGE]
-    search = Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(desk.field("words", "admin.accounts.search", value=desk.asked("words"), most=80),),
-    )
+    search = desk.search(desk.field("words", "admin.accounts.search", value=desk.asked("words"), most=80))
     head = tuple(desk.t(f"admin.accounts.{key}") for key in ("login", "name", "roles", "seen"))
     kept = desk.kept("words")
     return Page(

@@ -91,19 +91,12 @@ def _search(desk: Desk, given: dict[str, str]) -> Form:
         *(Choice(value=group, text=desk.t(f"admin.audit.group.{group}")) for group in several),
         *(Choice(value=kind.value, text=desk.t(f"audit.kind.{kind.value}")) for kind in Kind),
     )
-    return Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(
-            desk.field("kind", "admin.audit.kind", Looks.CHOICE, value=given["kind"], choices=kinds),
-            desk.field("actor", "admin.audit.actor", value=given["actor"], most=200),
-            desk.field("subject", "admin.audit.subject", value=given["subject"], most=200),
-            desk.field("from", "admin.audit.from", Looks.INSTANT, value=given["from"], is_short=True),
-            desk.field("to", "admin.audit.to", Looks.INSTANT, value=given["to"], is_short=True),
-        ),
+    return desk.search(
+        desk.field("kind", "admin.audit.kind", Looks.CHOICE, value=given["kind"], choices=kinds),
+        desk.field("actor", "admin.audit.actor", value=given["actor"], most=200),
+        desk.field("subject", "admin.audit.subject", value=given["subject"], most=200),
+        desk.field("from", "admin.audit.from", Looks.INSTANT, value=given["from"], is_short=True),
+        desk.field("to", "admin.audit.to", Looks.INSTANT, value=given["to"], is_short=True),
     )
 
 

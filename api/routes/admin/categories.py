@@ -41,16 +41,9 @@ async def _categories(desk: Desk) -> Page:
         for one in shown
     )
     head = tuple(desk.t(f"admin.categories.{key}") for key in ("name", "code", "parent", "conditions"))
-    search = Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(
-            desk.field("words", "admin.categories.search", value=desk.asked("words"), most=80),
-            desk.field("out", "admin.categories.out", Kind.CHECK, value=out),
-        ),
+    search = desk.search(
+        desk.field("words", "admin.categories.search", value=desk.asked("words"), most=80),
+        desk.field("out", "admin.categories.out", Kind.CHECK, value=out),
     )
     kept = desk.kept("words", "out")
     is_more = start + _PAGE < len(fitting)

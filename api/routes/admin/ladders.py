@@ -37,14 +37,7 @@ async def _ladders(desk: Desk) -> Page:
         for one in ladders
     )
     head = tuple(desk.t(f"admin.ladders.{key}") for key in ("scope", "status", "from", "rungs", "note"))
-    search = Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(desk.field("history", "admin.ladders.history", Kind.CHECK, value=history),),
-    )
+    search = desk.search(desk.field("history", "admin.ladders.history", Kind.CHECK, value=history))
     return Page(
         key="ladders",
         title=desk.t("admin.ladders.title"),

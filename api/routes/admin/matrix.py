@@ -45,25 +45,18 @@ async def _lines(desk: Desk, departments: tuple[Choice, ...], classes: tuple[Cho
     query = {**narrowed, "after": after or None, "limit": _PAGE}
     found = await desk.find("/v1/departments/matrix", query=query)
     body = found.body if found.is_good else {"rules": [], "next": None}
-    search = Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(
-            desk.field(
-                "department",
-                "admin.posts.department",
-                Kind.CHOICE,
-                value=desk.asked("department"),
-                hint="",
-                choices=(Choice(value="", text=desk.t("admin.any")), *departments),
-            ),
-            desk.field("category", "admin.matrix.category", value=desk.asked("category"), choices=classes, hint=""),
-            desk.field("cell", "admin.matrix.cell", value=desk.asked("cell"), most=40, hint=""),
-            desk.field("ended", "admin.matrix.ended", Kind.CHECK, value=desk.asked("ended")),
+    search = desk.search(
+        desk.field(
+            "department",
+            "admin.posts.department",
+            Kind.CHOICE,
+            value=desk.asked("department"),
+            hint="",
+            choices=(Choice(value="", text=desk.t("admin.any")), *departments),
         ),
+        desk.field("category", "admin.matrix.category", value=desk.asked("category"), choices=classes, hint=""),
+        desk.field("cell", "admin.matrix.cell", value=desk.asked("cell"), most=40, hint=""),
+        desk.field("ended", "admin.matrix.ended", Kind.CHECK, value=desk.asked("ended")),
     )
     head = tuple(desk.t(f"admin.matrix.{key}") for key in ("category", "cell", "department", "valid"))
     return Section(

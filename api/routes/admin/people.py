@@ -25,16 +25,9 @@ async def _people(desk: Desk) -> Page:
     found = await desk.find("/v1/people", query=query)
     body = found.body if found.is_good else {"people": [], "next": None}
     following = f"?{urlencode({**desk.kept('name', 'left'), 'after': body['next']})}" if body["next"] else ""
-    search = Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(
-            desk.field("name", "admin.people.search", value=name, most=120),
-            desk.field("left", "admin.people.left", Kind.CHECK, value=left),
-        ),
+    search = desk.search(
+        desk.field("name", "admin.people.search", value=name, most=120),
+        desk.field("left", "admin.people.left", Kind.CHECK, value=left),
     )
     table = Table(
         head=tuple(desk.t(f"admin.people.{key}") for key in ("name", "staff_number", "holds", "standing")),

@@ -27,31 +27,24 @@ async def _posts(desk: Desk) -> Page:
     found = await desk.find("/v1/posts", query={**narrowed, "after": after or None, "limit": 50})
     body = found.body if found.is_good else {"posts": [], "next": None}
     departments = await departments_of(desk)
-    search = Form(
-        name="search",
-        legend="",
-        button=desk.t("admin.search.go"),
-        method="GET",
-        path="",
-        fields=(
-            desk.field(
-                "kind",
-                "admin.posts.kind",
-                Kind.CHOICE,
-                value=desk.asked("kind"),
-                choices=desk.choices("posts.kind.", POST_KINDS, none="admin.any"),
-            ),
-            desk.field("cell", "admin.posts.cell", value=desk.asked("cell"), most=40, hint=""),
-            desk.field(
-                "department",
-                "admin.posts.department",
-                Kind.CHOICE,
-                value=desk.asked("department"),
-                hint="",
-                choices=(Choice(value="", text=desk.t("admin.any")), *departments),
-            ),
-            desk.field("ended", "admin.posts.ended", Kind.CHECK, value=desk.asked("ended")),
+    search = desk.search(
+        desk.field(
+            "kind",
+            "admin.posts.kind",
+            Kind.CHOICE,
+            value=desk.asked("kind"),
+            choices=desk.choices("posts.kind.", POST_KINDS, none="admin.any"),
         ),
+        desk.field("cell", "admin.posts.cell", value=desk.asked("cell"), most=40, hint=""),
+        desk.field(
+            "department",
+            "admin.posts.department",
+            Kind.CHOICE,
+            value=desk.asked("department"),
+            hint="",
+            choices=(Choice(value="", text=desk.t("admin.any")), *departments),
+        ),
+        desk.field("ended", "admin.posts.ended", Kind.CHECK, value=desk.asked("ended")),
     )
     head = tuple(desk.t(f"admin.posts.{key}") for key in ("post", "kind", "where", "holders", "valid"))
     table = Table(

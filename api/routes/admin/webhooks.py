@@ -158,21 +158,14 @@ async def _log(desk: Desk, url: str) -> Section:
         title=desk.t("admin.webhooks.log"),
         hint=desk.t("admin.webhooks.log.hint"),
         search=Search(
-            form=Form(
-                name="search",
-                legend="",
-                button=desk.t("admin.search.go"),
-                method="GET",
-                path="",
-                fields=(
-                    desk.field(
-                        "status",
-                        "admin.webhooks.result",
-                        Kind.CHOICE,
-                        value=status,
-                        choices=desk.choices("admin.webhooks.result.", tuple(_RESULTS), none="admin.any"),
-                    ),
-                ),
+            form=desk.search(
+                desk.field(
+                    "status",
+                    "admin.webhooks.result",
+                    Kind.CHOICE,
+                    value=status,
+                    choices=desk.choices("admin.webhooks.result.", tuple(_RESULTS), none="admin.any"),
+                )
             ),
             is_narrowed=bool(status),
         ),

@@ -7,6 +7,7 @@ nothing, and is kept for ever like the channel's ticket numbers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -39,9 +40,10 @@ _READ = """
 SELECT fingerprint = %(fingerprint)s, status, headers, body FROM api.idempotency_key
  WHERE channel_code = %(channel)s AND key = %(key)s
 """
+# The first answer stays, also when whoever was thought dead comes back with one of its own.
 _KEEP = """
 UPDATE api.idempotency_key SET status = %(status)s, headers = %(headers)s, body = %(body)s
- WHERE channel_code = %(channel)s AND key = %(key)s
+ WHERE channel_code = %(channel)s AND key = %(key)s AND status IS NULL
 """
 _FORGET = "DELETE FROM api.idempotency_key WHERE channel_code = %(channel)s AND key = %(key)s AND status IS NULL"
 
@@ -51,6 +53,13 @@ _FORGET = "DELETE FROM api.idempotency_key WHERE channel_code = %(channel)s AND 
 _AT_ONCE: Final = 32
 _PATIENCE_S: Final = 5.0
 _TRIES: Final = 3
+#: Outcomes that a process still has to write down, and for how long it tries: after that others take the claim over.
+_MOST_OWED: Final = 200
+_OWED_TRIES: Final = 60
+
+
+_Outcome = tuple[str, dict[str, object]]
+"""A statement that settles a claim, and its values."""
 
 
 class _Door:
@@ -58,7 +67,28 @@ class _Door:
 
     def __init__(self) -> None:
         self.running: dict[tuple[str, str], bytes] = {}
+        self.owed: dict[tuple[str, str], _Outcome] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._paying: asyncio.Task[None] | None = None
+
+    def owe(self, engine: AsyncEngine, pair: tuple[str, str], outcome: _Outcome) -> None:
+        """Remember what could not be written down, and go on trying."""
+        if len(self.owed) >= _MOST_OWED:
+            return  # the claim runs out, and the natural key finds what was written
+        self.owed[pair] = outcome
+        if self._paying is None or self._paying.done():
+            self._paying = asyncio.create_task(self._pay(engine))
+
+    async def _pay(self, engine: AsyncEngine) -> None:
+        for _ in range(_OWED_TRIES):
+            await asyncio.sleep(1)
+            for pair, (statement, values) in list(self.owed.items()):
+                with contextlib.suppress(Exception):
+                    await _write_down(engine, statement, values)
+                    self.owed.pop(pair, None)
+            if not self.owed:
+                return
+        self.owed.clear()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -136,28 +166,38 @@ async def answer_once(
     if running is not None:  # here, in this process: that needs no look at the database
         raise _clash(running == fingerprint)
     async with door.turn():
+        if (owed := door.owed.get((channel, key))) is not None:
+            await _settle(engine, door, *owed)
         known = await _claim(engine, values)
         if known is not None:
             return known
         door.running[channel, key] = fingerprint
         try:
-            return await _answer(engine, values, make)
+            return await _answer(engine, door, values, make)
         finally:
             del door.running[channel, key]
 
 
-async def _answer(engine: AsyncEngine, values: dict[str, object], make: Callable[[], Awaitable[Response]]) -> Response:
+async def _answer(
+    engine: AsyncEngine, door: _Door, values: dict[str, object], make: Callable[[], Awaitable[Response]]
+) -> Response:
     try:
         response = await make()
     except BaseException:
-        await asyncio.shield(_settle(engine, _FORGET, values))
+        # What went wrong is what is told; a claim that cannot be taken back now is taken back later.
+        with contextlib.suppress(Exception):
+            await asyncio.shield(_settle(engine, door, _FORGET, values))
         raise
     if response.status_code >= 300 or isinstance(response, UnfinishedResponse):
-        await _settle(engine, _FORGET, values)
+        with contextlib.suppress(Exception):
+            await _settle(engine, door, _FORGET, values)
         return response
     kept = {name: value for name, value in response.headers.items() if name in _KEPT_HEADERS}
     body = await asyncio.to_thread(zlib.compress, bytes(response.body), 1)
-    await _settle(engine, _KEEP, values | {"status": response.status_code, "headers": Jsonb(kept), "body": body})
+    answer = values | {"status": response.status_code, "headers": Jsonb(kept), "body": body}
+    # Nothing is answered that is not kept: what was written is safe, and asking again gives these very bytes.
+    if not await _settle(engine, door, _KEEP, answer):
+        return await _claim(engine, values) or response
     return response
 
 
@@ -182,16 +222,31 @@ def _clash(is_same: bool) -> ConflictError | BadInputError:
     return ConflictError("idempotency.running") if is_same else BadInputError("idempotency.other_request")
 
 
-async def _settle(engine: AsyncEngine, statement: str, values: dict[str, object]) -> None:
-    """Write down what came of a request. A database that is busy for a moment must not lose an answer."""
+async def _settle(engine: AsyncEngine, door: _Door, statement: str, values: dict[str, object]) -> bool:
+    """Write down what came of a request. A database that is busy for a moment must not lose an answer.
+
+    Returns
+    -------
+    bool
+        False when the claim was somebody else's meanwhile.
+    """
+    pair = str(values["channel"]), str(values["key"])
     for tries_left in range(_TRIES, -1, -1):
         try:
-            async with write_unit(engine) as unit:
-                driver = await unit.driver()
-                await driver.execute(statement.encode(), values)
+            was_ours = await _write_down(engine, statement, values)
         except Exception as error:
-            away = unavailable(error)
-            if away is None or not tries_left:
+            if unavailable(error) is None:
+                raise
+            if not tries_left:
+                door.owe(engine, pair, (statement, values))
                 raise
         else:
-            return
+            door.owed.pop(pair, None)
+            return was_ours
+    raise AssertionError("the last try returns or raises")
+
+
+async def _write_down(engine: AsyncEngine, statement: str, values: dict[str, object]) -> bool:
+    async with write_unit(engine) as unit:
+        driver = await unit.driver()
+        return bool((await driver.execute(statement.encode(), values)).rowcount)

@@ -66,7 +66,8 @@ async def read_form(request: Request) -> Form:
         return await _multipart(request)
     if kind not in {"", "application/x-www-form-urlencoded"}:
         raise BadInputError("open311.bad_form", reason=kind[:80])
-    return Form(fields=_fields(_urlencoded(body)), parts=(body,))
+    pairs = _urlencoded(body)
+    return Form(fields=_fields(pairs), parts=_said(pairs))
 
 
 def _fields(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -78,6 +79,11 @@ def _fields(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
         if value.strip():
             fields.setdefault(name, []).append(value)
     return fields
+
+
+def _said(pairs: Sequence[tuple[str, str]]) -> tuple[bytes, ...]:
+    """What was said, without who says it: the channel's next key asks the same."""
+    return tuple(f"{name}={value}".encode("utf-8", "replace") for name, value in pairs if name != "api_key")
 
 
 def _urlencoded(body: bytes) -> list[tuple[str, str]]:
@@ -116,9 +122,8 @@ async def _multipart(request: Request) -> Form:
         raise BadInputError("open311.not_utf8") from None
     if len(sent) > MOST_PHOTOS:
         raise BadInputError("photo.too_many", most=MOST_PHOTOS)
-    parts = [f"{name}={value}".encode("utf-8", "replace") for name, value in pairs]
-    parts += [hashlib.sha256(data).digest() for data in sent]
-    return Form(fields=_fields(pairs), parts=tuple(parts), files=tuple(sent))
+    files = tuple(hashlib.sha256(data).digest() for data in sent)
+    return Form(fields=_fields(pairs), parts=(*_said(pairs), *files), files=tuple(sent))
 
 
 def report_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -268,17 +269,20 @@ async def create_service_request(request: Request, container: Wired, form: Forma
     caller, channel = await reporter_of(request, container, sent.one("api_key"))
     check_jurisdiction(request, container.settings, sent.one("jurisdiction_id"))
     key = key_of(request)
+    if key is None:
+        return await _take(request, container, caller, channel, sent, form, uuid7())
+    asked = fingerprint_of(request, sent.parts)
+    # This door has no tickets, so the key makes one: should the answer be lost with its process, the case is found again.
+    ticket = UUID(bytes=hashlib.sha256(key.encode() + asked).digest()[:16])
 
     async def take() -> Response:
-        return await _take(request, container, caller, channel, sent, form)
+        return await _take(request, container, caller, channel, sent, form, ticket)
 
-    if key is None:
-        return await take()
-    return await answer_once(container.desk.engine, channel, key, fingerprint_of(request, sent.parts), take)
+    return await answer_once(container.desk.engine, channel, key, asked, take)
 
 
 async def _take(
-    request: Request, container: Container, caller: Caller, channel: str, sent: Form, form: Format
+    request: Request, container: Container, caller: Caller, channel: str, sent: Form, form: Format, ticket: UUID
 ) -> Response:
     reference, hidden = await _catalogue(container)
     category: Category | None = None
@@ -291,7 +295,7 @@ async def _take(
             category = find_service(reference, left_out(reference, container.settings.open311_left_out), code)
     place = await _place(container, sent.one("address_id"))
     photos = await clean_files(sent.files, "/media")
-    report = report_of(sent, category, place, channel=channel, ticket=f"open311-{uuid7()}", photos=photos)
+    report = report_of(sent, category, place, channel=channel, ticket=f"open311-{ticket}", photos=photos)
     receipt = await container.desk.take(report, photos)
     if photos:
         async with write_unit(container.desk.engine) as unit:

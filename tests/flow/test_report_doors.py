@@ -104,6 +104,60 @@ async def test_a_request_that_still_runs_answers_409(client: Client, engine: Asy
     assert await count(engine) == 1
 
 
+async def test_an_answer_that_could_not_be_kept_is_kept_later_and_nothing_is_made_twice(
+    client: Client, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "CREATE FUNCTION api.busy() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '53300'; END $$"
+            )
+        )
+        await connection.execute(
+            text("CREATE TRIGGER busy BEFORE UPDATE ON api.idempotency_key"
+                " FOR EACH ROW WHEN (new.status IS NOT NULL) EXECUTE FUNCTION api.busy()")
+        )
+    headers = {"Idempotency-Key": "unkept"}
+    items = {"reports": [report(), report(ticket="T-2")]}
+    first = await client.post("/v1/reports:batch", json=items, headers=headers)
+    # Written, but nothing is answered that could not be answered again.
+    assert (first.status_code, "retry-after" in first.headers, await count(engine)) == (503, True, 2)
+    again = await client.post("/v1/reports:batch", json=items, headers=headers)
+    assert again.status_code == 503
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TRIGGER busy ON api.idempotency_key"))
+    mended = await client.post("/v1/reports:batch", json=items, headers=headers)
+    assert mended.status_code == 200, mended.text
+    assert mended.headers["idempotency-replayed"] == "true"
+    # The answer of the first time: both were new then.
+    assert [result["status"] for result in mended.json()["results"]] == [201, 201]
+    assert await count(engine) == 2
+
+
+@pytest.mark.parametrize("door", ["/v1/reports", "/open311/v2/requests.json"])
+async def test_a_process_that_dies_before_its_answer_is_kept_leaves_one_case(
+    client: Client, engine: AsyncEngine, door: str
+) -> None:
+    sent: dict[str, Any] = {"json": report()}
+    if door.startswith("/open311"):
+        place = {"lat": str(INSIDE[1]), "long": str(INSIDE[0])}
+        sent = {"data": {"service_code": "E0110", "description": "井盖缺失"} | place}
+    headers = {"Idempotency-Key": "killed"}
+    first = await client.post(door, headers=headers, **sent)
+    assert first.status_code in {200, 201}, first.text
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE api.idempotency_key SET status = NULL, headers = NULL, body = NULL,"
+                " begun_at = now() - interval '61 seconds'"
+            )
+        )
+    again = await client.post(door, headers=headers, **sent)
+    assert (again.status_code < 300, again.content) == (True, first.content)
+    assert await count(engine) == 1
+
+
 async def test_after_a_mistake_the_key_is_free_for_the_mended_request(client: Client) -> None:
     headers = {"Idempotency-Key": "mend"}
     assert (await client.post("/v1/reports", json=report(category="Z9"), headers=headers)).status_code == 422

@@ -16,7 +16,7 @@ from api import errors
 from api.accounts.rates import RateHeaders
 from api.audit.exports import ExportRecords
 from api.container import open_container
-from api.limits import BodyLimit, SecurityHeaders
+from api.limits import BodyLimit, SecurityHeaders, answer_head
 from api.plain_questions import PlainQuestions
 from api.plain_reports import PlainReports
 from api.plain_tiles import PlainTiles
@@ -98,6 +98,9 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            await answer_head(self, scope, receive, send)
+            return
         if self.sandbox is not None and scope["type"] == "http" and is_for_sandbox(scope):
             await self.sandbox(scope, receive, send)
             return

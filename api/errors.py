@@ -171,6 +171,7 @@ _SHAPE = {
     "greater_than_equal": "request.out_of_range",
     "less_than": "request.out_of_range",
     "less_than_equal": "request.out_of_range",
+    "model_type": "request.not_an_object",
     "model_attributes_type": "request.not_an_object",
     "dict_type": "request.not_an_object",
 }
@@ -209,7 +210,10 @@ def shape_faults(errors: Iterable[Mapping[str, Any]], body: object = None) -> li
             "bound": ", ".join(f"{sign} {context[name]}" for name, sign in _BOUNDS if name in context),
         }
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in where)
-        faults.append(Fault(code=_SHAPE.get(item["type"], "request.bad_value"), pointer=pointer, params=params))
+        kind = item["type"]
+        if kind in ("too_long", "too_short") and isinstance(item.get("input"), str):
+            kind = f"string_{kind}"  # what was read by a rule of ours is counted like anything that has a length
+        faults.append(Fault(code=_SHAPE.get(kind, "request.bad_value"), pointer=pointer, params=params))
     return faults
 
 

@@ -17,6 +17,24 @@ class _TooLargeError(Exception):
     pass
 
 
+async def answer_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer ``HEAD`` with the head that ``GET`` would have; a stream ends with its head (RFC 9110, 9.3.2)."""
+    is_over = False
+
+    async def heard() -> Message:
+        return {"type": "http.disconnect"} if is_over else await receive()
+
+    async def head_alone(message: Message) -> None:
+        nonlocal is_over
+        if is_over:
+            return
+        if message["type"] != "http.response.start":
+            is_over, message = True, {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    await app({**scope, "method": "GET"}, heard, head_alone)
+
+
 class BodyLimit:
     """Refuse bodies over a size: by the declared length before reading, and by count for those that declare none."""
 

@@ -6,12 +6,15 @@ as they were drawn.
 
 from __future__ import annotations
 
+import io
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+from PIL import Image
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,11 +23,14 @@ from api.accounts.people import NewGrant, add_grant, add_person
 from api.accounts.roles import ROLES, Role
 from api.accounts.sessions import start_session
 from api.demo.places import JURISDICTION
+from dispatch.photos import PhotoKind, clean_photo
+from dispatch.storage.photos import store_photos
 from dispatch.workflow import TRANSITIONS, Move
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
-__all__ = ["Asker", "Case", "World", "build_world"]
+__all__ = ["Asker", "Case", "World", "build_world", "read_cases"]
 
+_PHOTOS = 150
 #: (cell, department, channel); None asks for nothing.
 Area = tuple[str | None, str | None, str | None]
 
@@ -51,6 +57,12 @@ class Asker:
     areas: list[Area]
     roles: list[tuple[str, Area]] = field(default_factory=list)
     scopes: set[str] = field(default_factory=set)
+    #: Where cases are counted for them and not shown.
+    counted: list[Area] = field(default_factory=list)
+
+    def counts(self, case: Case) -> bool:
+        """Whether a case may be in a number that they are told."""
+        return any(_is_in(case, area) for area in (*self.areas, *self.counted))
 
     def sees(self, case: Case) -> bool:
         """Whether a case exists for them."""
@@ -61,11 +73,13 @@ class Asker:
         if self.headers.get("Authorization"):
             return self.sees(case)
         posts = {post for role, area in self.roles if _is_in(case, area) for post in _POSTS.get(role, ())}
-        if case.is_short and "dispatcher" in posts and move in (Move.ACCEPT, Move.FILE):
+        if case.is_short and "dispatcher" in posts and move in _DELEGATED:
             return True
         return any(who.value in posts for row in TRANSITIONS if row.move is move for who in row.who)
 
 
+#: On the short line.
+_DELEGATED = (Move.ACCEPT, Move.FILE, Move.APPROVE_SUSPEND)
 _POSTS = {
     **{role.value: {role.value} for role in ROLES if role not in (Role.ADMINISTRATOR, Role.PLANNER)},
     "grid_worker": {"grid_head", "assistant"},
@@ -83,10 +97,12 @@ def _is_in(case: Case, area: Area) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Cases and askers."""
+    """Cases and askers. ``desk`` may do everything everywhere; ``photos``: id → case."""
 
     cases: Sequence[Case]
     askers: Sequence[Asker]
+    desk: Asker
+    photos: Mapping[str, Case]
 
 
 _SPREAD = (
@@ -113,7 +129,7 @@ async def build_world(engine: AsyncEngine, *, people: int, keys: int, seed: int)
         for statement in _SPREAD:
             await driver.execute(statement.encode())
     async with read_unit(engine) as unit:
-        cases = await _cases(unit)
+        cases = await read_cases(unit)
         driver = await unit.driver()
         cells = [row[0] for row in await (await driver.execute("SELECT code FROM geo.cell ORDER BY 1")).fetchall()]
         rows = await (await driver.execute("SELECT code FROM dispatch.department ORDER BY 1")).fetchall()
@@ -127,10 +143,27 @@ async def build_world(engine: AsyncEngine, *, people: int, keys: int, seed: int)
     for number in range(keys):
         async with write_unit(engine) as unit:
             askers.append(await _key(unit, number, rng, by_level, departments))
-    return World(cases=cases, askers=askers)
+    async with write_unit(engine) as unit:
+        scopes = tuple(Scope)
+        text = await issue_key(unit, NewKey(channel="desk", scopes=scopes), by="bench")
+        photos = await _photos(unit, rng.sample(cases, min(len(cases), _PHOTOS)))
+    desk = Asker(name="desk", headers={"Authorization": f"Bearer {text}"}, areas=[(None, None, None)])
+    return World(cases=cases, askers=askers, desk=desk, photos=photos)
 
 
-async def _cases(unit: Any) -> list[Case]:
+async def _photos(unit: WriteUnit, cases: Sequence[Case]) -> dict[str, Case]:
+    found = {}
+    for number, case in enumerate(cases):
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (number % 256, 0, 0)).save(file, "JPEG")
+        photo = clean_photo(file.getvalue())
+        await store_photos(unit, UUID(case.id), [photo], PhotoKind.REPORT, "bench")
+        found[str(photo.id)] = case
+    return found
+
+
+async def read_cases(unit: Any) -> list[Case]:
+    """All cases as the owner of the tables reads them."""
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute("SELECT case_id, department_code FROM dispatch.case_leg WHERE state <> 'withdrawn'")
@@ -189,8 +222,9 @@ async def _person(
             area = (cell, department, None)
             asker.roles.append((role.value, area))
             # A planner's areas are counted, and no case of them is opened, whatever other roles open elsewhere.
+            asker.scopes.add("maps:read")
+            (asker.counted if role is Role.PLANNER else asker.areas).append(area)
             if role is not Role.PLANNER:
-                asker.areas.append(area)
                 asker.scopes |= {"cases:read", "cases:read_all"}
             if role not in (Role.ADMINISTRATOR, Role.PLANNER):
                 asker.scopes.add("cases:move")
@@ -203,7 +237,7 @@ async def _key(
     unit: WriteUnit, number: int, rng: random.Random, by_level: list[list[str]], departments: list[str]
 ) -> Asker:
     channel = rng.choice(["12345", "city_app", "patrol", f"new-{number}"])
-    scopes = [Scope.CASES_READ, Scope.CASES_MOVE, Scope.LOCATE]
+    scopes = [Scope.CASES_READ, Scope.CASES_MOVE, Scope.LOCATE, Scope.WEBHOOKS_MANAGE]
     if rng.random() < 0.5:
         scopes.append(Scope.CASES_READ_ALL)
     cell, department = _draw_area(rng, by_level, departments) if rng.random() < 0.6 else (None, None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import random
 import re
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +22,7 @@ from api.demo.load import load_demo
 from api.migrations import upgrade
 from api.settings import Settings
 from bench import benchmark
+from bench._access_following import NETWORKS, Followed, follow_all
 from bench._access_world import Asker, Case, World, build_world
 from bench.profile import Profile
 from bench.report import Result
@@ -34,6 +37,22 @@ _AT_ONCE: Final = 6
 _PATIENCE: Final = 5
 #: Never asked: one waits for ever, the others tell of the service's health to anybody.
 _NOT_ASKED: Final = frozenset({"/v1/stream", "/openapi.json", "/healthz", "/healthz/worker", "/readyz"})
+_DAYS: Final = "from=2020-01-01&to=2029-01-01"
+_KINDS: Final = ("heat", "cells", "time", "compare", "places")
+#: Beside what the document names: pages, maps and their files.
+_MORE: Final = (
+    "/",
+    "/field",
+    "/wall",
+    "/worker",
+    "/ogc/collections/cases/items",
+    f"/maps/cases?{_DAYS}",
+    f"/maps/rates/cases?rate=solved&{_DAYS}",
+    f"/v1/rates/solved/cases?{_DAYS}",
+    *(f"/maps/{kind}{what}?{_DAYS}" for kind in _KINDS for what in ("", "/frame")),
+    *(f"/maps/{kind}/file?form={form}&{_DAYS}" for kind in _KINDS for form in ("csv", "geojson")),
+    *(f"/tiles/cells/{z}/{x}/{y}.mvt" for z, x, y in ((0, 0, 0), (12, 3341, 1626))),
+)
 #: Parameters that every list understands or ignores.
 _QUERIES: Final = (
     "",
@@ -56,6 +75,7 @@ class AccessFigures:
     refused_wrongly: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    followed: Followed = field(default_factory=Followed)
 
 
 @dataclass(slots=True)
@@ -80,8 +100,14 @@ class _Asking:
             await self._move(asker, case, rng.choice(list(Move)))
         elif kind < 0.65:
             await self._bulk(asker, rng.sample(self.world.cases, 5), rng.choice(list(Move)))
-        elif kind < 0.72:
+        elif kind < 0.68:
             await self._counts(asker)
+        elif kind < 0.71:
+            await self._totals(asker)
+        elif kind < 0.74:
+            await self._photo(asker, rng)
+        elif kind < 0.77:
+            await self._words(asker, case, rng)
         else:
             await self._list(asker, case, rng.choice(self.lists), rng)
 
@@ -101,7 +127,7 @@ class _Asking:
 
     def _search(self, asker: Asker, answer: httpx.Response, what: str, *, but: set[str]) -> None:
         """Every case number in an answer must be of a case in sight."""
-        for ref in set(_REF.findall(answer.text)) - but:
+        for ref in set(_REF.findall(_unpacked(answer))) - but:
             case = self.by_ref.get(ref)
             if case is not None and not asker.sees(case):
                 self.figures.leaks.append(f"{asker.name}: {what} tells of {ref}")
@@ -166,9 +192,46 @@ class _Asking:
         elif "cases:read_all" in asker.scopes:
             self.figures.refused_wrongly.append(f"{asker.name}: inboxes: {answer.status_code}")
 
+    async def _totals(self, asker: Asker) -> None:
+        path = f"/v1/rates?by=total&rate=solved&{_DAYS}"
+        answer = await self._ask(asker, "GET", path)
+        self.figures.exits.add("/v1/rates")
+        if answer.status_code == 200:
+            told = answer.json()["total"]["rates"]["solved"]["denominator"] or 0
+            # Whoever does not see the cases gets steps of five.
+            most = sum(map(asker.counts, self.world.cases)) + 4
+            if told > most:
+                self.figures.leaks.append(f"{asker.name}: {path} counts {told} of {most}")
+        elif "maps:read" in asker.scopes:
+            self.figures.refused_wrongly.append(f"{asker.name}: {path}: {answer.status_code}")
+
+    async def _photo(self, asker: Asker, rng: random.Random) -> None:
+        photo, case = rng.choice(list(self.world.photos.items()))
+        path = rng.choice(["/v1/photos/{photo}", "/open311/v2/media/{photo}.jpg"])
+        answer = await self._ask(asker, "GET", path.format(photo=photo))
+        self.figures.exits.add(path)
+        if answer.status_code == 200 and not asker.sees(case):
+            self.figures.leaks.append(f"{asker.name}: {path} of {case.ref}")
+        if answer.status_code != 200 and asker.sees(case) and "cases:read" in asker.scopes:
+            self.figures.refused_wrongly.append(f"{asker.name}: {path} of {case.ref}: {answer.status_code}")
+
+    async def _words(self, asker: Asker, case: Case, rng: random.Random) -> None:
+        """Search for a case, and ask the public door for it: its words are for those who see it."""
+        if rng.random() < 0.5:
+            answer = await self._ask(asker, "GET", f"/v1/cases?q={case.ref}")
+            self.figures.exits.add("/v1/cases?q=")
+            if answer.status_code == 200 and bool(answer.json()["cases"]) > asker.sees(case):
+                self.figures.leaks.append(f"{asker.name}: a search finds {case.ref}")
+            return
+        path = "/open311/v2/requests/{ref}.json"
+        answer = await self._ask(asker, "GET", _filled(path, case))
+        self.figures.exits.add(path)
+        if answer.status_code == 200 and answer.json()[0]["description"] and not asker.sees(case):
+            self.figures.leaks.append(f"{asker.name}: {path} tells the words of {case.ref}")
+
     async def _list(self, asker: Asker, case: Case, path: str, rng: random.Random) -> None:
         cell = rng.choice(sorted(case.cells) or ["410102001"])
-        query = rng.choice(_QUERIES).format(cell=cell)
+        query = "" if "?" in path else rng.choice(_QUERIES).format(cell=cell)
         accept = rng.choice(["application/json", "application/geo+json", "text/html", "text/csv"])
         answer = await self._ask(asker, "GET", path + query, headers={"Accept": accept})
         self.figures.exits.add(path)
@@ -179,6 +242,14 @@ class _Asking:
                 self.figures.leaks.append(f"{asker.name}: {path}{query} counts {matched}")
 
 
+def _unpacked(answer: httpx.Response) -> str:
+    """The words of an answer; those of a workbook lie in a zip."""
+    if not answer.content.startswith(b"PK"):
+        return answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as book:
+        return "\n".join(book.read(name).decode("utf-8", "replace") for name in book.namelist())
+
+
 def _filled(path: str, case: Case) -> str:
     return re.sub(r"\{(?:number|photo|leg)\}", "1", re.sub(r"\{(?:ref|case|feature)\}", case.ref, path))
 
@@ -186,27 +257,34 @@ def _filled(path: str, case: Case) -> str:
 def _exits(app: FastAPI) -> tuple[list[str], list[str]]:
     """Every address that is read: those of one case, and those without any parameter."""
     of_case, lists = (
-        ["/collections/cases/items/{feature}"],
-        ["/collections/cases/items", "/maps/heat", "/maps/heat/frame"],
+        ["/ogc/collections/cases/items/{feature}", "/cases/{ref}/brief"],
+        list(_MORE),
     )
     for path, operations in app.openapi()["paths"].items():
         if "get" not in operations or path in _NOT_ASKED:
             continue
         names = set(re.findall(r"\{(\w+)\}", path))
-        if names & {"ref", "case"} and names <= {"ref", "case", "number"}:
+        if "form" in names and path.startswith("/v1/"):
+            forms = ("csv", "xlsx") if "rates" in path else ("csv", "xlsx", "geojson")
+            lists += [path.format(form=form) for form in forms]
+        elif names & {"ref", "case"} and names <= {"ref", "case", "number"}:
             of_case.append(path)
         elif not names:
             lists.append(path)
     return sorted(of_case), sorted(lists)
 
 
-async def ask_everything(url: str, *, count: int, seed: int, people: int = 30, keys: int = 12) -> AccessFigures:
+async def ask_everything(
+    url: str, *, count: int, seed: int, people: int = 30, keys: int = 12, acts: int = 40
+) -> AccessFigures:
     """Ask random questions of a server over a database with the demo in it.
 
     Parameters
     ----------
     count
         Questions.
+    acts
+        Reports and moves that streams and webhooks tell of.
     """
     figures = AccessFigures()
     engine = create_engine(url, pool_size=2, statement_timeout_s=0, name="bench")
@@ -215,7 +293,7 @@ async def ask_everything(url: str, *, count: int, seed: int, people: int = 30, k
     finally:
         await engine.dispose()
     # Signed in as people only: what this very machine may do without signing in is not the question.
-    app = create_app(Settings(database_url=url, open_on_loopback=False, channel_rate=""))
+    app = create_app(Settings(database_url=url, open_on_loopback=False, channel_rate="", webhook_networks=NETWORKS))
     of_case, lists = _exits(app)
     async with (
         app.router.lifespan_context(app),
@@ -232,6 +310,7 @@ async def ask_everything(url: str, *, count: int, seed: int, people: int = 30, k
 
         await asyncio.gather(*(lane(number) for number in range(_AT_ONCE)))
         figures.seconds = time.perf_counter() - begun
+        figures.followed = await follow_all(app, client, url, world.askers, world.desk, acts=acts, seed=seed)
     return figures
 
 
@@ -252,10 +331,23 @@ def access(profile: Profile) -> Iterator[Result]:
                 await engine.dispose()
 
         asyncio.run(prepared())
-        figures = asyncio.run(ask_everything(url, count=20_000 if profile.full else 1_500, seed=profile.seed))
-    for fault in [*figures.leaks, *figures.refused_wrongly, *figures.faults][:20]:
+        figures = asyncio.run(
+            ask_everything(
+                url, count=20_000 if profile.full else 1_500, seed=profile.seed, acts=400 if profile.full else 60
+            )
+        )
+    for fault in [
+        *figures.leaks,
+        *figures.refused_wrongly,
+        *figures.faults,
+        *figures.followed.leaks,
+        *figures.followed.missed,
+    ][:20]:
         print("   ", fault)
     note = f"{figures.asked} questions over {len(figures.exits)} exits in {figures.seconds:.0f} s"
     yield Result.at_most("access.leaks", len(figures.leaks), "leaks", 0, note=note)
+    told = f"{figures.followed.told} events to streams and webhooks"
+    yield Result.at_most("access.told_wrongly", len(figures.followed.leaks), "leaks", 0, note=told)
+    yield Result.at_most("access.not_told", len(figures.followed.missed), "events", 0)
     yield Result.at_most("access.refused_wrongly", len(figures.refused_wrongly), "refusals", 0)
     yield Result.at_most("access.faults", len(figures.faults), "answers ≥ 500", 0)

@@ -272,7 +272,7 @@ async def create_service_request(request: Request, container: Wired, form: Forma
     if key is None:
         return await _take(request, container, caller, channel, sent, form, uuid7())
     asked = fingerprint_of(request, sent.parts)
-    # This door has no tickets, so the key makes one: should the answer be lost with its process, the case is found again.
+    # This door has no tickets, so the key makes one: an answer lost with its process finds its case again.
     ticket = UUID(bytes=hashlib.sha256(key.encode() + asked).digest()[:16])
 
     async def take() -> Response:

@@ -40,6 +40,7 @@ _LEASE_MARGIN_S: Final = 5.0
 _TURN_S: Final = 10.0
 _GONE: Final = 410
 
+# The next event is looked up in the feed's order: asked whether there is any, the planner read all events there are.
 _LEASE = """
 UPDATE api.webhook AS w
    SET lease = %(lease)s, leased_until = now() + make_interval(secs => %(seconds)s), turn_at = now()
@@ -48,9 +49,9 @@ UPDATE api.webhook AS w
          WHERE (c.leased_until IS NULL OR c.leased_until < now())
            AND (EXISTS (SELECT FROM api.webhook_delivery AS d WHERE d.webhook_id = c.id AND d.state = 'waiting')
                 OR c.state = 'active' AND c.next_attempt_at <= now()
-                   AND EXISTS (SELECT FROM dispatch.case_event AS e
-                                WHERE (e.txid, e.id) > (c.cursor_txid::text::xid8, c.cursor_event)
-                                  AND e.txid < pg_snapshot_xmin(pg_current_snapshot())))
+                   AND (SELECT e.txid FROM dispatch.case_event AS e
+                         WHERE (e.txid, e.id) > (c.cursor_txid::text::xid8, c.cursor_event)
+                         ORDER BY e.txid, e.id LIMIT 1) < pg_snapshot_xmin(pg_current_snapshot()))
          ORDER BY c.turn_at LIMIT 1
            FOR UPDATE SKIP LOCKED) AS f
  WHERE w.id = f.id
@@ -229,6 +230,11 @@ class WebhookLane:
                 driver = await write.driver()
                 values = {"delivery": row["id"], "message": message, **_facts(answer)}
                 await driver.execute(_LOGGED_BY_HAND, values)
+                if answer.status == _GONE:
+                    verdict = _verdict(turn.webhook["failures"], answer)
+                    await driver.execute(_FAILED, {"id": turn.id, "lease": turn.lease, **verdict})
+            if answer.status == _GONE:
+                return False
         return not asked or await self._renew(turn)
 
     async def _renew(self, turn: _Turn) -> bool:

@@ -14,7 +14,7 @@ MOST_CHARACTERS = 2000
 _LABEL = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)$")
 # Older resolvers read numbers as addresses: 2130706433, 0x7f.1, 0177.0.0.1. A name's last label is never one.
 _NUMBER = re.compile(r"^(0x[0-9a-f]*|[0-9]+)$")
-_PRINTABLE = re.compile(r"^[\x21-\x7e]+$")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def parse_target(url: str, networks: Sequence[Network] = ()) -> Target:
     BadInputError
         ``webhook.bad_url`` with what is wrong, ``webhook.https_needed``, or ``webhook.address_not_allowed``.
     """
-    if not _PRINTABLE.match(url) or "\\" in url or len(url) > MOST_CHARACTERS:
+    if not _PRINTABLE.fullmatch(url) or "\\" in url or len(url) > MOST_CHARACTERS:
         raise _bad(url, "characters")
     try:
         parts = urlsplit(url)

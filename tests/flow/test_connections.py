@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -68,6 +69,19 @@ async def test_heads_and_bodies_have_their_limits(server: int) -> None:
     assert told(await exchange(server, b"\x16\x03\x01\x02\x00\x01" * 10)) == (400, "request.not_http")
     fine = await exchange(server, start + b"Connection: close\r\n\r\n")
     assert fine.startswith(b"HTTP/1.1 200")
+
+
+async def test_head_is_answered_like_get_without_the_body(server: int) -> None:
+    for path in (b"/healthz", b"/", b"/static/tokens.css", b"/v1/cases", b"/open311/v2/services.xml", b"/v1/stream"):
+        ask = b" " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        said = await exchange(server, b"HEAD" + ask)
+        assert said.startswith((b"HTTP/1.1 200", b"HTTP/1.1 401", b"HTTP/1.1 307", b"HTTP/1.1 303")), (path, said)
+        assert said.endswith(b"\r\n\r\n"), (path, said)
+        if path != b"/v1/stream":
+            got = await exchange(server, b"GET" + ask)
+            length = re.search(rb"(?i)content-length: (\d+)", got)
+            assert length is not None
+            assert length[0] in said
 
 
 async def test_slow_clients_are_told_and_let_go(server: int) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.webhooks.duty import _LEASE
 from api.webhooks.schedule import MOST_ATTEMPTS
 from api.webhooks.signing import make_secret
+from geo.storage.engine import dsn
 from tests.builders import District, report
 from tests.flow.conftest import ALL_SCOPES, Client
 from tests.flow.webhook_receiver import (
@@ -147,6 +151,26 @@ async def test_410_disables_and_a_redirect_is_a_failure(
     assert len(receiver.got) == 2
     log = (await client.get(f"/v1/webhooks/{made['id']}/deliveries")).json()["deliveries"]
     assert [(row["attempt"], row["http_status"]) for row in log] == [(2, 410), (1, 302)]
+
+
+async def test_a_trial_that_is_answered_by_410_disables_too(
+    client: Client, engine: AsyncEngine, receiver: Receiver
+) -> None:
+    made = await hook(client, receiver)
+    receiver.answer = lambda _message: status(410)
+    await client.post(f"/v1/webhooks/{made['id']}:test")
+    await send(client, "T-1")
+    await work(engine)
+    assert (await client.get(f"/v1/webhooks/{made['id']}")).json()["status"] == "gone"
+    assert [message["body"]["type"] for message in receiver.got] == ["webhook.test.v1"]
+
+
+def test_looking_for_a_webhook_with_something_to_send_reads_no_more_than_the_next_event(demo_database: str) -> None:
+    with psycopg.connect(dsn(demo_database)) as connection:
+        plan = connection.execute(b"EXPLAIN " + _LEASE.encode(), {"lease": uuid4(), "seconds": 25}).fetchall()
+    read = [line for (line,) in plan if "case_event" in line]
+    assert read
+    assert all("Index" in line for line in read), plan
 
 
 @pytest.mark.parametrize(

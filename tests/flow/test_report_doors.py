@@ -115,8 +115,10 @@ async def test_an_answer_that_could_not_be_kept_is_kept_later_and_nothing_is_mad
             )
         )
         await connection.execute(
-            text("CREATE TRIGGER busy BEFORE UPDATE ON api.idempotency_key"
-                " FOR EACH ROW WHEN (new.status IS NOT NULL) EXECUTE FUNCTION api.busy()")
+            text(
+                "CREATE TRIGGER busy BEFORE UPDATE ON api.idempotency_key"
+                " FOR EACH ROW WHEN (new.status IS NOT NULL) EXECUTE FUNCTION api.busy()"
+            )
         )
     headers = {"Idempotency-Key": "unkept"}
     items = {"reports": [report(), report(ticket="T-2")]}

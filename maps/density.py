@@ -5,9 +5,9 @@ is the same at every zoom, and its numbers mean something. (The point heat layer
 zoom, another picture.)
 
 The sum over all cases is not approximated by moving cases to the middle of their grid square. Each square keeps the
-moments of its cases about its middle, and each moment is convolved with the matching derivative of the kernel (a Taylor
-series, as in the fast Gauss transform). At four squares per bandwidth and total degree 5 the error stays below 1e-6 of
-the peak of a single case.
+moments of where its cases lie in it, and each moment is convolved with the matching term of the kernel's series (as in
+the fast Gauss transform; a Chebyshev series, of which 17 terms do what 21 of Taylor's did). At four squares per
+bandwidth the error of a case, wherever it lies, stays below 4e-7 of its own peak: never more of the whole surface's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,10 @@ STORED_SRID: Final = 4326
 PICTURE_SRID: Final = 3857
 
 _SQUARES_PER_BANDWIDTH: Final = 4
-_DEGREE: Final = 6
-_REACH: Final = 6.0  # bandwidths; exp(-18) is 1.5e-8
+_REACH: Final = 6 * _SQUARES_PER_BANDWIDTH  # squares; exp(-18) is 1.5e-8
+#: Orders of the series along rows that go with each order along columns: the largest terms left out are 1e-7.
+_ORDERS: Final = ((0, 1, 2, 3, 4), (0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2), (0,))
+_DEGREE: Final = len(_ORDERS)
 _MAX_SQUARES: Final = 4_000_000
 
 
@@ -142,7 +144,7 @@ def estimate_density(
 
     Notes
     -----
-    Cost: O(n) for the moments, then a convolution; 1 million places over 28 km in about 0.15 s on one core. The
+    Cost: O(n) for the moments, then a convolution; 1 million places over 28 km in less than 0.1 s on one core. The
     convolution goes through Fourier transforms: as products of matrices it would use, and wait for, every core. No
     places give an empty surface.
     Source: Greengard & Strain (1991), The fast Gauss transform.
@@ -150,34 +152,22 @@ def estimate_density(
     if not bandwidth_m > 0:
         raise ValueError("the bandwidth must be positive")
     x_m, y_m = np.asarray(x_m, dtype=np.float64), np.asarray(y_m, dtype=np.float64)
-    mass = np.ones_like(x_m) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not (np.all(np.isfinite(x_m)) and np.all(np.isfinite(y_m)) and np.all(mass >= 0)):
+    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+    if not (np.all(np.isfinite(x_m)) and np.all(np.isfinite(y_m)) and (weights is None or np.all(weights >= 0))):
         raise ValueError("places must be finite and weights not negative")
     step = bandwidth_m / _SQUARES_PER_BANDWIDTH
     if x_m.size == 0:
         return Density(per_km2=np.zeros((1, 1)), west_m=0.0, south_m=0.0, step_m=step, bandwidth_m=bandwidth_m)
     margin = 3 * _SQUARES_PER_BANDWIDTH
-    columns, dx, first_column, width = _squares(x_m, step, margin)
-    rows, dy, first_row, height = _squares(y_m, step, margin)
+    # One piece of memory: a million places take eight megabytes for each order, and fresh pages cost time.
+    work = np.empty((2 * _DEGREE - 1, x_m.size))
+    columns, first_column, width = _squares(x_m, step, margin, work[0], work[-1])
+    rows, first_row, height = _squares(y_m, step, margin, work[_DEGREE - 1], work[-1])
     if width * height > _MAX_SQUARES:
         raise ValueError("the places lie too far apart for this bandwidth")
-    reach = int(_REACH * _SQUARES_PER_BANDWIDTH)
-    place = rows * width + columns
-    # Room for the reach on one side is enough: what wraps around falls into it.
-    tall, wide = next_fast_len(height + reach, real=False), next_fast_len(width + reach, real=True)
-    across = [rfft(_kernel(wide, order, reach)) for order in range(_DEGREE)]
-    powers_x = _powers(dx / bandwidth_m)
-    heavy = np.empty_like(mass)
-    waves = np.zeros((tall, wide // 2 + 1), dtype=np.complex128)
-    for order_y, power_y in enumerate(_powers(dy / bandwidth_m)):
-        along = np.zeros((height, wide // 2 + 1), dtype=np.complex128)
-        lifted = power_y if weights is None else mass * power_y
-        for order_x in range(_DEGREE - order_y):
-            np.multiply(lifted, powers_x[order_x], out=heavy)
-            moment = np.bincount(place, heavy, minlength=height * width)
-            along += rfft(moment.reshape(height, width), wide, axis=1) * across[order_x]
-        waves += fft(along, tall, axis=0) * fft(_kernel(tall, order_y, reach))[:, None]
-    surface = irfft(ifft(waves, axis=0)[:height], wide, axis=1)[:, :width]
+    rows *= width
+    rows += columns
+    surface = _convolve(_moments(rows, height * width, work[:-1], weights, work[-1]), height, width)
     # Terms of alternating sign can leave -1e-12 where there is nothing.
     per_km2 = np.maximum(surface, 0.0) * (1e6 / (2 * math.pi * bandwidth_m**2))
     return Density(
@@ -189,36 +179,97 @@ def estimate_density(
     )
 
 
-def _squares(at_m: Floats, step: float, margin: int) -> tuple[npt.NDArray[np.int64], Floats, int, int]:
-    """Return the square of each place, its offset from the middle, the first square, and how many there are."""
-    nearest = np.rint(at_m / step)
-    offset = at_m - nearest * step
-    number = nearest.astype(np.int64)
-    first = int(number.min()) - margin
-    return number - first, offset, first, int(number.max()) - first + margin + 1
+def _squares(
+    at_m: Floats, step: float, margin: int, offset: Floats, spare: Floats
+) -> tuple[npt.NDArray[np.int64], int, int]:
+    """Return the square of each place, the first square, and how many there are; write offsets in it (-1 … 1)."""
+    np.divide(at_m, step, out=offset)
+    np.rint(offset, out=spare)
+    offset -= spare
+    offset *= 2
+    number = spare.astype(np.int64)
+    first, last = int(number.min()) - margin, int(number.max()) + margin
+    number -= first
+    return number, first, last - first + 1
 
 
-def _powers(offset: Floats) -> list[Floats]:
-    """Return offset^k / k! for each order of the series."""
-    powers = [np.ones_like(offset)]
-    for order in range(1, _DEGREE):
-        powers.append(powers[-1] * offset / order)
-    return powers
+def _write_series(series: Floats) -> None:
+    """Write the Chebyshev polynomials of orders 2, 3, … behind that of order 1. Shape: (orders - 1, places)."""
+    for at in range(1, len(series)):
+        np.multiply(series[at - 1], series[0], out=series[at])
+        series[at] *= 2
+        series[at] -= series[at - 2] if at > 1 else 1.0
 
 
-def _kernel(size: int, order: int, reach: int) -> Floats:
-    """Return He_order(u) exp(-u²/2), u = lag / 4, of each lag from a square to a grid point; negative lags at the end.
+def _moments(
+    place: npt.NDArray[np.int64], squares: int, series: Floats, weights: Floats | None, spare: Floats
+) -> list[Floats]:
+    """Return for each pair of orders the sum over the cases of every square of T_y(dy) T_x(dx)."""
+    along_x = series[: _DEGREE - 1]
+    _write_series(series[: _DEGREE - 1])
+    _write_series(series[_DEGREE - 1 :])
+    if weights is not None:
+        series[_DEGREE - 1 :] *= weights
+    found = []
+    for order_y, orders_x in enumerate(_ORDERS):
+        lifted = series[_DEGREE - 2 + order_y] if order_y else weights
+        for order_x in orders_x:
+            each = along_x[order_x - 1] if order_x else lifted
+            if order_x and lifted is not None:
+                each = np.multiply(lifted, along_x[order_x - 1], out=spare)
+            sums: npt.NDArray[Any] = np.bincount(place, each, minlength=squares)
+            found.append(sums)
+    return found
 
-    The k-th derivative of the Gaussian is (-1)^k He_k(u) exp(-u²/2), and a place shifted by +d looks up the kernel at
-    u - d, whose series brings another (-1)^k: the signs cancel.
+
+def _convolve(moments: list[Floats], height: int, width: int) -> Floats:
+    """Return the sum over all moments of each convolved with its term of the kernel. Shape: (height, width).
+
+    Only the first moment needs all digits. The others are corrections of less than a tenth: single precision leaves
+    1e-8 of error there and takes half the time.
     """
-    lag = np.arange(-reach, reach + 1)
-    u = lag / _SQUARES_PER_BANDWIDTH
-    before, hermite = np.zeros_like(u), np.ones_like(u)
-    for degree in range(order):
-        before, hermite = hermite, u * hermite - degree * before
+    # Room for the reach on one side is enough: what wraps around falls into it.
+    tall, wide = next_fast_len(height + _REACH, real=False), next_fast_len(width + _REACH, real=True)
+    rows = iter(moment.reshape(height, width) for moment in moments)
+    waves = np.zeros((tall, wide // 2 + 1), dtype=np.complex64)
+    whole = rfft(next(rows), wide, axis=1) * rfft(_ring(wide, 0))
+    for order_y, orders_x in enumerate(_ORDERS):
+        along = np.zeros((height, wide // 2 + 1), dtype=np.complex64)
+        for order_x in orders_x:
+            if order_x or order_y:
+                part = rfft(next(rows).astype(np.float32), wide, axis=1)
+                part *= rfft(_ring(wide, order_x).astype(np.float32))
+                along += part
+        lifted = fft(along, tall, axis=0)
+        lifted *= fft(_ring(tall, order_y).astype(np.float32))[:, None]
+        waves += lifted
+    total = fft(whole, tall, axis=0)
+    total *= fft(_ring(tall, 0))[:, None]
+    total += waves
+    return np.asarray(irfft(ifft(total, axis=0)[:height], wide, axis=1)[:, :width], dtype=np.float64)
+
+
+def _kernels() -> Floats:
+    """Return each term of exp(-(u - d)²/2) as a Chebyshev series in d, by lag. Shape: (orders, lags).
+
+    u is the lag from a square to a grid point in bandwidths, d the offset in the square: at most half a square.
+    """
+    lag = np.arange(-_REACH, _REACH + 1) / _SQUARES_PER_BANDWIDTH
+    knots = 24
+    angle = (np.arange(knots) + 0.5) * math.pi / knots
+    values = np.exp(-((lag - np.cos(angle)[:, None] / (2 * _SQUARES_PER_BANDWIDTH)) ** 2) / 2)
+    waves = np.cos(np.arange(_DEGREE)[:, None] * angle) * (2 / knots)
+    waves[0] /= 2
+    return np.asarray(waves @ values)
+
+
+_KERNELS: Final = _kernels()
+
+
+def _ring(size: int, order: int) -> Floats:
+    """Return a term of the kernel around a ring of squares; negative lags stand at the end."""
     ring = np.zeros(size)
-    ring[lag % size] = hermite * np.exp(-u * u / 2)
+    ring[np.arange(-_REACH, _REACH + 1) % size] = _KERNELS[order]
     return ring
 
 

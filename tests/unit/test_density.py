@@ -46,6 +46,15 @@ def test_equal_to_brute_force_to_a_millionth_of_the_peak(
     assert np.abs(density.per_km2 - exact).max() <= 1e-6 * exact.max()
 
 
+def test_wherever_in_its_square_a_single_case_lies() -> None:
+    """The worst that can be: nothing averages out, and the peak is the case's own."""
+    for x in np.linspace(-25, 25, 9):
+        for y in np.linspace(-25, 25, 9):
+            density = estimate_density(np.array([x]), np.array([y]), bandwidth_m=200)
+            exact = by_brute_force(density, np.array([x]), np.array([y]), np.ones(1))
+            assert np.abs(density.per_km2 - exact).max() <= 4e-7 * exact.max()
+
+
 def test_fifty_thousand_places_too() -> None:
     random = np.random.default_rng(11)
     x_m, y_m = random.normal(0, 900, (2, 50_000))

@@ -60,7 +60,9 @@ def find_browser() -> str | None:
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
-async def map_png(maps: Sequence[str], heading: str = "", *, layer: str = "", factor: float = _FACTOR) -> bytes:
+async def map_png(
+    maps: Sequence[str], heading: str = "", *, layer: str = "", factor: float = _FACTOR, is_titled: bool = True
+) -> bytes:
     """Return a map, or two beside each other, on A4 lying down: 3509 × 2481 dots, 300 to the inch.
 
     Parameters
@@ -71,6 +73,8 @@ async def map_png(maps: Sequence[str], heading: str = "", *, layer: str = "", fa
         Which view; the cells when the map has no such one.
     factor
         Dots for each of 96 to the inch.
+    is_titled
+        Whether a single map says in the picture what it shows; on a page that says so already it need not.
 
     Raises
     ------
@@ -78,7 +82,8 @@ async def map_png(maps: Sequence[str], heading: str = "", *, layer: str = "", fa
         ``maps.no_browser``, ``maps.browser_failed``.
     """
     # Letters only: it becomes part of an address.
-    view = f"still-{layer}" if layer.isascii() and layer.isalpha() else "still"
+    view = "still" if is_titled or len(maps) > 1 else "bare"
+    view = f"{view}-{layer}" if layer.isascii() and layer.isalpha() else view
     if len(maps) == 1:
         return _with_dots(await _shoot(maps[0], _WIDTH, _HEIGHT, factor, view=view))
     wide, high = (_WIDTH - 3 * _GAP) // 2, _HEIGHT - _CAPTION - _GAP
@@ -126,7 +131,7 @@ async def map_pdf(
     layer
         Which view of the map.
     """
-    picture = await map_png(maps, layer=layer, factor=_PAPER_FACTOR)
+    picture = await map_png(maps, layer=layer, factor=_PAPER_FACTOR, is_titled=False)
     document = await _draw(_paper(picture, sheet, locale, notes), "--print-to-pdf={target}", "--no-pdf-header-footer")
     if not document.startswith(b"%PDF-"):
         raise UnavailableError("maps.browser_failed")

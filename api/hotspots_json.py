@@ -255,7 +255,7 @@ def finder_json(
         cells.append(
             _cell(read, locale, k)
             | {
-                "cases": sum(sides) if disclosures[k] in _OPEN else None,
+                "cases": int(cases[k]) if disclosures[k] in _OPEN else None,
                 "patrol": each.patrol if is_open else None,
                 "citizen": each.citizen if is_open else None,
                 "patrol_share": _rounded(each.share) if is_open else None,

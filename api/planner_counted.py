@@ -13,7 +13,7 @@ __all__ = ["NOTHING", "REST", "Counted", "coarse"]
 
 #: Handling times of those who may not see the cases come in steps of half an hour. Units: minutes.
 _COARSE_MINUTES: Final = 30.0
-NOTHING: Final = CellMeasure(cases=0, decided=0, late=0, median_minutes=None)
+NOTHING: Final = CellMeasure(cases=0, decided=0, late=0, handled=0, median_minutes=None)
 REST: Final = ("out_of_grid", "no_position", "above_level", "other_version")
 
 
@@ -41,8 +41,9 @@ def coarse(counted: Counted) -> Counted:
             cases=coarsen(cell.cases),
             decided=coarsen(cell.decided),
             late=coarsen(cell.late),
+            handled=coarsen(cell.handled),
             median_minutes=None
-            if cell.median_minutes is None or cell.cases < SMALL_COUNT
+            if cell.median_minutes is None or cell.handled < SMALL_COUNT
             else max(_COARSE_MINUTES, round(cell.median_minutes / _COARSE_MINUTES) * _COARSE_MINUTES),
         )
         for code, cell in counted.cells.items()

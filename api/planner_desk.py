@@ -138,15 +138,18 @@ class Desk:
                 as_of=self.as_of,
                 with_handling=with_handling,
             )
-            rows = zip(found.codes, found.cases, found.decided, found.late, found.median_minutes, strict=True)
+            rows = zip(
+                found.codes, found.cases, found.decided, found.late, found.handled, found.median_minutes, strict=True
+            )
             cells = {
                 code: CellMeasure(
                     cases=int(cases),
                     decided=int(decided),
                     late=int(late),
+                    handled=int(handled),
                     median_minutes=None if minutes != minutes else float(minutes),
                 )
-                for code, cases, decided, late, minutes in rows
+                for code, cases, decided, late, handled, minutes in rows
             }
             rest = {name: getattr(found, name) for name in REST}
         else:

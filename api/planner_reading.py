@@ -257,6 +257,7 @@ def _values(desk: Desk, shapes: CellShapes, level: int, counted: Counted, before
             cases=found.cases,
             decided=found.decided,
             late=found.late,
+            handled=found.handled,
             median_minutes=found.median_minutes,
             before=before.cells.get(cell.code, NOTHING).cases if before else 0,
         )

@@ -65,11 +65,15 @@ class MeasureFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellMeasure:
-    """One cell: cases, those with a decided or passed deadline, those of them that are late, median minutes."""
+    """One cell: cases, those with a decided or passed deadline, those of them that are late, median of those handled.
+
+    ``handled`` is how many cases the median is of: of one case it would be that case's own time.
+    """
 
     cases: int
     decided: int
     late: int
+    handled: int
     median_minutes: float | None
 
 
@@ -110,6 +114,7 @@ def _measured(chosen: MeasureFilter) -> str:
                count(*) FILTER (WHERE c.is_on_time AND c.due_at IS NOT NULL) AS on_time,
                count(*) FILTER (WHERE c.due_at IS NOT NULL AND (NOT c.is_on_time
                  OR (c.is_on_time IS NULL AND c.state = ANY (CAST(:running AS text[])) AND c.due_at < :as_of))) AS late,
+               count(*) FILTER (WHERE c.handled_at >= c.dispatched_at) AS handled,
                percentile_disc(0.5) WITHIN GROUP (ORDER BY
                  CASE WHEN c.handled_at >= c.dispatched_at
                       THEN least(floor(extract(epoch FROM c.handled_at - c.dispatched_at) / 60), 65534) END) AS median
@@ -144,6 +149,7 @@ async def measure_by_cell(
             cases=row.cases,
             decided=row.on_time + row.late,
             late=row.late,
+            handled=row.handled,
             median_minutes=None if row.median is None else float(row.median),
         )
         for row in rows

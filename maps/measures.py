@@ -70,6 +70,7 @@ class CellValue:
     cases: int
     decided: int = 0
     late: int = 0
+    handled: int = 0
     median_minutes: float | None = None
     before: int = 0
     estimate: float | None = None
@@ -190,7 +191,10 @@ def _value(measure: Measure, cell: CellValue, disclosure: Disclosure) -> float |
             rest = cell.decided - cell.late
             return 100 * cell.late / cell.decided if sure and (rest == 0 or rest >= SMALL_COUNT) else None
         case _:
-            return None if cell.median_minutes is None else cell.median_minutes / 60
+            # The median of one handled case is that case's own time, however many wait beside it.
+            if cell.median_minutes is None or cell.handled < SMALL_COUNT:
+                return None
+            return cell.median_minutes / 60
 
 
 def _tone(value: float | None, cell: CellValue, disclosures: Mapping[str, Disclosure], index_of: object) -> str:

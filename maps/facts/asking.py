@@ -100,14 +100,15 @@ class ByCell:
     decided, late
         Cases with a decided or passed deadline, and those of them that are late: handled after it, or still running
         past it at ``as_of``.
-    median_minutes
-        From dispatch to handling; NaN where nothing was handled. The lower of two middles.
+    handled, median_minutes
+        How many were handled, and the median from dispatch to handling: NaN where none was, the lower of two middles.
     """
 
     codes: tuple[str, ...]
     cases: Array
     decided: Array
     late: Array
+    handled: Array
     median_minutes: Array
     out_of_grid: int
     no_position: int

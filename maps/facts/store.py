@@ -60,7 +60,7 @@ class FactStore(FactSelection):
             n = len(codes)
             counted = self._count_places(asked, grid.drawing)
             sums = np.bincount(level_of, weights=counted, minlength=n + 4).astype(np.int64)
-            decided = late = np.zeros(n, dtype=np.int64)
+            decided = late = handled = np.zeros(n, dtype=np.int64)
             minutes = np.full(n, np.nan)
             if with_handling:
                 found = self._gather(asked, ("cell", "outcome", "minutes"), running=True, drawing=grid.drawing)
@@ -70,12 +70,13 @@ class FactStore(FactSelection):
                 is_decided = is_late | (found["outcome"] == 1)
                 decided = np.bincount(where[is_decided], minlength=n + 4)[:n]
                 late = np.bincount(where[is_late], minlength=n + 4)[:n]
-                minutes = _medians(where, found["minutes"], n)
+                minutes, handled = _medians(where, found["minutes"], n)
             return ByCell(
                 codes=codes,
                 cases=sums[:n],
                 decided=decided,
                 late=late,
+                handled=handled,
                 median_minutes=minutes,
                 out_of_grid=int(sums[n]),
                 no_position=int(sums[n + 1]),
@@ -294,8 +295,8 @@ def _merge(
     return pairs[:, 0], pairs[:, 1], np.bincount(place.ravel(), weights=weights).astype(np.int64)
 
 
-def _medians(where: Array, minutes: Array, n: int) -> Array:
-    """Lower median by group. Cost: one sort of what was handled."""
+def _medians(where: Array, minutes: Array, n: int) -> tuple[Array, Array]:
+    """Return the lower median by group, and of how many. Cost: one sort of what was handled."""
     handled = (minutes != NO_MINUTES) & (where < n)
     where, minutes = where[handled], minutes[handled].astype(np.int64)
     order = np.argsort(where * 65_536 + minutes, kind="stable")
@@ -304,4 +305,4 @@ def _medians(where: Array, minutes: Array, n: int) -> Array:
     medians = np.full(n, np.nan)
     some = counts > 0
     medians[some] = minutes[order][starts[some] + (counts[some] - 1) // 2]
-    return medians
+    return medians, counts

@@ -18,8 +18,13 @@ __all__ = ["MOST_PAIRS", "Knox", "TooManyPairsError", "coarse_knox", "expected_p
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: What a page can wait for: a second of permutations.
+#: What a page can wait for: some seconds of permutations.
 MOST_PAIRS: Final = 2_000_000
+#: Pairs times permutations; with more pairs fewer random assignments are drawn, but never fewer than these.
+_MOST_DRAWN: Final = 400_000_000
+_FEWEST_PERMUTATIONS: Final = 199
+#: Days; a difference of exactly a band's end must not fall out of it because hours are no whole binary fractions.
+_SAME_TIME: Final = 1e-9
 
 
 class TooManyPairsError(ValueError):
@@ -104,33 +109,40 @@ def knox(
     ------
     TooManyPairsError
         When more than ``most_pairs`` pairs are within the largest distance.
+    permutations
+        The most random assignments. Many pairs take fewer: 400 million pairs are looked at in all, in at least 199.
 
     Notes
     -----
     Chance means: the same places, the same instants, in random combination; so neither a busy place nor a busy week
-    makes a near repeat. Cost: permutations × pairs within the largest distance.
+    makes a near repeat. Cost: permutations × pairs within the largest distance, 5 ns each.
     """
     points = np.column_stack((x_m, y_m))
-    n = len(points)
-    tree = KDTree(points) if n else None
-    reach = float(distances_m[-1])
-    close = 0 if tree is None else (int(tree.count_neighbors(tree, reach)) - n) // 2
+    n, reach = len(points), float(distances_m[-1])
+    close = _count_close(points, reach) if n else 0
     if close > most_pairs:
         raise TooManyPairsError(f"{close} pairs of cases within {reach:g} m")
-    pairs = np.empty((0, 2), dtype=np.int64) if tree is None else tree.query_pairs(reach, output_type="ndarray")
-    one, other = pairs[:, 0], pairs[:, 1]
+    permutations = min(permutations, max(_FEWEST_PERMUTATIONS, _MOST_DRAWN // max(close, 1)))
+    pairs = KDTree(points).query_pairs(reach, output_type="ndarray") if n else np.empty((0, 2), dtype=np.int64)
+    # In order, so that the instants of one side are read one after the other.
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    one, other = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
     apart = np.hypot(*(points[one] - points[other]).T)
     space = np.searchsorted(np.asarray(distances_m, dtype=np.float64), apart, side="left")
-    ends = np.asarray(days, dtype=np.float64)
+    ends = np.asarray(days, dtype=np.float64) + _SAME_TIME
     shape = (len(distances_m), len(days))
 
     def count(when: Floats) -> Ints:
-        time = np.searchsorted(ends, np.abs(when[one] - when[other]), side="left")
-        near = time < len(ends)
-        cells = space[near] * len(ends) + time[near]
+        between = when[one]
+        between -= when[other]
+        np.abs(between, out=between)
+        # Most pairs lie far apart in time: they are left out before anything else is done with them.
+        near = np.flatnonzero(between <= ends[-1])
+        cells = space[near] * len(ends) + np.searchsorted(ends, between[near], side="left")
         return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
-    observed = count(np.asarray(day, dtype=np.float64))
+    day = np.asarray(day, dtype=np.float64)
+    observed = count(day)
     rng = np.random.default_rng(seed)
     total, reached = np.zeros(shape), np.zeros(shape)
     for _ in range(permutations):
@@ -147,6 +159,14 @@ def knox(
         permutations=permutations,
         seed=seed,
     )
+
+
+def _count_close(points: Floats, reach: float) -> int:
+    """Return how many pairs of cases lie within a distance; places with many cases are looked at once only."""
+    places, cases = np.unique(points, axis=0, return_counts=True)
+    tree, weights = KDTree(places), cases.astype(np.float64)
+    close = float(tree.count_neighbors(tree, reach, weights=(weights, weights)))
+    return (round(close) - len(points)) // 2
 
 
 def coarse_knox(found: Knox) -> Knox:

@@ -88,6 +88,7 @@ async def test_columns_and_policies_measure_the_same(demo_engine: AsyncEngine) -
                     assert ours.cases[k] == 0
                     continue
                 assert (ours.cases[k], ours.decided[k], ours.late[k]) == (found.cases, found.decided, found.late)
+                assert ours.handled[k] == found.handled
                 assert found.median_minutes is None or ours.median_minutes[k] == found.median_minutes
 
 

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.planner_counted import Counted, coarse
+from dispatch.hotspots import CellMeasure
 from maps.bins import HeatSpot, Lattice, merge_small_bins, spread_spots
+from maps.measures import CellValue, Measure, paint
 from maps.suppression import SMALL_COUNT, Disclosure, coarsen, coarsen_all, decide_disclosure
 
 COUNTS = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(0, 30), max_size=12)
@@ -101,3 +104,15 @@ def test_a_spread_spot_keeps_its_weight_inside_its_square() -> None:
     assert weight.sum() == pytest.approx(20)
     assert abs(lon - 113.6).max() == pytest.approx(1.5 * lattice.side_lon)
     assert abs(lat - 34.7).max() == pytest.approx(1.5 * lattice.side_lat)
+
+
+@pytest.mark.parametrize(("handled", "value"), [(1, None), (4, None), (5, 1.5)])
+def test_a_median_of_few_handled_cases_is_nobodys_own_time(handled: int, value: float | None) -> None:
+    """Forty cases in the cell, one of them handled: the median would be what that one took."""
+    cell = CellValue(code="a", name="a", population=None, area_m2=1.0, cases=40, handled=handled, median_minutes=90.0)
+    assert paint("en", Measure.HANDLING, [cell]).values == (value,)
+    measured = CellMeasure(cases=40, decided=40, late=0, handled=handled, median_minutes=90.0)
+    told = coarse(
+        Counted(cells={"a": measured}, total=40, out_of_grid=0, no_position=0, above_level=0, other_version=0)
+    )
+    assert (told.cells["a"].median_minutes is None) == (value is None)

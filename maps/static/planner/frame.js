@@ -239,11 +239,11 @@
     map.on("zoomend", tuneHeat);
 
     // A picture: no controls, the finding above the map, and the view that was asked for.
-    const still = /^#still(?:-([a-z]+))?$/.exec(location.hash);
+    const still = /^#(still|bare)(?:-([a-z]+))?$/.exec(location.hash);
     if (still) {
       document.documentElement.classList.add("gw-still");
-      document.body.prepend(make("h1", document.title, "gw-title"));
-      const wanted = still[1] && layers[still[1]] ? still[1] : "cells";
+      if (still[1] === "still") document.body.prepend(make("h1", document.title, "gw-title"));
+      const wanted = still[2] && layers[still[2]] ? still[2] : "cells";
       if (wanted !== "cells") {
         layers.cells.remove();
         layers[wanted].addTo(map);

@@ -121,6 +121,21 @@ def test_knox_of_none_and_of_too_many() -> None:
         knox(same, same, same)
 
 
+def test_hours_fall_into_their_band_and_many_pairs_are_told_before_they_are_made() -> None:
+    # Exactly seven days apart, in hours that are no whole binary fractions of a day.
+    for hour in range(24):
+        week = knox(np.zeros(2), np.zeros(2), np.array([hour / 24, 7 + hour / 24]), permutations=1)
+        assert week.observed[0].tolist() == [1, 0, 0, 0]
+    rng = np.random.default_rng(4)
+    x_m, y_m = rng.integers(0, 8, 90) * 50.0, rng.integers(0, 8, 90) * 50.0
+    apart = np.hypot(x_m[:, None] - x_m, y_m[:, None] - y_m)
+    close = int((apart <= 100).sum() - 90) // 2
+    times = rng.uniform(0, 9, 90)
+    knox(x_m, y_m, times, distances_m=(100.0,), permutations=1, most_pairs=close)
+    with pytest.raises(TooManyPairsError, match=f"^{close} "):
+        knox(x_m, y_m, times, distances_m=(100.0,), permutations=1, most_pairs=close - 1)
+
+
 def test_repeat_sites_need_cases_and_days() -> None:
     site = np.array([1] * 6 + [2] * 6 + [3] * 4)
     category = np.zeros(16, dtype=int)

@@ -6,9 +6,10 @@ import csv
 import warnings
 from typing import Any
 
+import libpysal.io  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from libpysal import examples  # type: ignore[import-untyped]
+from libpysal import examples
 from libpysal.weights import KNN, W  # type: ignore[import-untyped]
 from scipy.sparse import csr_array
 
@@ -76,6 +77,31 @@ def test_gi_star(points: Any, kind: str, with_self: bool) -> None:
     np.testing.assert_allclose(gi_star(values, found, with_self=with_self), oracle.Zs, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("with_self", [True, False])
+def test_gi_star_of_who_borders_on_whom(homicides: Any, with_self: bool) -> None:
+    cases, _, _, around = homicides
+    oracle = G_Local(cases, as_weights(around), transform="B", star=with_self, permutations=0)
+    np.testing.assert_allclose(gi_star(cases, around, with_self=with_self), oracle.Zs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["nearest", "distance"])
+def test_moran_and_bayes_with_the_other_weights(points: Any, kind: str) -> None:
+    x_m, y_m = points
+    around = nearest(x_m, y_m, k=6) if kind == "nearest" else within(x_m, y_m, distance_m=900.0)
+    rng = np.random.default_rng(5)
+    residents = rng.integers(200, 4000, 160).astype(float)
+    cases = rng.poisson(residents / 200).astype(float)
+    weights = as_weights(around)
+    weights.id_order = list(range(160))
+    whole, parts = moran(cases, around, permutations=0), local_moran(cases, around, seed=2)
+    oracle = EsdaMoran(cases, weights, transformation="r", permutations=0)
+    np.testing.assert_allclose([whole.i, whole.z, whole.z_normal], [oracle.I, oracle.z_rand, oracle.z_norm], atol=1e-9)
+    local = Moran_Local(cases, weights, transformation="r", permutations=0)
+    np.testing.assert_allclose(parts.i, local.Is, rtol=0, atol=1e-9)
+    smooth = Spatial_Empirical_Bayes(cases, residents, weights).r.ravel()
+    np.testing.assert_allclose(bayes_local(cases, residents, around), smooth, rtol=0, atol=1e-9)
+
+
 def test_gi_star_prints_the_published_table() -> None:
     """The six points of esda's documentation."""
     x_m, y_m = np.array([10.0, 20, 40, 15, 30, 30]), np.array([10.0, 10, 10, 20, 20, 30])
@@ -114,6 +140,23 @@ def test_moran_of_st_louis_as_published(homicides: Any) -> None:
     assert round(found.i, 3) == 0.244
     assert found.expected == pytest.approx(-0.012987012987012988)
     assert found.p_normal == pytest.approx(0.00027147862770937614, rel=1e-9)
+
+
+def test_moran_of_columbus_as_published() -> None:
+    """Anselin (1988), crime in 49 neighbourhoods; spdep prints I 0.500188557, variance 0.008689289, z 5.5894."""
+    example = examples.load_example("columbus")
+    with open(example.get_path("columbus.gal"), encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    around = {int(lines[k].split()[0]) - 1: [int(x) - 1 for x in lines[k + 1].split()] for k in range(1, 99, 2)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = libpysal.io.open(example.get_path("columbus.dbf"))
+        crime = np.array(table.by_col("CRIME"))
+        table.close()
+    found = moran(crime, as_neighbours(W(around, silence_warnings=True)), permutations=0)
+    assert round(found.i, 9) == 0.500188557
+    assert round(found.z, 4) == 5.5894
+    assert round(((found.i - found.expected) / found.z) ** 2, 9) == 0.008689289
 
 
 def test_local_moran(homicides: Any) -> None:

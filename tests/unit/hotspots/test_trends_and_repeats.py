@@ -31,6 +31,11 @@ def test_mann_kendall_is_kendalls_score(series: list[int]) -> None:
     assert tau == pytest.approx(kendalltau(range(n), series).statistic, abs=1e-12)
 
 
+def test_mann_kendall_as_published() -> None:
+    """EPA QA/G-9 (2006), the example of five months: eight pairs rise, two fall, S = 6."""
+    assert mann_kendall([5, 6, 11, 8, 10]).score == 6
+
+
 def test_mann_kendall_of_nothing_and_of_one_value() -> None:
     assert mann_kendall([]).p == 1.0
     assert mann_kendall([4, 4, 4, 4]).z == 0.0
@@ -127,7 +132,7 @@ def test_hours_fall_into_their_band_and_many_pairs_are_told_before_they_are_made
         week = knox(np.zeros(2), np.zeros(2), np.array([hour / 24, 7 + hour / 24]), permutations=1)
         assert week.observed[0].tolist() == [1, 0, 0, 0]
     rng = np.random.default_rng(4)
-    x_m, y_m = rng.integers(0, 8, 90) * 50.0, rng.integers(0, 8, 90) * 50.0
+    x_m, y_m = (50.0 * rng.integers(0, 8, (2, 90))).astype(np.float64)
     apart = np.hypot(x_m[:, None] - x_m, y_m[:, None] - y_m)
     close = int((apart <= 100).sum() - 90) // 2
     times = rng.uniform(0, 9, 90)

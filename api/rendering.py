@@ -257,6 +257,8 @@ def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
         said.append(confirm_reason(payload["accuracy"], locale) or "")
     if event.type in {"case.escalated.v1", "case.reminded.v1"}:
         said.append(rung_text(payload, locale))
+    elif event.type == "case.undone.v1" and payload.get("undid"):
+        said.append(translate(locale, f"move.{payload['undid']}"))
     elif event.type in _TELLING:
         said.append(translate(locale, "api.told" if told else "api.told_nobody", told=told or ""))
     return {

@@ -15,6 +15,7 @@ from typing import Any, Final
 from playwright.sync_api import Page, sync_playwright
 
 from bench import benchmark
+from bench._console_day import EVENTS_PER_HOUR, HOURS, Day
 from bench.intake import _prepare, _serving, _Stage
 from bench.profile import Profile
 from bench.report import Result
@@ -123,7 +124,23 @@ def console(profile: Profile) -> Iterator[Result]:
             )
             yield Result.at_most("console.pan.median", statistics.median(frames), "ms", 33, note=note)
             yield from _events(page, site, stage, chance, seconds=120 if profile.full else 20)
+            page.context.close()
+            if profile.full:
+                yield _ten_hours(Day(
+                    browser=browser, site=site, key=stage.key, chance=chance,
+                    report=lambda ticket: _report(stage, chance, ticket),
+                ))  # fmt: skip
             browser.close()
+
+
+def _ten_hours(day: Day) -> Result:
+    day.run()
+    note = (
+        f"{EVENTS_PER_HOUR} events an hour for {HOURS} hours, the open set stays: heap by the hour "
+        f"{', '.join(f'{mb:.1f}' for mb in day.heap_mb)} MB; nodes {day.nodes[0]:,} to {day.nodes[-1]:,}; "
+        f"listeners {day.listeners[0]:,} to {day.listeners[-1]:,}"
+    )
+    return Result.at_most("console.heap.ten_hours", day.growth_percent, "%", 10, note=note)
 
 
 def _pan(page: Page) -> list[float]:

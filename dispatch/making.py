@@ -87,7 +87,10 @@ class Elsewhere:
 
 @dataclass(slots=True, kw_only=True)
 class Act:
-    """One act under way: ``before`` is the row as found, ``case`` as changed so far, ``changes`` what is written."""
+    """One act under way: ``before`` is the row as found, ``case`` as changed so far, ``changes`` what is written.
+
+    ``event_id`` is its place in the history, as soon as it has one.
+    """
 
     unit: WriteUnit
     before: dict[str, Any]
@@ -99,6 +102,7 @@ class Act:
     changes: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
     elsewhere: list[Elsewhere] = field(default_factory=list)
+    event_id: int = 0
 
     def change(self, columns: Mapping[str, Any]) -> None:
         """Take over changed columns."""

@@ -21,7 +21,7 @@ from dispatch.workflow import STAGE_OF, Move, Transition, event_type, plan
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import WriteUnit
 
-__all__ = ["Actor", "MoveRequest", "make_move", "move_locked", "record_event", "update_case"]
+__all__ = ["Actor", "MoveRequest", "make_move", "move_locked", "record_event", "tell_elsewhere", "update_case"]
 
 
 async def make_move(unit: WriteUnit, request: MoveRequest, reference: Reference, *, at: datetime | None = None) -> Act:
@@ -89,7 +89,7 @@ async def move_locked(
     said = {"reason": request.reason, "result": request.result, **act.payload}
     if request.said_at is not None:
         said["said_at"] = request.said_at.isoformat(timespec="seconds")
-    await record_event(
+    act.event_id = await record_event(
         unit,
         case_id=case["id"],
         kind=event_type(rows[-1].move),
@@ -101,7 +101,7 @@ async def move_locked(
         payload={name: value for name, value in said.items() if value not in ("", None)},
     )
     for event in act.elsewhere:
-        await _tell(unit, event, at, request.actor)
+        await tell_elsewhere(unit, event, at, request.actor)
     return act
 
 
@@ -115,7 +115,7 @@ def _stage(row: Transition, state: CaseState, act: Act) -> dict[str, Any]:
     return {"stage_clock": stage.value, "stage_due_at": act.at + act.profile.limit_of(stage)}
 
 
-async def _tell(unit: WriteUnit, event: Elsewhere, at: datetime, actor: Actor) -> None:
+async def tell_elsewhere(unit: WriteUnit, event: Elsewhere, at: datetime, actor: Actor) -> None:
     """Leave a fact in the history of another case, whose reporter has a right to know it too."""
     driver = await unit.driver()
     row = await (

@@ -81,9 +81,15 @@ class Decision:
 
 
 def decisions_of(case: CaseView, events: Sequence[EventView]) -> tuple[Decision, ...]:
-    """The decisions of a case, oldest first; empty while nobody has it."""
+    """The decisions of a case, oldest first; empty while nobody has it.
+
+    One that was taken back before anybody was told of it decided nothing; the history still has it.
+    """
+    undone = {event.payload.get("seq") for event in events if event.type == "case.undone.v1"}
     found: list[Decision] = []
     for event in events:
+        if event.seq in undone:
+            continue
         if event.type in DECIDING:
             found.append(_decision(case, event, found[-1] if found else None))
     return tuple(found)

@@ -203,10 +203,12 @@ LEG_MOVES = frozenset({
 OVERLAYS = frozenset({"escalate", "hand_over", "follow", "recompute", "overdue_part"}) | LEG_MOVES
 #: An act that takes back the one before it; the history keeps both.
 UNDO = "undo"
-#: What can be taken back for some seconds: moves that touch neither a clock under way nor another case.
+#: What can be taken back for some seconds, within which nobody is told of it (decision 0039). Not what pauses or
+#: extends a handling clock, and nothing that somebody out there does.
 UNDOABLE = frozenset({
     Move.ACCEPT, Move.DECLINE, Move.FILE, Move.REFUSE_FILE, Move.VOID, Move.SEND_VERIFY, Move.VERIFY_DONE,
-    Move.CHECK_PASS, Move.CLOSE, Move.SATISFIED, Move.UNREACHABLE,
+    Move.DISPATCH, Move.RE_DISPATCH, Move.URGE, Move.MERGE, Move.CHECK_PASS, Move.CLOSE, Move.SATISFIED,
+    Move.UNREACHABLE,
 })  # fmt: skip
 
 EVENT_OF = {row.move: row.event for row in TRANSITIONS}

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.demo.accounts import write_accounts
 from api.demo.cases import make_cases
 from api.demo.duty import write_duty
+from api.demo.gazetteer import write_gazetteer
 from api.demo.geometry import DEFAULT_SEED, build_district
 from api.demo.histories import make_history
 from api.demo.offices import BEFORE, SOURCE, utc_now, write_grid, write_people, write_reference
@@ -162,6 +163,7 @@ async def _load(unit: WriteUnit, *, now: datetime, seed: int, scale: float, tell
         " WHERE c.origin = 'demo' AND c.located_how = 'out_of_grid'"
     )
     await write_work(unit, now=now)
+    await write_gazetteer(unit, version.id)
     # Without statistics the first maps would be planned for empty tables.
     await driver.execute("ANALYZE geo.cell, dispatch.dispatch_case, dispatch.case_event, dispatch.post")
     tell("finish", 1, 1)

@@ -34,7 +34,8 @@ CASE_COLUMNS = (
     " ledgers, location, raw_x, raw_y, coord_sys, grid_version_id, cell_id, cell_path, located_how, tie_rule, state,"
     " reported_at, accepted_at, filed_at, dispatched_at, acknowledged_at, handled_at, checked_at, closed_at,"
     " suspended_until, due_at, due_provisional, warn_at, next_rung_at, is_on_time, closed_level, rework_count,"
-    " return_count, department_code, owner_post_id, owner_person_id, owner_ladder, owner_version_id, owner_path"
+    " return_count, department_code, owner_post_id, owner_person_id, owner_ladder, owner_version_id, owner_path,"
+    " limit_value, limit_unit"
 )
 EVENT_COLUMNS = (
     "case_id, seq, type, moves, from_state, to_state, occurred_at, recorded_at, actor_kind, actor_id, payload"
@@ -95,6 +96,8 @@ class Writer:
         known = department_of(self.catalogue)
         departments = [known.get(code, _NULL) for code in minor]
         numbers = [str(c.number) for c in self.catalogue.conditions]
+        # The last stands for a case without a clock, whose condition is -1.
+        limits = [(str(c.limit.value), c.limit.unit.value) for c in self.catalogue.conditions] + [(_NULL, _NULL)]
         # By level: where the desk sent a case to a head above, and the cell itself.
         paths = [["{" + ",".join(c.path[:level]) + "}" for level in (1, 2, 3)] for c in leaves] + [["", "", "{}"]]
         cells = [str(i) for i in self.cell_ids] + [_NULL]
@@ -109,6 +112,7 @@ class Writer:
             category, condition = t.category[rows].tolist(), t.condition[rows].tolist()
             street, spot = t.street[rows].tolist(), t.spot[rows].tolist()
             owned = (t.dispatched[rows] != NEVER).tolist()
+            counted = np.where(t.due[rows] != NEVER, t.condition[rows], -1).tolist()
             owner, level = self._decider.owner[rows].tolist(), t.level[rows].tolist()
             handled = t.handled[rows] != NEVER
             on_time = np.where(handled, np.where(t.handled[rows] <= t.due[rows], "t", "f"), _NULL).tolist()
@@ -163,6 +167,8 @@ class Writer:
                 ],
                 [str(self.version_id) if c >= 0 and n < 3 else _NULL for c, n in zip(cell, level, strict=True)],
                 [paths[c][n - 1] if c >= 0 and n < 3 else _NULL for c, n in zip(cell, level, strict=True)],
+                [limits[k][0] for k in counted],
+                [limits[k][1] for k in counted],
             ]  # fmt: skip
             yield size, _lines(columns)
 

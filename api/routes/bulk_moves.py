@@ -18,7 +18,7 @@ from api.language import locale_of
 from api.move_schemas import MoveIn, move_request
 from api.rendering import instant
 from api.schemas import Code, problems
-from dispatch.bulk import MOST_MOVES, Outcome, move_many, undo
+from dispatch.bulk import MOST_MOVES, BulkResult, Foreseen, Outcome, foresee_many, move_many, undo
 from dispatch.making import Actor
 from dispatch.workflow import parse_move
 from maps.i18n import Locale
@@ -44,6 +44,7 @@ class BulkIn(MoveIn):
     )
 
     cases: list[SeenIn] = Field(min_length=1, max_length=MOST_MOVES)
+    dry_run: bool = Field(False, description="Only say what would become of each case; nothing is made")
 
 
 class UndoIn(BaseModel):
@@ -54,14 +55,31 @@ class UndoIn(BaseModel):
     undo: UUID
 
 
+class OwnerOut(BaseModel):
+    """Who would have a case."""
+
+    post: str
+    rank: str
+    name: str | None
+
+
+class ForeseenOut(BaseModel):
+    """What a case would be."""
+
+    state: str
+    owner: OwnerOut | None
+    due_at: datetime | None
+
+
 class OutcomeOut(BaseModel):
-    """What became of one case; `code` and `detail` say why not."""
+    """What became of one case; `code` and `detail` say why not, `foreseen` what would become of it in a dry run."""
 
     case: str
     status: int
     version: int | None
     code: str | None
     detail: str | None
+    foreseen: ForeseenOut | None = None
 
 
 class BulkOut(BaseModel):
@@ -90,7 +108,11 @@ async def create_moves(
     container: Wired,
     caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
 ) -> Response:
-    """Make one move on up to 500 cases. Each has its own result; what is refused leaves the others alone."""
+    """Make one move on up to 500 cases. Each has its own result; what is refused leaves the others alone.
+
+    With `undo` the moves can be taken back for ten seconds; until then nobody is told of them. With `dry_run`
+    nothing is made: every result says what would become of the case, who would have it and until when.
+    """
     move = parse_move(body.move)
     requests = [move_request(body, move, ref=seen.case, seen=seen.version, caller=caller) for seen in body.cases]
     others = [body.into] if body.into else []
@@ -100,7 +122,12 @@ async def create_moves(
         if ref in refused:
             raise refused[ref]
     allowed = [one for one in requests if one.ref not in refused]
-    made = await move_many(unit, allowed, await container.reference.get())
+    reference = await container.reference.get()
+    made = (
+        BulkResult(outcomes=await foresee_many(unit, allowed, reference), token=None, undo_until=None)
+        if body.dry_run
+        else await move_many(unit, allowed, reference)
+    )
     done = iter(made.outcomes)
     outcomes = [Outcome(ref=one.ref, error=refused[one.ref]) if one.ref in refused else next(done) for one in requests]
     locale = locale_of(request)
@@ -123,7 +150,7 @@ async def undo_moves(
     unit: Writing,
     caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
 ) -> Response:
-    """Take a bulk move back within ten seconds; the history keeps the move and its undoing."""
+    """Take a bulk move back within ten seconds, before anybody is told of it; the history keeps both."""
     undone = await undo(unit, body.undo, Actor(kind=caller.kind, id=caller.id))
     locale = locale_of(request)
     return json_answer({"results": [_outcome(one, locale) for one in undone]}, locale=locale)
@@ -137,4 +164,14 @@ def _outcome(one: Outcome, locale: Locale) -> dict[str, Any]:
         "version": one.version,
         "code": error.code if error else None,
         "detail": message_of(locale, error.code, error.params) if error else None,
+        **({"foreseen": _foreseen(one.foreseen, locale)} if one.foreseen else {}),
+    }
+
+
+def _foreseen(one: Foreseen, locale: Locale) -> dict[str, Any]:
+    owner = one.owner
+    return {
+        "state": one.state.value,
+        "owner": {"post": owner.title(locale), "rank": owner.rank, "name": owner.person_name} if owner else None,
+        "due_at": instant(one.due_at),
     }

@@ -102,6 +102,7 @@ class RepeatSitesOut(BaseModel):
     """Open cases with a badge."""
 
     cases: list[RepeatSiteOut]
+    next: str | None = Field(description="Not all were looked at yet: ask again with this as `before`")
     as_of: datetime
 
 
@@ -155,13 +156,15 @@ async def read_repeats(
     since: Annotated[
         AwareDatetime | None, Query(alias="from", description="Only cases reported from this instant on")
     ] = None,
+    before: Annotated[Code | None, Query(description="`next` of the answer before: only cases older than this")] = None,
 ) -> Response:
     """Open cases whose place is a repeat site, or was closed shortly before they came.
 
-    Looked at are the newest 2,000 open cases, and for each at most 100 reports of its place: a count of 101 means that
-    many or more, and then `look_back` need not name every case. `/v1/cases/{case}/nearby` knows them all.
+    Looked at are the newest 2,000 open cases, as far as a second reaches, and for each at most 100 reports of its
+    place: a count of 101 means that many or more, and then `look_back` need not name every case.
+    `/v1/cases/{case}/nearby` knows them all.
     """
-    sites = await list_repeat_sites(unit, container.settings.jurisdiction, since=since)
+    sites, left = await list_repeat_sites(unit, container.settings.jurisdiction, since=since, before=before)
     body = {
         "cases": [
             {
@@ -172,6 +175,7 @@ async def read_repeats(
             }
             for site in sites
         ],
+        "next": left,
         "as_of": instant(await database_now(unit)),
     }
     return json_answer(body, locale=locale_of(request))

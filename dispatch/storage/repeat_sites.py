@@ -7,9 +7,11 @@ the place of an event are hundreds for each of hundreds of cases.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from psycopg.rows import dict_row
 
@@ -18,7 +20,7 @@ from dispatch.storage.repeats import COUNTS, SUBJECT
 from dispatch.storage.tables import square_of
 from geo.storage.uow import Unit
 
-__all__ = ["MOST_NEAR", "SITES", "RepeatSite", "repeat_sites"]
+__all__ = ["MOST_NEAR", "SITES", "RepeatSite", "open_cases", "repeat_sites"]
 
 #: Reports of one place that are looked at for one case: a badge says no more for knowing them all.
 MOST_NEAR: Final = 100
@@ -46,12 +48,18 @@ SELECT o.* FROM unnest(s.classes) AS class
  WHERE s.radius_m <= {_WIDE_M}"""  # noqa: S608 - constants only
 
 
+_OPEN: Final = f"""
+SELECT c.id, c.ref FROM dispatch.dispatch_case AS c
+ WHERE {IS_OPEN} AND c.jurisdiction = %(jurisdiction)s
+   AND c.reported_at >= coalesce(%(since)s::timestamptz, '-infinity')
+   AND (%(before)s::text IS NULL OR (c.reported_at, c.id) < (
+        SELECT o.reported_at, o.id FROM dispatch.dispatch_case AS o WHERE o.ref = %(before)s::text))
+ ORDER BY c.reported_at DESC, c.id DESC LIMIT %(most)s
+"""  # noqa: S608 - constants only
+
 SITES: Final = f"""
 WITH found AS MATERIALIZED (
-  {SUBJECT} AND c.id IN (
-    SELECT c.id FROM dispatch.dispatch_case AS c WHERE {IS_OPEN}
-       AND c.jurisdiction = %(jurisdiction)s AND c.reported_at >= coalesce(%(since)s::timestamptz, '-infinity')
-     ORDER BY c.reported_at DESC, c.id DESC LIMIT %(most)s)
+  {SUBJECT} AND c.id = ANY (%(ids)s)
 ),
 kin AS MATERIALIZED (
   SELECT f.category_code, f.with_siblings, array_agg(k.code) AS classes
@@ -107,14 +115,23 @@ class RepeatSite:
     look_back: tuple[str, ...]
 
 
-async def repeat_sites(unit: Unit, jurisdiction: str, *, since: datetime | None, most: int) -> list[RepeatSite]:
-    """Open cases at repeat sites, or reported shortly after a close, newest first; of the newest ``most`` open ones.
+async def open_cases(
+    unit: Unit, jurisdiction: str, *, since: datetime | None, before: str | None, most: int
+) -> list[tuple[UUID, str]]:
+    """Ids and numbers of the newest ``most`` open cases, newest first; of those older than the case ``before``."""
+    driver = await unit.driver()
+    asked = {"jurisdiction": jurisdiction, "since": since, "before": before, "most": most}
+    return [(row[0], row[1]) for row in await (await driver.execute(_OPEN, asked)).fetchall()]
 
-    Cost: about 0.2 ms per open case, and the same where thousands were reported at one place.
+
+async def repeat_sites(unit: Unit, ids: Sequence[UUID]) -> list[RepeatSite]:
+    """Those of some cases that lie at repeat sites, or were reported shortly after a close, newest first.
+
+    Cost: about 0.2 ms per case, and the same where thousands were reported at one place.
     """
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(SITES, {"jurisdiction": jurisdiction, "since": since, "most": most, "near": MOST_NEAR})
+        await cursor.execute(SITES, {"ids": list(ids), "near": MOST_NEAR})
         return [
             RepeatSite(
                 ref=row["ref"],

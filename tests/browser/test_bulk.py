@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Site
 from tests.browser.district import SOUTH, STEP, WEST
-from tests.browser.test_console import ready, report
+from tests.browser.test_console import ink, ready, report
 
 
 def test_marks_by_key_and_by_mouse_and_urging_many(site: Site, open_page: Any) -> None:
@@ -24,8 +24,18 @@ def test_marks_by_key_and_by_mouse_and_urging_many(site: Site, open_page: Any) -
     page.locator(".row").nth(4).click(modifiers=["Control"])
     expect(page.locator(".row-marked")).to_have_count(4)
     page.locator("[data-act=urge]").click()
+    expect(page.locator("#bulk")).to_contain_text("Preview: Urge 4")
+    expect(page.locator(".bulk-foreseen")).to_contain_text("Grid head")
+    # Looking is not doing: back, and once more by key.
+    page.keyboard.press("Escape")
+    expect(page.locator(".row-marked")).to_have_count(4)
+    page.keyboard.press("p")
+    expect(page.locator("[data-act=confirm]")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.locator(".bulk-note")).to_contain_text("4 done")
     expect(page.locator(".row-marked")).to_have_count(0)
+    page.keyboard.press("z")
+    expect(page.locator(".bulk-note")).to_contain_text("4 taken back")
     page.keyboard.press("Escape")
     expect(page.locator("#bulk")).to_be_hidden()
 
@@ -39,7 +49,9 @@ def test_what_was_accepted_is_taken_back(site: Site, open_page: Any) -> None:
     for _ in range(2):
         page.keyboard.press("j")
     page.keyboard.press("Shift+X")
-    page.locator("[data-act=accept]").click()
+    page.keyboard.press("a")
+    expect(page.locator("[data-act=confirm]")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.locator(".row-left", has_text="Accepted")).to_have_count(3)
     page.keyboard.press("z")
     expect(page.locator(".bulk-note")).to_contain_text("3 taken back")
@@ -60,3 +72,8 @@ def test_a_box_on_the_map_marks_and_asks_nothing(site: Site, open_page: Any) -> 
     page.keyboard.up("Shift")
     expect(page.locator(".row-marked")).to_have_count(4)
     expect(page.locator(".who")).to_have_count(0)
+    # A box that is drawn on the map is seen on the map.
+    framed = ink(page, ".pane-points")
+    page.keyboard.press("Escape")
+    expect(page.locator(".row-marked")).to_have_count(0)
+    assert ink(page, ".pane-points") < framed - 4 * 60

@@ -38,6 +38,13 @@ def test_everything_by_typing(site: Site, open_page: Any) -> None:
     expect(page.locator(".who .chain")).to_be_visible()
     expect(page.locator(".who-point")).to_contain_text(f"{lon:.4f}")
     page.keyboard.press("Escape")
+    # The words beside them say whose map they come from; degrees, minutes and seconds are read, too.
+    for typed, first in (("百度 113.6717,34.7974", "BD-09"), ("34°47'34.6\"N 113°39'32.6\"E", "WGS84")):
+        page.keyboard.press("w")
+        page.keyboard.insert_text(typed)
+        expect(page.locator(".palette-row[aria-selected=true] .palette-detail")).to_contain_text(first)
+        expect(page.locator(".palette-row[aria-selected=true]")).to_contain_text(re.compile("113[.]6[57].*34[.]79"))
+        page.keyboard.press("Escape")
     # A cell by its code or a part of its name: the service knows them all, the page only those in sight.
     for words in ("410102001001001", "1-01 楼院"):
         page.keyboard.press("Control+k")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.keys import Scope
+from dispatch import repeats
 from dispatch.queries import get_case
 from dispatch.repeats import find_nearby, list_repeat_sites
 from dispatch.storage.repeat_sites import MOST_NEAR, SITES
@@ -205,7 +207,9 @@ SELECT gen_random_uuid(), c.jurisdiction, 'x' || n, 'imported', c.channel_code, 
 """
 
 
-async def test_the_list_of_all_places_says_what_each_case_says(client: Client, engine: AsyncEngine) -> None:
+async def test_the_list_of_all_places_says_what_each_case_says(
+    client: Client, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By squares, and with a wide rule by the location: the same badges as case by case; and indexes answer."""
     await send(client, "1")
     async with write_unit(engine) as unit:
@@ -215,7 +219,17 @@ async def test_the_list_of_all_places_says_what_each_case_says(client: Client, e
             text("INSERT INTO dispatch.repeat_rule (category_code, radius_m) VALUES ('P01', 400)")
         )
     async with read_unit(engine) as unit:
-        listed = {one.ref: one for one in await list_repeat_sites(unit, JURISDICTION)}
+        found_sites, left = await list_repeat_sites(unit, JURISDICTION)
+        assert left is None
+        listed = {one.ref: one for one in found_sites}
+        # Without any patience it comes in slices, and they are the same together.
+        monkeypatch.setattr(repeats, "_SLICE", 30)
+        pieces, left = await list_repeat_sites(unit, JURISDICTION, patience_s=0)
+        assert left is not None
+        while left:
+            piece, left = await list_repeat_sites(unit, JURISDICTION, before=left, patience_s=0)
+            pieces += piece
+        assert pieces == found_sites
         cases = await unit.connection.execute(text("SELECT ref FROM dispatch.dispatch_case WHERE state = 'reported'"))
         expected = {}
         for (ref,) in cases:
@@ -226,7 +240,8 @@ async def test_the_list_of_all_places_says_what_each_case_says(client: Client, e
         assert len(expected) > 40
         assert {ref: (one.count, one.is_repeat_site, one.look_back) for ref, one in listed.items()} == expected
         driver = await unit.driver()
-        asked = {"jurisdiction": JURISDICTION, "since": None, "most": 2000, "near": MOST_NEAR}
+        ids = await unit.connection.execute(text("SELECT id FROM dispatch.dispatch_case WHERE state = 'reported'"))
+        asked = {"ids": [case_id for (case_id,) in ids], "near": MOST_NEAR}
         plan = "\n".join(row[0] for row in await (await driver.execute("EXPLAIN " + SITES, asked)).fetchall())
     for index in ("square", "square_closed", "location"):
         assert f"ix_dispatch_case_{index} on" in plan, plan

@@ -1,5 +1,6 @@
-// Many cases at once: marks in the queue, a bar that says what would happen, one way back.
+// Many cases at once: marks in the queue and on the map, a look at what would come of it, one way back.
 
+import { exportPreview, movePreview } from "./bulk_preview.js";
 import { announce, byId, make } from "./dom.js";
 import { moveMany, ServiceError, undoMoves } from "./service.js";
 import { BEFORE_DISPATCH } from "./store.js";
@@ -8,9 +9,17 @@ import { number, placeOf, t } from "./texts.js";
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {{name: string, fits: (one: Case) => boolean, into?: string}} Step one kind of move for those marked that fit */
+/** @typedef {{case: string, version: number}} Seen */
+/** @typedef {{step: Step, cases: Seen[]}} Part */
+/**
+ * What is shown before it is done.
+ * @typedef {{name: string, count: number, lines: () => HTMLElement[], run: () => void}} Preview
+ */
 
 /** As many as the service takes in one request. */
 const MOST = 500;
+/** @type {Record<string, string>} */
+const LOOKS = { clear: "link", back: "link", confirm: "button button-small button-primary" };
 const UNDER_WAY = new Set(["dispatched", "handling", "returned"]);
 
 export class Bulk {
@@ -24,6 +33,10 @@ export class Bulk {
   #undo = null;
   /** @type {ReturnType<typeof setInterval>|undefined} */
   #ticking;
+  /** @type {Preview|null} */
+  #preview = null;
+  /** What the bar offers for those marked, by what the keys call it. @type {Map<string, () => void>} */
+  #offers = new Map();
   #busy = false;
   #bar = byId("bulk");
   #store;
@@ -76,11 +89,28 @@ export class Bulk {
 
   /** @returns {boolean} whether anything was marked */
   clear() {
+    if (this.#preview) {
+      this.#preview = null;
+      this.#render();
+      byId("list").focus({ preventScroll: true });
+      return true;
+    }
     if (!this.#marked.size && !this.#note) return false;
     this.#marked.clear();
     this.#note = null;
     this.#changed();
     return true;
+  }
+
+  /**
+   * Begin by key what the bar offers.
+   * @param {string} act
+   * @returns {boolean} whether it is for the bar: something is marked, and the move is one of many
+   */
+  press(act) {
+    if (!this.#marked.size) return false;
+    this.#offers.get(act)?.();
+    return this.#offers.has(act);
   }
 
   /** Those that ended meanwhile are no longer marked. */
@@ -107,6 +137,8 @@ export class Bulk {
   }
 
   #changed() {
+    // What was looked at was for others.
+    this.#preview = null;
     this.#on.changed();
     this.#render();
   }
@@ -117,24 +149,69 @@ export class Bulk {
   }
 
   /**
-   * Make moves on those marked that fit; the rest stays marked.
+   * Ask what would come of it, and show that before anything is done.
    * @param {string} name what the bar calls it
    * @param {Step[]} steps
    */
-  async #make(name, steps) {
+  async #foresee(name, steps) {
     if (this.#busy) return;
     this.#busy = true;
-    this.#forgetUndo();
+    this.#note = null;
     this.#render();
     const marked = this.#cases();
+    /** @type {Part[]} */
+    const parts = [];
+    /** @type {import("./types.js").Outcome[]} */
+    const results = [];
+    try {
+      for (const step of steps) {
+        const cases = marked.filter(step.fits).map((one) => ({ case: one.case, version: one.version }));
+        if (!cases.length) continue;
+        const answer = await moveMany({ move: step.name, cases, dry_run: true, ...(step.into ? { into: step.into } : {}) });
+        results.push(...answer.results);
+        const possible = new Set(answer.results.filter((one) => one.status === 200).map((one) => one.case));
+        parts.push({ step, cases: cases.filter((one) => possible.has(one.case)) });
+      }
+      const count = parts.reduce((sum, part) => sum + part.cases.length, 0);
+      this.#show({ name, count, lines: () => movePreview(results, new Date()), run: () => void this.#make(name, parts) });
+    } catch (fault) {
+      this.#say(fault instanceof Error ? fault.message : String(fault), [], true);
+    } finally {
+      this.#busy = false;
+      this.#render();
+      this.#focusPreview();
+    }
+  }
+
+  /** @param {Preview} preview */
+  #show(preview) {
+    this.#preview = preview;
+    announce(t("console.bulk.preview", { move: preview.name, count: number(preview.count) }));
+  }
+
+  #focusPreview() {
+    const first = this.#bar.querySelector("[data-act=confirm], [data-act=back]");
+    if (this.#preview && first instanceof HTMLElement) first.focus();
+  }
+
+  /**
+   * Make the moves that were looked at, on the versions that were looked at; what is refused stays marked.
+   * @param {string} name what the bar calls it
+   * @param {Part[]} parts
+   */
+  async #make(name, parts) {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#preview = null;
+    this.#forgetUndo();
+    this.#render();
     /** @type {import("./types.js").Outcome[]} */
     const results = [];
     /** @type {string[]} */
     const tokens = [];
     let until = Infinity;
     try {
-      for (const step of steps) {
-        const cases = marked.filter(step.fits).map((one) => ({ case: one.case, version: one.version }));
+      for (const { step, cases } of parts) {
         if (!cases.length) continue;
         const answer = await moveMany({ move: step.name, cases, ...(step.into ? { into: step.into } : {}) });
         results.push(...answer.results);
@@ -154,6 +231,7 @@ export class Bulk {
     } finally {
       this.#busy = false;
       this.#changed();
+      byId("list").focus({ preventScroll: true });
     }
   }
 
@@ -182,19 +260,29 @@ export class Bulk {
     announce(this.#note.text);
   }
 
-  /** Everything marked as a table that spreadsheets open: in their own order, nothing in it can be a formula. */
-  #export() {
+  /** @returns {string[][]} everything marked, with a head */
+  #table() {
     const head = ["case", "ticket", "category", "text", "place", "status", "reported_at", "due_at"].map((key) => t(`console.bulk.column.${key}`));
     const rows = this.#cases().map((one) => [
       one.case, one.ticket, `${one.category.code} ${one.category.name}`, one.text, placeOf(one), t(`state.${one.status}`), one.reported_at, one.due_at ?? "",
     ]);
+    return [head, ...rows];
+  }
+
+  /** As a file that spreadsheets open: nothing in it can be a formula. */
+  #export() {
     const cell = (/** @type {string} */ text) => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
-    const table = [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
+    const rows = this.#table();
+    const table = rows.map((row) => row.map(cell).join(",")).join("\r\n");
     const link = make("a");
     link.href = URL.createObjectURL(new Blob([`\ufeff${table}\r\n`], { type: "text/csv" }));
     link.download = "gridward-cases.csv";
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    this.#preview = null;
+    this.#say(t("console.bulk.done", { move: t("console.bulk.export"), count: number(rows.length - 1) }), []);
+    this.#render();
+    byId("list").focus({ preventScroll: true });
   }
 
   #render() {
@@ -218,9 +306,20 @@ export class Bulk {
         parts.push(list);
       }
     }
-    if (this.#marked.size) parts.push(this.#choices());
+    this.#offers.clear();
+    if (this.#preview) parts.push(...this.#previewParts(this.#preview));
+    else if (this.#marked.size) parts.push(this.#choices());
     this.#bar.replaceChildren(...parts);
     if (focused) /** @type {HTMLElement|null} */ (this.#bar.querySelector(`[data-act="${focused}"]`) ?? byId("list"))?.focus();
+  }
+
+  /** @param {Preview} preview */
+  #previewParts(preview) {
+    const head = make("strong", "", t("console.bulk.preview", { move: preview.name, count: number(preview.count) }));
+    const row = make("div", "bulk-row");
+    if (preview.count) row.append(this.#button("confirm", t("console.bulk.confirm", { move: preview.name, count: number(preview.count) }), preview.run));
+    row.append(this.#button("back", t("console.bulk.back"), () => void this.clear()));
+    return [head, ...preview.lines(), row];
   }
 
   #choices() {
@@ -229,7 +328,10 @@ export class Bulk {
     row.append(make("strong", "", t("console.bulk.marked", { count: number(this.#marked.size) })));
     const offer = (/** @type {string} */ act, /** @type {string} */ name, /** @type {Step[]} */ steps) => {
       const count = cases.filter((one) => steps.some((step) => step.fits(one))).length;
-      if (count) row.append(this.#button(act, t("console.bulk.do", { move: name, count: number(count) }), () => void this.#make(name, steps)));
+      if (!count) return;
+      const begin = () => void this.#foresee(name, steps);
+      this.#offers.set(act, begin);
+      row.append(this.#button(act, t("console.bulk.do", { move: name, count: number(count) }), begin));
     };
     offer("accept", t("move.accept"), [{ name: "accept", fits: (one) => one.status === "reported" }]);
     offer("dispatch", t("move.dispatch"), [
@@ -243,7 +345,13 @@ export class Bulk {
       const name = t("console.bulk.merge_into", { case: into.case });
       offer("merge", name, [{ name: "merge", into: into.case, fits: (one) => one.case !== into.case && BEFORE_DISPATCH.has(one.status) }]);
     }
-    row.append(this.#button("export", t("console.bulk.export"), () => this.#export()));
+    const look = () => {
+      const [head = [], ...rows] = this.#table();
+      this.#show({ name: t("console.bulk.export"), count: rows.length, lines: () => exportPreview(head, rows), run: () => this.#export() });
+      this.#render();
+      this.#focusPreview();
+    };
+    row.append(this.#button("export", t("console.bulk.export"), look));
     row.append(this.#button("clear", t("console.bulk.clear"), () => void this.clear()));
     return row;
   }
@@ -254,7 +362,7 @@ export class Bulk {
    * @param {() => void} press
    */
   #button(act, text, press) {
-    const button = make("button", act === "clear" ? "link" : "button button-small", text);
+    const button = make("button", LOOKS[act] ?? "button button-small", text);
     button.type = "button";
     button.dataset.act = act;
     button.disabled = this.#busy;

@@ -41,12 +41,12 @@ export function deskEntries(desk, words) {
     if (fits(words, entry.name, entry.detail ?? "", ...also)) entries.push({ kind, ...entry });
   };
   for (const move of inOrder(desk.moves())) add("move", { name: t(`move.${move}`), detail: store.selected ? `#${store.selected}` : "", run: () => desk.move(move) }, move);
-  // A number or a word of a case is what is typed most; without words the list of cases is the queue itself.
-  if (words.length) for (const one of store.all()) add("case", { name: `${one.category.code} ${one.category.name}`, detail: `#${one.case} · ${placeOf(one)}`, run: () => desk.open(one.case) }, one.text, one.ticket, one.address);
   for (const { kind, ...view } of desk.views()) add(kind, view);
   for (const own of desk.own()) add("desk", own);
   for (const [at, inbox] of INBOXES.entries()) add("inbox", { name: t(`console.inbox.${inbox}`), keys: `G ${at + 1}`, run: () => desk.inbox(inbox) }, inbox);
   for (const [page, path] of PAGES) add("page", { name: t(`desk.page.${page}`), run: () => location.assign(context.root + path) }, page);
+  // A number or a word of a case is what is typed most, and few of them are a command's; without words the list of cases is the queue.
+  if (words.length) for (const one of store.all()) add("case", { name: `${one.category.code} ${one.category.name}`, detail: `#${one.case} · ${placeOf(one)}`, run: () => desk.open(one.case) }, one.text, one.ticket, one.address);
   return entries;
 }
 

@@ -3,8 +3,10 @@
 
 /** @typedef {import("./types.js").Case} Case */
 
-/** More than this and it is cheaper to begin anew than to look for what nobody uses any more. */
-const MOST_PARTS = 20_000;
+/** More than this and it is cheaper to begin anew than to look for what nobody uses any more: cells, classes and heads of a city's office. */
+const MOST_PARTS = 4_000;
+/** @type {Case["nearest"]} */
+const NOTHING = [];
 /** By what they say: parts that many cases have. @type {Map<string, unknown>} */
 const parts = new Map();
 
@@ -52,7 +54,8 @@ export function kept(one) {
     head: shared(one.head),
     location: one.location,
     out_of_grid: one.out_of_grid,
-    nearest: shared(one.nearest),
+    // Distances are each case's own.
+    nearest: one.nearest.length ? one.nearest : NOTHING,
     ledgers: shared(one.ledgers),
     ledger_names: shared(one.ledger_names),
   };

@@ -16,7 +16,7 @@ import { MOVE_KEYS } from "./moves.js";
  * @property {() => void} search
  * @property {(at: number) => void} nearest
  * @property {(step: number) => void} time
- * @property {(typed?: string) => void} palette
+ * @property {(typed?: string, isAboutPlaces?: boolean) => void} palette
  */
 
 /** @param {Actions} on */
@@ -105,7 +105,7 @@ export function bindKeys(on) {
         break;
       case "w":
       case "W":
-        on.palette();
+        on.palette("", true);
         break;
       case "n":
       case "N":

@@ -4,6 +4,7 @@ import { byId, make } from "./dom.js";
 import { listDutyGaps } from "./service.js";
 import { coverage, coverageLegend, shadeLegend, stepOf, stepsOf, workload } from "./shading.js";
 import { known, LIGHTS, sign } from "./shapes.js";
+import { isIn } from "./store.js";
 import { number, t } from "./texts.js";
 
 /** @typedef {import("./shading.js").Shade} Shade */
@@ -53,9 +54,11 @@ export class Legend {
     /** @type {Record<string, number>} */
     const lights = {};
     let shown = 0;
+    let outside = 0;
     for (const one of store.all()) {
       if (!one.location) continue;
       shown += 1;
+      if (isIn(one, "out_of_grid")) outside += 1;
       lights[known(one.light)] = (lights[known(one.light)] ?? 0) + 1;
     }
     const parts = [make("span", "", t("console.map.legend", { count: number(shown) }))];
@@ -63,6 +66,11 @@ export class Legend {
       if (!lights[light]) continue;
       const item = make("span", "legend-item");
       item.append(sign(light), make("span", "", `${t(`light.${light}`)} ${number(lights[light] ?? 0)}`));
+      parts.push(item);
+    }
+    if (outside) {
+      const item = make("span", "legend-item");
+      item.append(make("i", "legend-outside"), make("span", "", t("console.map.outside", { count: number(outside) })));
       parts.push(item);
     }
     if (this.shade === "coverage" && above === 0) parts.push(coverageLegend(level));

@@ -1,6 +1,7 @@
 // The dispatcher's page: puts the parts together and keeps queue, map and panel in step.
 
 import { readSpot, remember as keepAddress, spotOf } from "./address.js";
+import { Aim } from "./aim.js";
 import { bindBox } from "./box.js";
 import { Bulk } from "./bulk.js";
 import { Cells } from "./cells.js";
@@ -37,12 +38,19 @@ import { keepWorkingTime } from "./working_time.js";
 const store = new Store();
 const map = makeMap(() => showWhole());
 const cells = new Cells(map);
-const points = new Points(map, store, (ref) => select(ref, true));
+const points = new Points(map, store, { select: (ref) => select(ref, true, true), isMarked: (ref) => bulk.has(ref) });
+const aim = new Aim(map, points);
 const legend = new Legend(store, cells);
 const who = new Who(map, (chain) => cells.light(chain ?? store.get(store.selected)?.chain ?? []));
 const repeats = new Repeats(() => queue.update());
 /** @type {Bulk} */
-const bulk = new Bulk(store, { changed: () => queue.update(), after: () => void following.fill() });
+const bulk = new Bulk(store, {
+  changed: () => {
+    queue.update();
+    points.mark();
+  },
+  after: () => void following.fill(),
+});
 const queue = new Queue(store, {
   select: (ref, open) => select(ref, open),
   mark: (ref, isRange) => (isRange ? bulk.extendTo(ref) : bulk.toggle(ref)),
@@ -75,7 +83,7 @@ const replay = new Replay(map);
 const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),
-  centre: (one) => centre(one, true),
+  centre: (one) => aim.closer(one),
   open: (ref) => show(ref),
   pin: (one, take) => {
     takePlace = take;
@@ -90,31 +98,22 @@ function showWhole() {
 }
 
 /**
- * @param {Case} one
- * @param {boolean} closer whether to go to a zoom that shows the courtyard
- */
-function centre(one, closer) {
-  if (!one.location) return;
-  const at = latLngOf([one.location.lon, one.location.lat]);
-  if (closer) map.setView(at, Math.max(map.getZoom(), 16), { animate: false });
-  else if (!map.getBounds().pad(-0.04).contains(at)) map.panTo(at, { animate: false });
-}
-
-/**
  * Select a case everywhere at once: row, sign, cell, panel, address.
  * @param {string|null} ref
  * @param {boolean} open whether the panel opens; while it is open it follows the selection anyway
+ * @param {boolean} [byPin] whether its sign was clicked: then its row comes to the middle, and the sign stays under the pointer
  */
-function select(ref, open) {
+function select(ref, open, byPin = false) {
   const one = store.get(ref);
   store.selected = one ? one.case : null;
+  store.invite(store.selected);
   if (one) sounds.settle(one.case);
   who.close();
   if (one && (open || panel.isOpen)) openPanel(one);
   queue.paint();
   if (one) {
-    queue.reveal(one.case);
-    centre(one, false);
+    queue.reveal(one.case, byPin);
+    aim.at(one, byPin);
   }
   points.ring(one);
   cells.light(one?.chain ?? []);
@@ -125,7 +124,7 @@ function select(ref, open) {
 function openPanel(one) {
   const wasOpen = panel.isOpen;
   panel.open(one);
-  if (!wasOpen) map.invalidateSize({ animate: false, pan: false });
+  if (!wasOpen) aim.resize();
 }
 
 /**
@@ -144,7 +143,7 @@ async function showEnded(ref) {
     const one = await getCase(ref, new AbortController().signal);
     select(null, false);
     openPanel(one);
-    centre(one, true);
+    aim.closer(one);
     remember();
   } catch (fault) {
     setText(state, fault instanceof Error ? fault.message : "");
@@ -155,7 +154,7 @@ async function showEnded(ref) {
 function back() {
   if (panel.isOpen) {
     panel.close();
-    map.invalidateSize({ animate: false, pan: false });
+    aim.resize();
   } else if (store.selected) {
     select(null, false);
   }
@@ -193,6 +192,7 @@ function clearFilter() {
   store.search = "";
   inView.checked = false;
   store.inView = null;
+  aim.frame(null);
   store.refresh();
 }
 search.addEventListener("input", () => {
@@ -204,11 +204,13 @@ search.addEventListener("input", () => {
 function boundFilter() {
   const bounds = map.getBounds();
   store.inView = inView.checked ? (one) => one.location !== null && bounds.contains(latLngOf([one.location.lon, one.location.lat])) : null;
+  aim.frame(inView.checked ? bounds : null);
   store.refresh();
 }
 inView.addEventListener("change", boundFilter);
 map.on("moveend", () => {
-  if (inView.checked) boundFilter();
+  // Only whoever moves the map chooses what the queue lists: a list that jumped at every selection could not be walked.
+  if (inView.checked && !aim.isMoving) boundFilter();
   if (document.documentElement.dataset.ready) {
     hasMoved = true;
     remember();
@@ -217,7 +219,7 @@ map.on("moveend", () => {
 
 // --- filling and following -------------------------------------------------------------------------------------------
 
-const following = new Following(store, { filled: () => repeats.refresh(), bar: () => map.invalidateSize({ animate: false, pan: false }), clear: clearFilter });
+const following = new Following(store, { filled: () => repeats.refresh(), bar: () => aim.resize(), clear: clearFilter });
 
 store.subscribe((changes) => {
   points.apply(changes);
@@ -232,8 +234,10 @@ store.subscribe((changes) => {
     } else if (following.isArriving(one.case) && was && was.status !== one.status) {
       announce(t("console.live.changed", { case: one.case, state: t(`state.${one.status}`) }));
     }
-    if (kind === "removed") sounds.settle(one.case);
-    else if (was && was.light !== one.light && one.light === "red") sounds.raise(one.case, "overdue");
+    if (kind === "removed") {
+      sounds.settle(one.case);
+      repeats.forget(one.case);
+    } else if (was && was.light !== one.light && one.light === "red") sounds.raise(one.case, "overdue");
     else if (was && was.light !== one.light && one.light === "yellow") sounds.raise(one.case, "due_soon");
     if (one.case === store.selected) {
       panel.refresh(one);
@@ -259,7 +263,7 @@ document.documentElement.addEventListener("themechange", () => {
   points.repaint();
 });
 window.addEventListener("resize", () => map.invalidateSize({ animate: false }));
-bindSplitter(() => map.invalidateSize({ animate: false, pan: false }));
+bindSplitter(() => aim.resize());
 bindKeys({
   next: (step) => select(queue.neighbour(step), false),
   open: () => {
@@ -282,7 +286,7 @@ bindKeys({
   notes: () => void openNotes(),
   inbox: (at) => showInbox(INBOXES[at] ?? "all"),
   search: () => search.focus(),
-  palette: (typed) => palette.open(typed),
+  palette: (typed, isAboutPlaces) => palette.open(typed, isAboutPlaces),
   nearest: (at) => {
     if (store.selected && !panel.isOpen) select(store.selected, true);
     void panel.takeNearest(at);
@@ -339,6 +343,7 @@ function setShade(chosen) {
  * @param {boolean} isChoosing
  */
 function act(moves, isChoosing) {
+  if (bulk.press(moves[0])) return;
   if (!store.selected && !panel.isOpen) return;
   if (!panel.isOpen) select(store.selected, true);
   void panel.begin(moves, t("console.move.not_now", { move: t(`move.${moves[0]}`) }), isChoosing);

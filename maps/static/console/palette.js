@@ -1,6 +1,7 @@
 // The command palette: everything the desk can do, every case, every cell and every place, found by typing.
 
 import { announce, byId, make } from "./dom.js";
+import { pointOf } from "./point_text.js";
 import { findPlaces } from "./service.js";
 import { context, t } from "./texts.js";
 
@@ -12,29 +13,11 @@ import { context, t } from "./texts.js";
  * @property {string} [keys] how to do it without the palette
  * @property {() => void} run
  */
-/** @typedef {"wgs84"|"gcj02"|"bd09"} CoordSys */
+/** @typedef {import("./point_text.js").CoordSys} CoordSys */
 
 const MOST_OF_A_KIND = 7;
 /** Typing pauses this long before places are asked for. */
 const PAUSE = 180;
-/** Two decimal numbers with anything between them; a third one makes it something else. */
-const POINT = /^\D{0,12}?(-?\d{1,3}(?:\.\d+)?)\s*[,，;；\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*$/;
-
-/**
- * Coordinates as people paste them, longitude first; the other order where only that is a place on earth, or in China.
- * @param {string} typed
- * @returns {[number, number]|null}
- */
-export function pointOf(typed) {
-  const found = POINT.exec(typed.trim());
-  if (!found || !typed.includes(".")) return null;
-  const first = Number(found[1]);
-  const second = Number(found[2]);
-  const isSwapped = Math.abs(second) > 90 || (first > 0 && first < 54 && second > 73 && second < 136);
-  const [lon, lat] = isSwapped ? [second, first] : [first, second];
-  return Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [lon, lat] : null;
-}
-
 export class Palette {
   #dialog = /** @type {HTMLDialogElement} */ (byId("palette"));
   #input = /** @type {HTMLInputElement} */ (byId("palette-input"));
@@ -46,6 +29,8 @@ export class Palette {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
   #chosen = 0;
+  /** Whether only places are meant: somebody asks who answers there. */
+  #isAboutPlaces = false;
   #on;
 
   /** @param {{entries: (words: string[]) => Entry[], ask: (typed: string) => Promise<Entry[]>, who: (lon: number, lat: number, coordSys: CoordSys) => void}} on `ask` what only the service knows */
@@ -69,8 +54,12 @@ export class Palette {
     });
   }
 
-  /** @param {string} [typed] what stands in the field already */
-  open(typed = "") {
+  /**
+   * @param {string} [typed] what stands in the field already
+   * @param {boolean} [isAboutPlaces] whether the question is who answers somewhere
+   */
+  open(typed = "", isAboutPlaces = false) {
+    this.#isAboutPlaces = isAboutPlaces;
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#input.value = typed;
     this.#input.focus();
@@ -85,7 +74,8 @@ export class Palette {
     const places = this.#places.typed && typed.startsWith(this.#places.typed) ? this.#places.entries : [];
     /** @type {Record<string, number>} */
     const counts = {};
-    this.#entries = [...this.#pointEntries(typed), ...this.#on.entries(words), ...places].filter((entry) => {
+    const others = this.#isAboutPlaces && typed ? [] : this.#on.entries(words);
+    this.#entries = [...this.#pointEntries(typed), ...others, ...places].filter((entry) => {
       counts[entry.kind] = (counts[entry.kind] ?? 0) + 1;
       return ["move", "desk", "view"].includes(entry.kind) || (counts[entry.kind] ?? 0) <= MOST_OF_A_KIND;
     });
@@ -100,8 +90,11 @@ export class Palette {
   #pointEntries(typed) {
     const point = pointOf(typed);
     if (!point) return [];
-    const [lon, lat] = point;
-    return /** @type {CoordSys[]} */ (["wgs84", "gcj02", "bd09"]).map((coordSys) => ({
+    const [lon, lat] = point.at.map((degrees) => Number(degrees.toFixed(7)));
+    if (lon === undefined || lat === undefined) return [];
+    // What the words beside it say comes first; whoever knows better still has the others.
+    const systems = /** @type {CoordSys[]} */ (["wgs84", "gcj02", "bd09"]).sort((a, b) => Number(b === point.coordSys) - Number(a === point.coordSys));
+    return systems.map((coordSys) => ({
       kind: "point",
       name: t("desk.palette.who_here", { lon, lat }),
       detail: t(`desk.palette.${coordSys}`),

@@ -1,7 +1,8 @@
 // The open cases as signs on the map. A sign is one object for the life of its case: a change redraws that one only.
 
 import { latLngOf } from "./lonlat.js";
-import { drawSign, known, LIGHTS } from "./shapes.js";
+import { drawMarked, drawOutside, drawSign, known, LIGHTS } from "./shapes.js";
+import { isIn } from "./store.js";
 
 /** @typedef {import("./types.js").Case} Case */
 /** @typedef {import("./types.js").Light} Light */
@@ -13,17 +14,17 @@ const FAN = 11;
 
 /**
  * @typedef {L.CircleMarker & {
- *   light: Light, ref: string, isDim: boolean, slot: number, spot: string,
+ *   light: Light, ref: string, isDim: boolean, isMarked: boolean, isOutside: boolean, slot: number, spot: string,
  *   _renderer: {_drawing: boolean, _ctx: CanvasRenderingContext2D}, _point: L.Point, _empty: () => boolean,
  * }} SignMarker
  */
 
-/** @returns {Record<Light|"rim", string>} the colours of the present theme */
+/** @returns {Record<Light|"rim"|"accent", string>} the colours of the present theme */
 export function readColours() {
   const style = getComputedStyle(document.documentElement);
   const token = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   return {
-    rim: token("--paper"), green: token("--green"), yellow: token("--yellow"), red: token("--red"),
+    rim: token("--paper"), accent: token("--accent"), green: token("--green"), yellow: token("--yellow"), red: token("--red"),
     supervised: token("--supervised"), suspended: token("--suspended"), none: token("--ink"),
   };
 }
@@ -32,22 +33,28 @@ export function readColours() {
 const MOST_FANNED = 18;
 /** Half the side of the picture of a sign, its rim included. */
 const REACH = 9;
+/** The same with a frame (marked) or a broken ring (outside the grid) around it. */
+const WIDE = 12;
 /** Pixels of Leaflet's canvas to one of the map: pictures of that very size are copied, not scaled. */
 const FINE = L.Browser.retina ? 2 : 1;
 let colours = readColours();
-/** One picture per light: thousands of signs are copied in the time that hundreds take to be drawn. @type {Map<Light, HTMLCanvasElement>} */
+/** One picture per look: thousands of signs are copied in the time that hundreds take to be drawn. @type {Map<string, HTMLCanvasElement>} */
 const pictures = new Map();
 
-/** @param {Light} light */
-function pictureOf(light) {
-  let picture = pictures.get(light);
+/** @param {SignMarker} marker */
+function pictureOf({ light, isMarked, isOutside }) {
+  const look = `${light}${isMarked ? "+marked" : ""}${isOutside ? "+outside" : ""}`;
+  let picture = pictures.get(look);
   if (!picture) {
+    const reach = isMarked || isOutside ? WIDE : REACH;
     picture = document.createElement("canvas");
-    picture.width = picture.height = 2 * REACH * FINE;
+    picture.width = picture.height = 2 * reach * FINE;
     const pen = picture.getContext("2d");
     pen?.scale(FINE, FINE);
-    if (pen) drawSign(pen, light, REACH, REACH, { colour: colours[light], rim: colours.rim });
-    pictures.set(light, picture);
+    if (pen && isOutside) drawOutside(pen, WIDE, colours);
+    if (pen) drawSign(pen, light, reach, reach, { colour: colours[light], rim: colours.rim });
+    if (pen && isMarked) drawMarked(pen, WIDE, colours);
+    pictures.set(look, picture);
   }
   return picture;
 }
@@ -62,7 +69,8 @@ const Sign = L.CircleMarker.extend({
     const pen = this._renderer._ctx;
     pen.globalAlpha = this.isDim ? 0.3 : 1;
     const [x, y] = [Math.round(this._point.x * FINE) / FINE, Math.round(this._point.y * FINE) / FINE];
-    pen.drawImage(pictureOf(this.light), x - REACH, y - REACH, 2 * REACH, 2 * REACH);
+    const reach = this.isMarked || this.isOutside ? WIDE : REACH;
+    pen.drawImage(pictureOf(this), x - reach, y - reach, 2 * reach, 2 * reach);
     pen.globalAlpha = 1;
   },
   /** @this {SignMarker & {_updateBounds: () => void, _map: L.Map, _latlng: L.LatLng}} */
@@ -90,6 +98,7 @@ export class Points {
   #store;
   /** One for all signs. @type {(event: {target: SignMarker}) => void} */
   #clicked;
+  #isMarked;
   #renderer = L.canvas({ padding: 0.25, pane: "points", tolerance: 4 });
   /** @type {L.CircleMarker|null} */
   #ring = null;
@@ -97,13 +106,14 @@ export class Points {
   /**
    * @param {L.Map} map
    * @param {Store} store
-   * @param {(ref: string) => void} select
+   * @param {{select: (ref: string) => void, isMarked: (ref: string) => boolean}} on
    */
-  constructor(map, store, select) {
+  constructor(map, store, on) {
     map.createPane("points").classList.add("pane-points");
     this.#map = map;
     this.#store = store;
-    this.#clicked = (event) => select(event.target.ref);
+    this.#isMarked = on.isMarked;
+    this.#clicked = (event) => on.select(event.target.ref);
   }
 
   get size() {
@@ -128,6 +138,26 @@ export class Points {
       marker.isDim = isDim;
       marker.redraw();
     }
+  }
+
+  /** Frame those that are marked for one act together. Only signs whose answer differs are redrawn. */
+  mark() {
+    for (const [ref, marker] of this.#markers) {
+      const isMarked = this.#isMarked(ref);
+      if (isMarked === marker.isMarked) continue;
+      marker.isMarked = isMarked;
+      marker.redraw();
+      if (isMarked) marker.bringToFront();
+    }
+  }
+
+  /**
+   * @param {string} ref
+   * @returns {L.Point|null} where its sign stands in the map's window, its place in a fan included
+   */
+  placeOf(ref) {
+    const marker = this.#markers.get(ref);
+    return marker ? this.#map.layerPointToContainerPoint(marker._point) : null;
   }
 
   /** @param {Case|undefined} one the selected case, ringed */
@@ -171,14 +201,15 @@ export class Points {
   #put(one) {
     if (!one.location) return;
     const light = known(one.light);
+    const isOutside = isIn(one, "out_of_grid");
     const at = latLngOf([one.location.lon, one.location.lat]);
     const known_ = this.#markers.get(one.case);
     if (known_) {
       if (!known_.getLatLng().equals(at)) {
         this.#remove(one.case);
       } else {
-        if (known_.light !== light) {
-          known_.light = light;
+        if (known_.light !== light || known_.isOutside !== isOutside) {
+          Object.assign(known_, { light, isOutside });
           known_.redraw();
         }
         return;
@@ -192,7 +223,7 @@ export class Points {
     this.#stacks.set(key, [...stack, one.case]);
     /** @type {SignMarker} */
     const marker = new /** @type {any} */ (Sign)(at, { renderer: this.#renderer });
-    Object.assign(marker, { light, ref: one.case, isDim: !this.#store.isShown(one), slot, spot: key });
+    Object.assign(marker, { light, isOutside, ref: one.case, isDim: !this.#store.isShown(one), isMarked: this.#isMarked(one.case), slot, spot: key });
     marker.on("click", this.#clicked);
     marker.addTo(this.#map);
     this.#markers.set(one.case, marker);

@@ -153,13 +153,18 @@ export class Queue {
     return this.#cases[this.#lastAt]?.case ?? null;
   }
 
-  /** @param {string} ref */
-  reveal(ref) {
+  /**
+   * Scroll a row into sight.
+   * @param {string} ref
+   * @param {boolean} [toMiddle] for a row that was chosen elsewhere: whoever looks for it finds it in the middle
+   */
+  reveal(ref, toMiddle = false) {
     const at = this.#index.get(ref);
     if (at === undefined) return;
     const top = at * ROW;
     const height = this.#list.clientHeight;
-    if (top < this.#list.scrollTop) this.#list.scrollTop = Math.max(0, top - ROW / 2);
+    if (toMiddle) this.#list.scrollTop = Math.max(0, top - (height - ROW) / 2);
+    else if (top < this.#list.scrollTop) this.#list.scrollTop = Math.max(0, top - ROW / 2);
     else if (top + ROW > this.#list.scrollTop + height) this.#list.scrollTop = top + ROW * 1.5 - height;
   }
 

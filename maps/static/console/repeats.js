@@ -10,6 +10,7 @@ import { distance, moment, number, t } from "./texts.js";
 
 /** A burst of reports asks once; a badge may come some seconds after its row. */
 const PAUSE = 2000;
+const LONGEST_PAUSE = 300_000;
 /** A report is stamped when it arrives and seen when it is committed. */
 const OVERLAP = 60_000;
 
@@ -18,6 +19,7 @@ export class Repeats {
   #sites = new Map();
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
+  #wait = PAUSE;
   #changed;
   /** Badges speak of what came before a case: later on only the new cases are asked for. @type {string|null} */
   #asOf = null;
@@ -40,16 +42,32 @@ export class Repeats {
     this.#timer = setTimeout(() => void this.#load(), PAUSE);
   }
 
+  /** Cases that ended need no badge any more. @param {string} ref */
+  forget(ref) {
+    this.#sites.delete(ref);
+  }
+
   async #load() {
+    const since = this.#asOf && new Date(Date.parse(this.#asOf) - OVERLAP).toISOString();
     try {
-      const { cases, as_of } = await listRepeats(this.#asOf && new Date(Date.parse(this.#asOf) - OVERLAP).toISOString());
-      for (const site of cases) this.#sites.set(site.case, site);
-      this.#asOf = as_of;
-      this.#changed();
-    } catch {
-      // A queue without badges is still a queue: the next arrival asks again.
-    } finally {
+      /** @type {string|null} */
+      let next = null;
+      /** @type {string|null} */
+      let asOf = null;
+      do {
+        const answer = /** @type {Awaited<ReturnType<typeof listRepeats>>} */ (await listRepeats(since, next));
+        for (const site of answer.cases) this.#sites.set(site.case, site);
+        asOf ??= answer.as_of;
+        next = answer.next;
+        this.#changed();
+      } while (next);
+      this.#asOf = asOf;
+      this.#wait = PAUSE;
       this.#timer = undefined;
+    } catch {
+      // A queue without badges is still a queue: what is missing is asked for again, ever more rarely.
+      this.#wait = Math.min(this.#wait * 2, LONGEST_PAUSE);
+      this.#timer = setTimeout(() => void this.#load(), this.#wait);
     }
   }
 }

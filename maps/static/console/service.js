@@ -140,10 +140,12 @@ export async function getWorkingTime() {
 
 /**
  * @param {string|null} since only cases reported from this instant on
- * @returns {Promise<{cases: RepeatSite[], as_of: string}>}
+ * @param {string|null} before `next` of the answer before
+ * @returns {Promise<{cases: RepeatSite[], next: string|null, as_of: string}>}
  */
-export async function listRepeats(since) {
-  return (await request(since ? `/v1/repeats?${new URLSearchParams({ from: since })}` : "/v1/repeats")).json();
+export async function listRepeats(since, before) {
+  const query = new URLSearchParams({ ...(since ? { from: since } : {}), ...(before ? { before } : {}) });
+  return (await request(query.size ? `/v1/repeats?${query}` : "/v1/repeats")).json();
 }
 
 /**
@@ -163,8 +165,8 @@ export async function makeMove(ref, version, body) {
 }
 
 /**
- * Make one move on many cases; each has its own outcome.
- * @param {{move: string, cases: {case: string, version: number}[], into?: string}} body
+ * Make one move on many cases, or ask what would come of it; each has its own outcome.
+ * @param {{move: string, cases: {case: string, version: number}[], into?: string, dry_run?: boolean}} body
  * @returns {Promise<{results: import("./types.js").Outcome[], undo: string|null, undo_until: string|null}>}
  */
 export async function moveMany(body) {

@@ -109,3 +109,38 @@ export function drawSign(canvas, light, x, y, paint) {
   }
   canvas.restore();
 }
+
+/**
+ * Draw the frame of a sign that is marked for one act together with others.
+ * @param {CanvasRenderingContext2D} canvas
+ * @param {number} reach half the side of the picture
+ * @param {{accent: string, rim: string}} paint
+ */
+export function drawMarked(canvas, reach, paint) {
+  const side = 2 * reach - 4;
+  for (const [colour, width] of /** @type {const} */ ([[paint.rim, 4], [paint.accent, 2]])) {
+    canvas.strokeStyle = colour;
+    canvas.lineWidth = width;
+    canvas.strokeRect(2, 2, side, side);
+  }
+}
+
+/**
+ * Draw the broken ring around a sign that lies in no cell and waits for one.
+ * @param {CanvasRenderingContext2D} canvas
+ * @param {number} reach half the side of the picture
+ * @param {{none: string, rim: string}} paint
+ */
+export function drawOutside(canvas, reach, paint) {
+  canvas.save();
+  canvas.beginPath();
+  canvas.arc(reach, reach, reach - 2.5, 0, 2 * Math.PI);
+  canvas.strokeStyle = paint.rim;
+  canvas.lineWidth = 4;
+  canvas.stroke();
+  canvas.setLineDash([3.3, 2.67]);
+  canvas.strokeStyle = paint.none;
+  canvas.lineWidth = 1.5;
+  canvas.stroke();
+  canvas.restore();
+}

@@ -12,6 +12,8 @@ export const INBOXES = /** @type {const} */ (["to_dispatch", "out_of_grid", "due
 
 // Ended, or waiting by approval for a date: nobody at the desk has to look at these today.
 const OFF_DESK = new Set(["closed", "declined", "merged", "voided", "suspended"]);
+/** A page stays open for weeks; a list is read within seconds. */
+const MOST_ENDED = 2_000;
 /** Nobody has these yet. */
 export const BEFORE_DISPATCH = new Set(["reported", "accepted", "verifying", "filed"]);
 const CLOCK_RUNS = new Set(["dispatched", "returned", "handling"]);
@@ -80,6 +82,8 @@ export class Store {
   inView = null;
   /** @type {string|null} */
   selected = null;
+  /** A case that the queue lists although its filters do not: somebody has pointed at it. @type {string|null} */
+  #guest = null;
   /** When the shown content was true. @type {Date|null} */
   asOf = null;
 
@@ -125,7 +129,7 @@ export class Store {
       const was = this.#cases.get(one.case) ?? null;
       if ((was?.version ?? this.#ended.get(one.case) ?? 0) >= one.version) continue;
       if (OFF_DESK.has(one.status)) {
-        this.#ended.set(one.case, one.version);
+        this.#end(one);
         if (was && this.#cases.delete(one.case)) changes.push({ one, kind: "removed", was });
         continue;
       }
@@ -136,6 +140,17 @@ export class Store {
     }
     if (changes.length) this.#tell(changes);
     return changes;
+  }
+
+  /** @param {Case} one */
+  #end(one) {
+    this.#ended.set(one.case, one.version);
+    if (this.#ended.size <= MOST_ENDED) return;
+    // The oldest first: no list is being read any more that still has it.
+    for (const ref of this.#ended.keys()) {
+      this.#ended.delete(ref);
+      if (this.#ended.size <= MOST_ENDED / 2) break;
+    }
   }
 
   /** @returns {Map<string, number>} what is known now, by version */
@@ -190,6 +205,29 @@ export class Store {
    * @returns {boolean}
    */
   isShown(one) {
+    return one.case === this.#guest || this.#fits(one);
+  }
+
+  /**
+   * List a case for as long as it is selected, even where the filters leave it out: what the map and the panel show must
+   * be in the queue, too.
+   * @param {string|null} ref
+   */
+  invite(ref) {
+    const one = this.get(ref);
+    if (one && this.isShown(one)) {
+      if (this.#guest === null || ref === this.#guest) return;
+      this.#guest = null;
+    } else {
+      const guest = one ? one.case : null;
+      if (guest === this.#guest) return;
+      this.#guest = guest;
+    }
+    this.refresh();
+  }
+
+  /** @param {Case} one */
+  #fits(one) {
     return isIn(one, this.inbox) && this.#matches(one) && (this.inView === null || this.inView(one));
   }
 

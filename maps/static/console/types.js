@@ -96,7 +96,9 @@
  * @property {NearCase[]} reported_again
  */
 
-/** @typedef {{case: string, status: number, version: number|null, code: string|null, detail: string|null}} Outcome of one case in a bulk move */
+/** @typedef {{state: string, owner: {post: string, rank: string, name: string|null}|null, due_at: string|null}} Foreseen what would become of a case */
+
+/** @typedef {{case: string, status: number, version: number|null, code: string|null, detail: string|null, foreseen?: Foreseen}} Outcome of one case in a bulk move */
 
 /** @typedef {{case: string, count: number, is_repeat_site: boolean, look_back: string[]}} RepeatSite */
 

@@ -20,12 +20,21 @@ export async function readViews() {
 
 /** @param {{apply: (query: URLSearchParams) => void}} on */
 export function viewEntries(on) {
-  const entries = views.map((view) => ({ kind: "view", name: view.name, detail: view.query, run: () => on.apply(new URLSearchParams(view.query)) }));
+  const entries = views.map((view) => ({ kind: "view", name: view.name, detail: describe(new URLSearchParams(view.query)), run: () => on.apply(new URLSearchParams(view.query)) }));
   return [
     ...entries,
     { kind: "view", name: t("desk.views.save"), run: askName },
     ...views.map((view) => ({ kind: "view", name: t("desk.views.forget", { name: view.name }), run: () => void forget(view.name) })),
   ];
+}
+
+/**
+ * @param {URLSearchParams} query
+ * @returns {string} what the view lists, in words
+ */
+function describe(query) {
+  const [inbox, search, shade] = [query.get("inbox"), query.get("q"), query.get("shade")];
+  return [inbox && t(`console.inbox.${inbox}`), search && `“${search}”`, shade && t(`desk.shade.${shade}`)].filter(Boolean).join(" · ");
 }
 
 /** @param {string} name */

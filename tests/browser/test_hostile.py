@@ -12,6 +12,17 @@ from tests.browser.district import SOUTH, STEP, WEST
 from tests.browser.hostile_texts import MANY
 from tests.browser.test_console import post, ready
 
+# Into every field of the forms that are open, every text, as if typed.
+TYPE_ALL = """(texts) => {
+  const fields = [...document.querySelectorAll("#panel form, dialog[open] form")].flatMap((form) =>
+    [...form.querySelectorAll("textarea, input:not([type]), input[type=text]")]);
+  for (const field of fields) for (const text of texts) {
+    field.value = text;
+    field.dispatchEvent(new Event("input", {bubbles: true}));
+  }
+  return fields.length;
+}"""
+
 
 def test_hostile_texts_are_only_texts(site: Site, open_page: Any, keep: Any) -> None:
     assert len(MANY) == 300
@@ -24,6 +35,7 @@ def test_hostile_texts_are_only_texts(site: Site, open_page: Any, keep: Any) -> 
             "lon": WEST + STEP * (0.2 + n % 38 * 0.2),
             "lat": SOUTH + STEP * (0.2 + n % 9 * 0.2),
             "coord_sys": "wgs84",
+            "reporter": {"name": text[:60].strip() or "x"},
         }
         for n, text in enumerate(MANY)
     ]
@@ -36,6 +48,20 @@ def test_hostile_texts_are_only_texts(site: Site, open_page: Any, keep: Any) -> 
             headers={"If-Match": '"1"'},
         )
         assert answer.ok, answer.text()
+    # What the handlers say, a result and a reason for each form that the next one reads.
+    for n, ref in enumerate(made[200:212]):
+        for version, body in enumerate(
+            (
+                {"move": "acknowledge"},
+                {"move": "report_back", "result": MANY[n]},
+                {"move": "check_fail", "reason": MANY[n + 20]},
+            ),
+            start=1,
+        ):
+            answer = page.request.post(
+                f"{site.url}/v1/cases/{ref}/moves", data=body, headers={"If-Match": f'"{version}"'}
+            )
+            assert answer.ok, answer.text()
     for n in range(0, 300, 10):
         name, note = quote(MANY[n][:60].strip(), safe=""), "\n".join(MANY[n : n + 10])
         assert page.request.put(f"{site.url}/v1/views/{name}", data={"query": f"q={quote(MANY[n])}"}).ok
@@ -78,8 +104,30 @@ def test_hostile_texts_are_only_texts(site: Site, open_page: Any, keep: Any) -> 
     page.locator(".move-form textarea").fill(MANY[45][:400])
     page.keyboard.press("Control+Enter")
     expect(page.locator("#panel .timeline-text").first).to_contain_text("alert(45)")
+    # Every field of every form that a case under way offers, and of the name of a view.
+    page.goto(f"{site.url}/?lang=en&case={made[200]}")
+    ready(page)
+    expect(page.locator("#panel .timeline-text").first).to_contain_text("alert(20)")
+    typed = 0
+    for move in ("report_back", "request_suspend", "supervise", "escalate_now"):
+        page.locator(f"#panel [data-move={move}]").click()
+        expect(page.locator("#panel .move-form textarea").first).to_be_focused()
+        typed += page.evaluate(TYPE_ALL, MANY)
+        page.keyboard.press("Escape")
+    page.locator("#panel .reporter button").click()
+    typed += page.evaluate(TYPE_ALL, MANY)
+    page.keyboard.press("Escape")
+    page.goto(f"{site.url}/?lang=en&case={made[100]}")
+    ready(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.insert_text("save")
+    page.keyboard.press("Enter")
+    typed += page.evaluate(TYPE_ALL, MANY)
+    page.keyboard.press("Escape")
+    assert typed >= 6
     page.keyboard.press("n")
     expect(page.locator(".notes-list li")).to_have_count(10)
+    assert page.evaluate(TYPE_ALL, MANY) == 1
     page.locator("#notes textarea").fill("\n".join(MANY[:60])[:4000])
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

@@ -23,7 +23,7 @@ const TILE_PX = 512;
 const CLOSEST = 16;
 /** How far the canvas reaches beyond the map on each side: so far it can be dragged before anything is missing. */
 const MARGIN = 0.3;
-const KEPT_TILES = 240;
+const KEPT_TILES = 128;
 /** Narrower than this a cell is not worth its own shade; its parent's stands for it. Units: pixels. */
 const LEAST_SHADED = 5;
 const LEAST_LIT = 10;

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from geo.storage.cluster import Cluster
 from maps import vendor
@@ -32,6 +41,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+# A page waits for its server, and the server for a machine that runs other tests: patience costs only a failing test.
+expect.set_options(timeout=20_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

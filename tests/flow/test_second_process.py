@@ -87,7 +87,7 @@ async def test_a_storm_in_another_process_meets_no_mixture(
     async def redraws() -> None:
         drawings: list[dict[str, Any]] = [REDRAWN, dict(CELLS), UNDIVIDED, REDRAWN]
         for number, cells in enumerate(drawings, start=2):
-            await asyncio.sleep(0.6)
+            await both_answered(number - 1)
             async with write_unit(engine) as unit:
                 draft = await create_draft(unit, JURISDICTION, name="", code_system="cn15", source="")
                 records = cell_records(cells)
@@ -98,8 +98,14 @@ async def test_a_storm_in_another_process_meets_no_mixture(
             assert version.valid_from is not None
             begins[number] = time.monotonic() + (version.valid_from - datetime.now(UTC)).total_seconds()
             await await_effect(engine, version.valid_from)
-        await asyncio.sleep(0.6)
+        await both_answered(len(truth))
         over.set()
+
+    async def both_answered(number: int) -> None:
+        """Until a read and a report were answered by that version, however busy the machine is."""
+        async with asyncio.timeout(60):
+            while {kind for kind, _, _, found in answers if found[0] == number} != {"locate", "report"}:
+                await asyncio.sleep(0.05)
 
     async def storm(kind: str, sender: int, ask: Callable[[str], Awaitable[tuple[int, str]]]) -> None:
         sent = 0

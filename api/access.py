@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from api.accounts.callers import Caller
 from api.accounts.doorkeeper import is_local
-from api.accounts.roles import ROLES, Role, Scope, makers_of
+from api.accounts.roles import OFFICE_SCOPES, ROLES, Role, Scope, makers_of
 from api.container import Container, container_of
 from dispatch.belonging import Belonging, find_belongings, find_leg_department
 from dispatch.joint import LegMove, may_leg
@@ -21,7 +21,9 @@ from geo.storage.uow import WriteUnit, act_as_service
 __all__ = ["allow_leg_move", "allow_move", "allow_moves", "is_local", "possible_for", "require", "require_person"]
 
 
-def require(scope: Scope, *others: Scope, again: bool = False) -> Callable[..., Awaitable[Caller]]:
+def require(
+    scope: Scope, *others: Scope, again: bool = False, in_area: bool = False
+) -> Callable[..., Awaitable[Caller]]:
     """Make a dependency that lets callers with a scope pass.
 
     Parameters
@@ -30,17 +32,23 @@ def require(scope: Scope, *others: Scope, again: bool = False) -> Callable[..., 
         Each of these is enough as well.
     again
         Look the caller up anew each time it is called: for requests that wait.
+    in_area
+        Of the scopes that keep the office: whoever holds one in an area passes as well, because what is behind this
+        door looks at the area itself. Left out, only those without a limit pass.
     """
 
     async def _caller(request: Request, container: Annotated[Container, Depends(container_of)]) -> Caller:
         if again:
             container.doorkeeper.forget(request)
         caller = await _known(request, container)
-        if caller.scopes.isdisjoint({scope, *others}):
+        held = caller.scopes & {scope, *others}
+        if not held:
             if caller.kind == "operator":
                 # Nobody in particular has asked: a key, or signing in, may do what this machine alone may not.
                 raise BadInputError("access.key_required")
             raise ForbiddenError("access.scope_missing", scope=scope.value)
+        if held <= OFFICE_SCOPES and not in_area and not caller.office.is_everything:
+            raise ForbiddenError("access.whole_office_only")
         return caller
 
     return _caller

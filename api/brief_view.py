@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.ladder_texts import empty_text
-from api.rendering import event_json, instant
+from api.rendering import cell_names, event_json, instant
 from dispatch.brief import Brief, FiredRung, Knower, Telling
 from dispatch.escalation import DEFAULT_LADDERS
 from dispatch.masking import mask_text
@@ -57,7 +57,10 @@ def brief_json(brief: Brief, locale: Locale) -> dict[str, Any]:
             for one in brief.planned
         ],
         "timeline": [
-            {**event_json(event, locale), "told": [_telling_json(one) for one in brief.tellings.get(event.seq, ())]}
+            {
+                **event_json(event, locale, _names(brief, locale)),
+                "told": [_telling_json(one) for one in brief.tellings.get(event.seq, ())],
+            }
             for event in brief.events
         ],
     }
@@ -167,7 +170,7 @@ def _ladder(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]
             + (f" · {translate(locale, 'brief.bulletin')}" if one.in_bulletin else ""),
             when(one.planned_at),
             when(one.fired_at),
-            _told(one, locale),
+            _told(one, locale, _names(brief, locale)),
         ]
         for one in brief.fired
     ]
@@ -187,19 +190,26 @@ def _of_leg(leg: int, locale: Locale) -> str:
     return f" · {translate(locale, 'brief.leg', leg=leg)}" if leg else ""
 
 
-def _told(one: FiredRung, locale: Locale) -> str:
+def _names(brief: Brief, locale: Locale) -> dict[str, str]:
+    """Cells and departments by their names: whoever reads a brief knows no codes."""
+    departments = {code: (en if locale == "en" else zh) or zh or code for code, (zh, en) in brief.departments.items()}
+    return departments | cell_names(brief.case, locale)
+
+
+def _told(one: FiredRung, locale: Locale, names: dict[str, str]) -> str:
     title = one.title_en if locale == "en" else one.title_zh
     told = " · ".join(part for part in (title, one.name) if part)
     if one.empty:
-        vacant = translate(locale, "brief.vacant", places=empty_text(one.empty, locale))
+        vacant = translate(locale, "brief.vacant", places=empty_text(one.empty, locale, names))
         return f"{told or translate(locale, 'brief.nobody')} ({vacant})"
     return told or "–"
 
 
 def _timeline(brief: Brief, locale: Locale, when: Callable[[datetime | None], str]) -> dict[str, Any]:
     rows = []
+    names = _names(brief, locale)
     for event in brief.events:
-        said = event_json(event, locale)
+        said = event_json(event, locale, names)
         # A rung's own words say it all; its move would call a reminder an escalation.
         moves = "" if event.type in _LADDER else _moves(event.moves, locale)
         text = " – ".join(part for part in (moves, str(said["text"])) if part)

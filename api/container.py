@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
+import psycopg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,7 +30,7 @@ from dispatch.intake import PreparedReport, Receipt
 from dispatch.queries import load_reference
 from dispatch.reference import Reference, ReferenceCache
 from dispatch.storage.intake import write_reports
-from geo.errors import BadInputError
+from geo.errors import BadInputError, ForbiddenError
 from geo.storage.engine import create_engine, unavailable
 from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, StatementUnits, Viewer, WriteUnit, read_unit, write_unit
 from maps.facts.keeping import FactKeeper
@@ -216,9 +217,33 @@ async def get_write_unit(
         await note_change(request, unit, await container.doorkeeper.find(request))
 
 
+async def get_office_read_unit(
+    request: Request, container: Annotated[Container, Depends(container_of)]
+) -> AsyncIterator[ReadUnit]:
+    """A read-only transaction for people, posts and departments: an administrator of an area sees that area's."""
+    caller = await container.doorkeeper.find(request)
+    async with read_unit(container.engine, viewer=caller.office_viewer if caller is not None else NOBODY) as unit:
+        yield unit
+
+
+async def get_office_write_unit(
+    request: Request, container: Annotated[Container, Depends(container_of)]
+) -> AsyncIterator[WriteUnit]:
+    """The transaction of a request that changes them; what lies outside the caller's area the database refuses."""
+    caller = await container.doorkeeper.find(request)
+    async with write_unit(container.engine, viewer=caller.office_viewer if caller is not None else NOBODY) as unit:
+        try:
+            yield unit
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise ForbiddenError("access.beyond_area") from error
+        await note_change(request, unit, caller)
+
+
 # scope="function" is what makes the commit happen before the response: with the default scope the caller would read
 # 201 even when a deferred constraint then fails at commit (decision 0001; tests/flow/test_commit_before_answer.py).
 Reading = Annotated[ReadUnit, Depends(get_read_unit, scope="function")]
 Counting = Annotated[ReadUnit, Depends(get_counting_unit, scope="function")]
 Writing = Annotated[WriteUnit, Depends(get_write_unit, scope="function")]
+OfficeReading = Annotated[ReadUnit, Depends(get_office_read_unit, scope="function")]
+OfficeWriting = Annotated[WriteUnit, Depends(get_office_write_unit, scope="function")]
 Wired = Annotated[Container, Depends(container_of)]

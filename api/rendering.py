@@ -248,15 +248,15 @@ def _limit(case: CaseView) -> dict[str, str] | None:
     return {"value": format(case.limit_value.normalize(), "f"), "unit": case.limit_unit}
 
 
-def event_json(event: EventView, locale: Locale) -> dict[str, Any]:
-    """One act of a case's history."""
+def event_json(event: EventView, locale: Locale, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """One act of a case's history; ``names`` are those of cells and departments, by code."""
     payload = event.payload
     told = payload.get("told_en" if locale == "en" else "told_zh")
     said = [str(payload[name]) for name in ("reason", "result") if payload.get(name)]
     if event.type == "case.reported.v1" and payload.get("accuracy"):
         said.append(confirm_reason(payload["accuracy"], locale) or "")
     if event.type in {"case.escalated.v1", "case.reminded.v1"}:
-        said.append(rung_text(payload, locale))
+        said.append(rung_text(payload, locale, names))
     elif event.type == "case.undone.v1" and payload.get("undid"):
         said.append(translate(locale, f"move.{payload['undid']}"))
     elif event.type in _TELLING:
@@ -285,6 +285,12 @@ def _actor(event: EventView, locale: Locale) -> str:
     return translate(locale, f"api.actor.{event.actor_kind}", id=name)
 
 
+def cell_names(case: CaseView, locale: Locale) -> dict[str, str]:
+    """The names of a case's cells, by code."""
+    named = {cell["code"]: cell["name_en"] if locale == "en" else cell["name_zh"] for cell in case.chain}
+    return {code: name for code, name in named.items() if name}
+
+
 def detail_json(
     case: CaseView, events: tuple[EventView, ...], locale: Locale, moves: Sequence[Move] = ()
 ) -> dict[str, Any]:
@@ -299,7 +305,7 @@ def detail_json(
         "address": case.address,
         "accuracy": accuracy_json(accuracy, locale) if accuracy else None,
         "backup": rung_json(backup, locale) if backup else None,
-        "events": [event_json(event, locale) for event in events],
+        "events": [event_json(event, locale, cell_names(case, locale)) for event in events],
         "moves": [move.value for move in moves],
     }
 

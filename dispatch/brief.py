@@ -91,6 +91,8 @@ class Brief:
     fired: tuple[FiredRung, ...]
     planned: tuple[PlannedRung, ...]
     knowers: tuple[Knower, ...]
+    #: Names of the departments that the history speaks of by code: in Chinese and in English.
+    departments: Mapping[str, tuple[str, str]]
 
 
 _TELLINGS: Final = """
@@ -132,6 +134,8 @@ async def make_brief(unit: Unit, ref: str, reference: Reference, *, channel: str
         fired = tuple(FiredRung(**{**row, "empty": tuple(row["empty"])}) for row in await cursor.fetchall())
         await cursor.execute("SELECT jurisdiction FROM dispatch.dispatch_case WHERE id = %s", (case_id,))
         row = await cursor.fetchone()
+        await cursor.execute("SELECT code, name_zh, name_en FROM dispatch.department")
+        departments = {one["code"]: (one["name_zh"], one["name_en"]) for one in await cursor.fetchall()}
     assert row is not None
     office = reference.jurisdictions[row["jurisdiction"]]
     plans = await plan_case(unit, case_id, reference, as_of)
@@ -148,6 +152,7 @@ async def make_brief(unit: Unit, ref: str, reference: Reference, *, channel: str
         fired=fired,
         planned=tuple(sorted((_planned(*one) for one in plans), key=lambda one: one.at)),
         knowers=_knowers(tellings, detail.events),
+        departments=departments,
     )
 
 

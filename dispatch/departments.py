@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
+from dispatch.office_area import check_place
 from dispatch.posts_keeping import check_cell, check_department, check_interval, refusing
 from dispatch.routing import Mode
 from dispatch.storage.posts import change_row, fetch, insert_row, lock_row, read_rows
@@ -119,6 +120,7 @@ async def add_department(unit: WriteUnit, *, code: str, name_zh: str, name_en: s
     ConflictError
         ``posts.department_exists``.
     """
+    await check_place(unit, None, code)
     async with refusing(unit, "/code", department=code):
         return await insert_row(unit, "department", {"code": code, "name_zh": name_zh, "name_en": name_en or name_zh})
 
@@ -138,6 +140,7 @@ async def change_department(
     row = await lock_row(unit, "department", code)
     if row is None:
         raise NotFoundError("posts.department_missing", department=code)
+    await check_place(unit, None, code)
     if changes.get("is_active") is False and row["is_active"]:
         (found,) = await list_departments(unit, jurisdiction, at, code)
         if found["rules"] or found["posts"]:
@@ -203,6 +206,7 @@ async def add_rule(
         raise BadInputError("posts.fallback_has_no_category", pointer="/category")
     if new.category and not await read_rows(unit, "category", "code = %(code)s", {"code": new.category}, order="code"):
         raise BadInputError("posts.category_unknown", pointer="/category", category=new.category)
+    await check_place(unit, new.cell or None, new.department)
     if replace:
         await _make_room(unit, jurisdiction, new, since)
     async with refusing(unit, "/category", cell=new.cell or "–", category=new.category or "–"):
@@ -260,6 +264,7 @@ async def end_rule(unit: WriteUnit, jurisdiction: str, rule_id: int, at: datetim
     row = await lock_row(unit, "routing", rule_id)
     if row is None or row["jurisdiction"] != jurisdiction:
         raise NotFoundError("posts.rule_unknown", rule=rule_id)
+    await check_place(unit, row["cell_code"] or None, row["department_code"])
     if row["valid_until"] is not None and row["valid_until"] <= at:
         raise ConflictError("posts.already_ended", pointer="/valid_until", until=row["valid_until"].isoformat())
     if at <= row["valid_from"]:

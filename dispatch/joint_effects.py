@@ -78,12 +78,19 @@ async def split(act: Act, limit: Limit, calendar: WorkingCalendar, *, is_planned
     BadInputError
         ``dispatch.legs_required``, ``dispatch.unknown_department``, ``dispatch.leg_beyond_case``.
     ConflictError
-        ``dispatch.too_many_legs``.
+        ``dispatch.too_many_legs``; ``dispatch.leg_under_way``: a department has one leg of a case at a time, with one
+        clock and one sign-off.
     """
     wanted = act.request.legs or await _by_matrix(act)
     known = await legs.list_departments(act.unit)
     if not wanted:
         raise BadInputError("dispatch.legs_required", pointer="/legs", example=known[0] if known else "…")
+    busy = {leg["department_code"]: leg["number"] for leg in await legs.lock_open_legs(act.unit, act.case["id"])}
+    for place, plan in enumerate(wanted):
+        if plan.department in busy:
+            pointer = f"/legs/{place}/department"
+            raise ConflictError("dispatch.leg_under_way", pointer=pointer, department=plan.department)
+        busy[plan.department] = place
     if act.case["open_legs"] + len(wanted) > MOST_LEGS:
         raise ConflictError("dispatch.too_many_legs", pointer="/legs", most=MOST_LEGS)
     opened = []

@@ -18,9 +18,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatch.notice_listeners import ENDORSED, approving, assisting
 from dispatch.posts import find_head, parse_ladder
-from dispatch.routing import Mode
-from dispatch.storage.routing import handlers_on_duty
 from dispatch.storage.statements import statement
 from dispatch.storage.worker import describe, wait_after
 from dispatch.workflow import Move, event_type
@@ -143,29 +142,18 @@ SELECT n.event_id, n.person_id, m.medium, n.key, n.params
 
 
 async def _tell(unit: WriteUnit, rows: Sequence[dict[str, Any]], notifiers: Sequence[Notifier]) -> None:
-    helpers = await _assisting(unit, rows)
-    notices = [notice for row in rows for notice in _notices_of(row, helpers.get(row["id"]))]
+    helpers, leaders = await assisting(unit, rows), await approving(unit, rows)
+    notices = [notice for row in rows for notice in _notices_of(row, helpers.get(row["id"]), leaders.get(row["id"]))]
     if notices:
         driver = await unit.driver()
         media = [notifier.medium for notifier in notifiers]
         await driver.execute(_INSERT, {"notices": Jsonb(notices), "media": media})
 
 
-async def _assisting(unit: WriteUnit, rows: Sequence[dict[str, Any]]) -> dict[int, UUID]:
-    """Who in the department that assists by the matrix, by outbox row: on duty when the case was dispatched.
-
-    Asked for here and not at intake: the case has its owner in one round trip, and a helper may hear a second later.
-    """
-    asked = []
-    for row in rows:
-        route = row["payload"].get("route") if row["type"] in _DISPATCHING else None
-        if route and route["mode"] == Mode.ASSIST.value:
-            asked.append((row["id"], row["jurisdiction"], row["path"], route["department"], row["occurred_at"]))
-    return await handlers_on_duty(unit, asked) if asked else {}
-
-
-def _notices_of(row: dict[str, Any], helper: UUID | None) -> list[dict[str, Any]]:
+def _notices_of(row: dict[str, Any], helper: UUID | None, leader: UUID | None) -> list[dict[str, Any]]:
     told = [(person, f"notice.{row['type'].split('.')[1]}") for person in _concerned(row)]
+    if leader is not None:
+        told.append((leader, f"notice.{row['type'].split('.')[1]}"))
     if helper is not None:
         # After the owner: whoever is both is told that it is theirs.
         told.append((helper, f"notice.{ASSISTING}"))
@@ -237,12 +225,10 @@ _NAMED: Final = frozenset(
 )
 #: Acts that open legs of joint work: each department's handler hears of it.
 _SPLITTING: Final = frozenset({event_type(Move.SPLIT_JOINT), event_type(Move.OPEN_OPERATION)})
-#: Acts after which the department that assists hears of the case.
-_DISPATCHING: Final = frozenset({event_type(Move.DISPATCH), event_type(Move.RE_DISPATCH)})
 ASSISTING: Final = "assisting"
 #: Every notice has its sentences in the catalogues: ``notice.<kind>`` and ``notice.<kind>.subject``.
 NOTICES: Final = (
-    *sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1"}),
+    *sorted(kind.split(".")[1] for kind in _OWNERS_NEWS | _NAMED | _SPLITTING | {"case.dispatched.v1", ENDORSED}),
     ASSISTING,
 )
 

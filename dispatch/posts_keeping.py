@@ -16,6 +16,7 @@ from uuid import UUID
 import psycopg
 from uuid_utils.compat import uuid7
 
+from dispatch.office_area import check_keeps_person, check_place
 from dispatch.storage.posts import change_row, insert_row, lock_row, read_rows
 from dispatch.storage.tables import POST_KINDS
 from geo.errors import BadInputError, ConflictError, NotFoundError
@@ -126,9 +127,21 @@ async def post_of(unit: WriteUnit, jurisdiction: str, post_id: int) -> dict[str,
 
 
 async def add_person(
-    unit: WriteUnit, jurisdiction: str, *, name: str, staff_number: str | None = None, phone: str | None = None
+    unit: WriteUnit,
+    jurisdiction: str,
+    *,
+    name: str,
+    staff_number: str | None = None,
+    phone: str | None = None,
+    care_cell: str | None = None,
+    care_department: str | None = None,
 ) -> dict[str, Any]:
     """Add somebody who can hold posts.
+
+    Parameters
+    ----------
+    care_cell, care_department
+        The area in whose care they are until they hold something; None of both: the whole office's.
 
     Raises
     ------
@@ -139,13 +152,22 @@ async def add_person(
         return await insert_row(
             unit,
             "person",
-            {"id": uuid7(), "jurisdiction": jurisdiction, "name": name, "staff_number": staff_number, "phone": phone},
+            {
+                "id": uuid7(),
+                "jurisdiction": jurisdiction,
+                "name": name,
+                "staff_number": staff_number,
+                "phone": phone,
+                "care_cell": care_cell,
+                "care_department": care_department,
+            },
         )
 
 
 async def change_person(unit: WriteUnit, jurisdiction: str, person_id: UUID, changes: dict[str, Any]) -> dict[str, Any]:
     """Change name, number or phone, or say that somebody has left (``is_active``): their posts are vacant then."""
     row = await person_of(unit, jurisdiction, person_id)
+    await check_keeps_person(unit, person_id)
     if not changes:
         return row
     async with refusing(unit, "/staff_number", staff_number=changes.get("staff_number")):
@@ -173,6 +195,7 @@ async def add_post(unit: WriteUnit, jurisdiction: str, new: NewPost, *, now: dat
         raise BadInputError("posts.needs_department", pointer="/department")
     await check_cell(unit, jurisdiction, new.cell)
     await check_department(unit, new.department)
+    await check_place(unit, new.cell, new.department)
     async with refusing(unit, "/rank", cell=new.cell, rank=new.rank):
         return await insert_row(
             unit,
@@ -345,6 +368,7 @@ async def add_leave(
         ``posts.leave_overlaps`` another leave of the same person.
     """
     await person_of(unit, jurisdiction, person_id)
+    await check_keeps_person(unit, person_id)
     check_interval(starts, ends, "/ends_at")
     for other in await read_rows(
         unit,
@@ -377,6 +401,7 @@ async def end_leave(
     row = await lock_row(unit, "leave", leave_id)
     if row is None or row["person_id"] != person_id:
         raise NotFoundError("posts.leave_unknown", leave=leave_id)
+    await check_keeps_person(unit, person_id)
     if at <= row["starts_at"]:
         driver = await unit.driver()
         await driver.execute("DELETE FROM dispatch.leave WHERE id = %s", (leave_id,))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from api.accounts.roles import ROLES, Scope, is_area_role, makers_of, moves_of, scopes_of
+from api.accounts.roles import ROLES, Scope, granted_scopes, makers_of, moves_of, scopes_of
 from dispatch.workflow import TRANSITIONS
 from maps.i18n import translate
 
@@ -22,7 +22,8 @@ def tables() -> str:
     for role in ROLES:
         scopes = ", ".join(f"`{scope}`" for scope in Scope if scope in scopes_of([role]))
         moves = ", ".join(f"`{move}`" for move in moves_of(role)) or "none"
-        area = "cells, department" if is_area_role(role) else "everything"
+        whole = [scope for scope in Scope if scope in scopes_of([role]) - granted_scopes(role, is_limited=True)]
+        area = "cells, department" + "".join(f"; `{scope}` without a limit only" for scope in whole)
         lines.append(f"| `{role}` | {translate('zh-CN', f'role.{role}')} | {scopes} | {area} | {moves} |")
     lines += ["", "| move | made by |", "| --- | --- |"]
     for row in TRANSITIONS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from api.accounts.roles import Role, Scope, may_make
-from api.accounts.sight import Grant, Sight
+from api.accounts.roles import Role, Scope, may_make, scopes_of
+from api.accounts.sight import NOTHING, Grant, Sight
 from api.audit.trail import Actor
 from dispatch.belonging import Belonging
 from dispatch.workflow import Line, Move
@@ -30,6 +30,8 @@ class Caller:
         Which cases exist for this caller.
     counted
         Of a person: which cases are counted, one by one in sight or not; None means those in sight.
+    office
+        Which part of the office this caller keeps: people, posts, accounts, keys and what else has an area.
     grants
         Of a person: the roles held now, each with its area.
     """
@@ -40,6 +42,7 @@ class Caller:
     scopes: frozenset[Scope]
     sight: Sight
     counted: Sight | None = None
+    office: Sight = NOTHING
     grants: tuple[Grant, ...] = ()
     account: UUID | None = None
     session: int | None = None
@@ -75,6 +78,23 @@ class Caller:
         return self.viewer if self.counted is None or self.counts_exactly else self.counted.viewer()
 
     @property
+    def office_viewer(self) -> Viewer:
+        """The eyes of transactions that read and write people, posts and departments.
+
+        Whoever looks at posts by another role than an administrator's of an area looks at all of them.
+        """
+        return self.office.keeping(self.viewer, sees_all=self.sees_all_posts)
+
+    @property
+    def sees_all_posts(self) -> bool:
+        """Whether people and posts are in sight everywhere, or those of the areas alone that this caller keeps."""
+        if self.office.is_everything or not self.office.areas:
+            return True
+        if self.kind != "person":
+            return Scope.POSTS_WRITE not in self.scopes
+        return any(grant.role is not Role.ADMINISTRATOR and _may_read_posts(grant.role) for grant in self.grants)
+
+    @property
     def roles(self) -> tuple[Role, ...]:
         """The roles held now, wherever."""
         return tuple(dict.fromkeys(grant.role for grant in self.grants))
@@ -86,3 +106,7 @@ class Caller:
     def may_move(self, case: Belonging, move: Move, line: Line) -> bool:
         """Whether this caller makes a move on a case. A key and the operator speak for a whole desk."""
         return self.kind != "person" or may_make(self.roles_for(case), move, line)
+
+
+def _may_read_posts(role: Role) -> bool:
+    return Scope.POSTS_READ in scopes_of([role])

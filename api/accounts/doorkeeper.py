@@ -38,6 +38,7 @@ OPERATOR: Final = Caller(
         | {Scope.WEBHOOKS_MANAGE, Scope.POSTS_READ, Scope.POSTS_WRITE}
     ),
     sight=EVERYTHING,
+    office=EVERYTHING,
 )
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBER_S: Final = 1.0

@@ -49,6 +49,7 @@ def _caller(row: Any) -> Caller:
             cells=row.cells,
             departments=row.departments,
         ),
+        office=limited(channel=None, cells=row.cells, departments=row.departments),
         rate=row.rate,
     )
 

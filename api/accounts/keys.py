@@ -12,15 +12,17 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NewType
+from typing import Any, Final, LiteralString, NewType
 
 from psycopg.rows import dict_row
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api.accounts.callers import Caller
+from api.accounts.office_area import KEY_IN_AREA, words_of
 from api.accounts.rates import parse_rate
 from api.accounts.roles import DEFAULT_SCOPES, Scope
+from api.accounts.sight import EVERYTHING, Sight
 from api.accounts.tables import ApiKeyRow
 from api.audit.trail import Kind, record
 from dispatch.storage.tables import ChannelRow
@@ -184,25 +186,26 @@ async def rotate_key(unit: WriteUnit, prefix: str, *, overlap_s: int, by: str) -
     return await issue_key(unit, new, by=by)
 
 
-_SHOWN = (
+_SHOWN: Final[LiteralString] = (
     "SELECT prefix, channel_code AS channel, label, scopes, cells, departments, rate, created_at, created_by,"
     " last_used_at, expires_at, revoked_at, expires_at <= now() AS is_over FROM api.api_key"
 )
 
 
-async def list_keys(unit: Unit, channel: str | None = None) -> list[dict[str, Any]]:
-    """Keys without their secrets, the newest first."""
+async def list_keys(unit: Unit, channel: str | None = None, office: Sight = EVERYTHING) -> list[dict[str, Any]]:
+    """Keys of an area without their secrets, the newest first."""
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            f"{_SHOWN} WHERE %(channel)s::text IS NULL OR channel_code = %(channel)s ORDER BY id DESC",
-            {"channel": channel},
+            f"{_SHOWN} WHERE (%(channel)s::text IS NULL OR channel_code = %(channel)s) AND {KEY_IN_AREA}"
+            " ORDER BY id DESC",
+            {"channel": channel, "office": words_of(office)},
         )
         return await cursor.fetchall()
 
 
-async def get_key(unit: Unit, prefix: str) -> dict[str, Any]:
-    """One key without its secret.
+async def get_key(unit: Unit, prefix: str, office: Sight = EVERYTHING) -> dict[str, Any]:
+    """One key of an area without its secret.
 
     Raises
     ------
@@ -211,7 +214,9 @@ async def get_key(unit: Unit, prefix: str) -> dict[str, Any]:
     """
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"{_SHOWN} WHERE prefix = %s", (prefix,))
+        await cursor.execute(
+            f"{_SHOWN} WHERE prefix = %(prefix)s AND {KEY_IN_AREA}", {"prefix": prefix, "office": words_of(office)}
+        )
         row = await cursor.fetchone()
     if row is None:
         raise NotFoundError("access.key_not_found", key=prefix[:20])

@@ -63,6 +63,8 @@ def home_of(caller: Caller) -> str:
         return "/"
     if Scope.GRID_WRITE in caller.scopes:
         return "/grid"
+    if Scope.POSTS_WRITE in caller.scopes:
+        return "/admin/people"
     return "/account" if caller.scopes.isdisjoint({Scope.CASES_READ_ALL, Scope.MAPS_READ}) else "/maps/heat"
 
 

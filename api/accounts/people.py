@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import dict_row
 
+from api.accounts.office_area import words_of
 from api.accounts.passwords import check_new_password, hash_password
-from api.accounts.roles import ROLES, Role, is_area_role
+from api.accounts.roles import ROLES, Role
+from api.accounts.sight import EVERYTHING, Sight
 from api.audit.trail import Kind, record
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import Unit, WriteUnit
@@ -29,7 +31,7 @@ __all__ = [
     "set_password",
 ]
 
-_COLUMNS = """
+_COLUMNS: Final[LiteralString] = """
 SELECT a.id, a.login, a.person_id, p.name, a.is_demo, a.created_at, a.disabled_at, a.must_change,
        a.password_hash IS NOT NULL AS has_password, a.totp_confirmed_at IS NOT NULL AS has_second_factor,
        a.oidc_subject IS NOT NULL AS has_single_sign_on,
@@ -39,7 +41,9 @@ SELECT a.id, a.login, a.person_id, p.name, a.is_demo, a.created_at, a.disabled_a
                    'valid_from', g.valid_from, 'valid_until', g.valid_until,
                    'is_active', g.valid_from <= now() AND (g.valid_until IS NULL OR g.valid_until > now()))
                  ORDER BY g.id)
-                   FROM api.role_grant AS g WHERE g.account_id = a.id AND g.ended_at IS NULL), '[]') AS grants
+                   FROM api.role_grant AS g WHERE g.account_id = a.id AND g.ended_at IS NULL
+                    AND dispatch.area_holds(%(office)s::text[], g.cell_code, g.department_code)), '[]') AS grants,
+       NOT dispatch.area_keeps_person(%(office)s::text[], a.person_id) AS is_held_elsewhere
   FROM api.account AS a JOIN dispatch.person AS p ON p.id = a.person_id
 """
 
@@ -80,8 +84,14 @@ async def add_person(
     must_change: bool = False,
     person_id: UUID | None = None,
     is_demo: bool = False,
+    care: tuple[str | None, str | None] = (None, None),
 ) -> UUID:
     """Make an account, and the person if it is not one who is there already; return the account's id.
+
+    Parameters
+    ----------
+    care
+        Cell and department in whose care a new person is.
 
     Raises
     ------
@@ -103,8 +113,9 @@ async def add_person(
             if person_id is None:
                 person_id = uuid4()
                 await driver.execute(
-                    "INSERT INTO dispatch.person (id, jurisdiction, name) VALUES (%s, %s, %s)",
-                    (person_id, jurisdiction, name.strip() or login),
+                    "INSERT INTO dispatch.person (id, jurisdiction, name, care_cell, care_department)"
+                    " VALUES (%s, %s, %s, %s, %s)",
+                    (person_id, jurisdiction, name.strip() or login, *care),
                 )
             await driver.execute(
                 "INSERT INTO api.account (id, person_id, login, password_hash, must_change, is_demo,"
@@ -144,12 +155,9 @@ async def add_grant(unit: WriteUnit, account: UUID, grant: NewGrant, *, jurisdic
     Raises
     ------
     BadInputError
-        ``accounts.unknown_cell``, ``accounts.unknown_department``, ``accounts.administrator_of_all``,
-        ``accounts.bad_period``.
+        ``accounts.unknown_cell``, ``accounts.unknown_department``, ``accounts.bad_period``.
     """
     driver = await unit.driver()
-    if not is_area_role(grant.role) and (grant.cell or grant.department):
-        raise BadInputError("accounts.administrator_of_all", pointer="/cell")
     if grant.cell is not None:
         row = await (
             await driver.execute(
@@ -217,13 +225,13 @@ async def end_grant(unit: WriteUnit, account: UUID, grant: int) -> None:
     row = await (
         await driver.execute(
             "UPDATE api.role_grant SET ended_at = now() WHERE id = %s AND account_id = %s AND ended_at IS NULL"
-            " RETURNING role",
+            " RETURNING role, cell_code, department_code",
             (grant, account),
         )
     ).fetchone()
     if row is None:
         raise NotFoundError("accounts.grant_unknown", grant=grant)
-    if row[0] == Role.ADMINISTRATOR:
+    if row[0] == Role.ADMINISTRATOR and row[1] is None and row[2] is None:
         await keep_an_administrator(unit)
     await record(unit, Kind.ROLE_ENDED, await _login_of(unit, account), role=row[0], grant=grant)
 
@@ -242,7 +250,8 @@ async def keep_an_administrator(unit: WriteUnit) -> None:
     row = await (
         await driver.execute(
             "SELECT 1 FROM api.role_grant AS g JOIN api.account AS a ON a.id = g.account_id"
-            " WHERE g.role = 'administrator' AND g.ended_at IS NULL AND a.disabled_at IS NULL"
+            " WHERE g.role = 'administrator' AND g.cell_code IS NULL AND g.department_code IS NULL"
+            " AND g.ended_at IS NULL AND a.disabled_at IS NULL"
             " AND (g.valid_until IS NULL OR g.valid_until > now()) LIMIT 1"
         )
     ).fetchone()
@@ -292,16 +301,20 @@ async def set_disabled(unit: WriteUnit, account: UUID, *, disabled: bool) -> Non
     await record(unit, kind, await _login_of(unit, account))
 
 
-async def list_people(unit: Unit) -> Sequence[dict[str, Any]]:
-    """All accounts with their roles, by login."""
+#: An administrator of an area sees the accounts of whoever belongs there, and of their roles those that lie there.
+_IN_AREA: Final[LiteralString] = "(%(office)s::text[] @> '{|}' OR dispatch.area_sees_person(%(office)s, a.person_id))"
+
+
+async def list_people(unit: Unit, office: Sight = EVERYTHING) -> Sequence[dict[str, Any]]:
+    """The accounts of an area with their roles, by login."""
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"{_COLUMNS} ORDER BY a.login")
+        await cursor.execute(f"{_COLUMNS} WHERE {_IN_AREA} ORDER BY a.login", {"office": words_of(office)})
         return await cursor.fetchall()
 
 
-async def get_person(unit: Unit, login: str) -> dict[str, Any]:
-    """One account with its roles.
+async def get_person(unit: Unit, login: str, office: Sight = EVERYTHING) -> dict[str, Any]:
+    """One account of an area with its roles.
 
     Raises
     ------
@@ -310,7 +323,10 @@ async def get_person(unit: Unit, login: str) -> dict[str, Any]:
     """
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"{_COLUMNS} WHERE a.login = %s", (login.strip().lower(),))
+        await cursor.execute(
+            f"{_COLUMNS} WHERE a.login = %(login)s AND {_IN_AREA}",
+            {"login": login.strip().lower(), "office": words_of(office)},
+        )
         row = await cursor.fetchone()
     if row is None:
         raise NotFoundError("accounts.unknown", login=login[:80])

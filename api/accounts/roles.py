@@ -16,10 +16,11 @@ from dispatch.workflow import TRANSITIONS, Line, Move
 __all__ = [
     "DEFAULT_SCOPES",
     "FIELD_ROLES",
+    "OFFICE_SCOPES",
     "ROLES",
     "Role",
     "Scope",
-    "is_area_role",
+    "granted_scopes",
     "may_make",
     "moves_of",
     "scopes_of",
@@ -47,6 +48,19 @@ class Scope(StrEnum):
     REPORTERS_REVEAL = "reporters:reveal"
     AUDIT_READ = "audit:read"
 
+
+#: Keeping the office itself. Whoever holds one of these in an area keeps that area, at the doors that know areas; every
+#: other door asks for the whole office (`api.access.require`).
+OFFICE_SCOPES: Final = frozenset(
+    {
+        Scope.GRID_WRITE,
+        Scope.WEBHOOKS_MANAGE,
+        Scope.PEOPLE_MANAGE,
+        Scope.KEYS_MANAGE,
+        Scope.POSTS_WRITE,
+        Scope.AUDIT_READ,
+    }
+)
 
 DEFAULT_SCOPES: Final = (Scope.REPORTS_CREATE, Scope.CASES_READ, Scope.LOCATE)
 
@@ -105,6 +119,17 @@ def scopes_of(roles: Iterable[Role]) -> frozenset[Scope]:
     return frozenset().union(*(_SCOPES[role] for role in roles))
 
 
+def granted_scopes(role: Role, *, is_limited: bool) -> frozenset[Scope]:
+    """What a role may ask for where it is held; the grid, classes, calendars and profiles are never of an area.
+
+    Examples
+    --------
+    >>> Scope.GRID_WRITE in granted_scopes(Role.ADMINISTRATOR, is_limited=True)
+    False
+    """
+    return _SCOPES[role] - ({Scope.GRID_WRITE} if is_limited else frozenset())
+
+
 def may_make(roles: Iterable[Role], move: Move, line: Line = Line.FULL) -> bool:
     """Whether one of these roles makes a move, by the workflow's own table.
 
@@ -126,8 +151,3 @@ def moves_of(role: Role) -> tuple[Move, ...]:
 def makers_of(move: Move, line: Line = Line.SHORT) -> tuple[Role, ...]:
     """The roles that make a move on a line."""
     return tuple(role for role in ROLES if may_make([role], move, line))
-
-
-def is_area_role(role: Role) -> bool:
-    """Whether a role may be limited to an area: accounts, keys and the grid itself are not divided."""
-    return role is not Role.ADMINISTRATOR

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounts.callers import Caller
-from api.accounts.roles import Role, Scope, scopes_of
+from api.accounts.roles import Role, Scope, granted_scopes, scopes_of
 from api.accounts.sight import Area, Grant, Sight
 from geo.storage.uow import Unit, WriteUnit, read_unit, write_unit
 
@@ -138,10 +138,13 @@ def _found(row: Mapping[str, Any]) -> Found:
         kind="person",
         id=str(row["person_id"]),
         channel=None,
-        scopes=scopes_of(grant.role for grant in grants),
+        scopes=frozenset[Scope]().union(
+            *(granted_scopes(grant.role, is_limited=not grant.area.is_everything) for grant in grants)
+        ),
         # A role shows cases in its own area only: a planner's is counted, even if another role reads cases elsewhere.
         sight=_areas_of(grant for grant in grants if Scope.CASES_READ in scopes_of([grant.role])),
         counted=_areas_of(grants),
+        office=_areas_of(grant for grant in grants if grant.role is Role.ADMINISTRATOR),
         grants=grants,
         account=row["account_id"],
         session=row["id"],

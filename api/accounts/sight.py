@@ -14,7 +14,7 @@ from typing import Final
 
 from api.accounts.roles import Role
 from dispatch.belonging import Belonging
-from geo.storage.uow import EVERYBODY, NOBODY, Viewer
+from geo.storage.uow import AREA_ROLE, EVERYBODY, NOBODY, Viewer
 
 __all__ = ["EVERYTHING", "NOTHING", "Area", "Grant", "Sight", "limited"]
 
@@ -94,6 +94,39 @@ class Sight:
             for name, word in _settings_of(area):
                 words.setdefault(name, set()).add(word)
         return Viewer(role=NOBODY.role, settings={name: tuple(sorted(found)) for name, found in words.items()})
+
+    @property
+    def first_place(self) -> tuple[str | None, str | None]:
+        """Cell and department that what these areas add belongs to; neither where there is no limit."""
+        if self.is_everything or not self.areas:
+            return None, None
+        return self.areas[0].cell, self.areas[0].department
+
+    def office_words(self) -> tuple[str, ...]:
+        """The areas of an administrator as the database reads them (alembic/sql/0021_office_areas.sql).
+
+        Examples
+        --------
+        >>> Sight(areas=(Area(cell="410102001"), Area(department="water"))).office_words(), EVERYTHING.office_words()
+        (('410102001|', '|water'), ('|',))
+        """
+        if self.is_everything:
+            return ("|",)
+        return tuple(f"{area.cell or ''}|{area.department or ''}" for area in self.areas)
+
+    def keeping(self, viewer: Viewer, *, sees_all: bool) -> Viewer:
+        """These eyes, which may also write what of the office lies in these areas.
+
+        Parameters
+        ----------
+        sees_all
+            They read people and posts everywhere; otherwise in these areas only.
+        """
+        if self.is_everything and viewer == EVERYBODY:
+            return viewer
+        words = self.office_words()
+        settings = {**viewer.settings, "office": words} if words else dict(viewer.settings)
+        return Viewer(role=AREA_ROLE, settings=settings if sees_all else {**settings, "office_sight": words})
 
 
 def _settings_of(area: Area) -> tuple[tuple[str, str], ...]:

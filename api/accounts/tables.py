@@ -98,10 +98,6 @@ class RoleGrantRow(Base):
     __table_args__ = (
         CheckConstraint(f"role IN ({_ROLES})", name="role"),
         CheckConstraint("valid_until > valid_from", name="validity_order"),
-        # Accounts, keys and the grid are not divided by area: who manages them manages all of them.
-        CheckConstraint(
-            "role <> 'administrator' OR (cell_code IS NULL AND department_code IS NULL)", name="administrator_of_all"
-        ),
         Index("ix_role_grant_account", "account_id"),
         {"schema": SCHEMA},
     )

@@ -42,6 +42,14 @@ class Desk:
         """The name of a code, or the code itself where it has none."""
         return catalogue(self.locale).get(f"{prefix}{word}", word)
 
+    @property
+    def area(self) -> str:
+        """Which part of the office its administrator keeps; empty for all of it."""
+        if self.caller.office.is_everything:
+            return ""
+        said = (" · ".join(part for part in (one.cell, one.department) if part) for one in self.caller.office.areas)
+        return "; ".join(said)
+
     def at(self, name: str) -> str:
         """A part of the page's address."""
         return str(self.request.path_params[name])

@@ -144,6 +144,8 @@ class Form:
         What the body holds besides the fields.
     seen, is_versioned
         The state that was looked at: a digest that the page compares, or the version that the interface wants to see.
+    is_only_read
+        It shows what holds, to somebody who may not change it.
     reads
         Instead of the fields: makes media type and bytes from what was sent.
     taken
@@ -175,6 +177,7 @@ class Form:
     is_versioned: bool = False
     is_open: bool = True
     is_plain: bool = False
+    is_only_read: bool = False
     reads: Callable[[FormData], Any] | None = None
     leads_to: Callable[[Any], str] | None = None
     shows: Callable[[Any], tuple[str, str] | None] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from api.accounts.roles import Scope
 from api.admin.desk import Desk
 from api.admin.forms import ACT, SEEN, Field, Form, Kind, body_of, fault_places, filled
 from api.admin.inside import Answer, InsideError, ask, path_of
-from api.admin.parts import Page, Section, Table
+from api.admin.parts import Note, Page, Section, Table
 from api.container import Container, Wired
 from api.language import COOKIE, locale_of
 from api.templating import render
@@ -34,6 +35,11 @@ _CHANGED: Final = frozenset({"calendar.changed", "dispatch.version_conflict", "g
 Builder = Callable[[Desk], Awaitable[Page]]
 
 
+#: What has no area: it is read by every administrator and changed by those of the whole office.
+_WHOLE: Final = frozenset({Scope.GRID_WRITE})
+_READS_RULES: Final = Scope.POSTS_WRITE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A line of the side navigation; its text is ``admin.<key>.title``."""
@@ -41,6 +47,10 @@ class Item:
     key: str
     path: str
     scope: Scope
+
+    def is_for(self, caller: Caller) -> bool:
+        """Whether somebody finds it there; what is of the whole office whoever keeps a part of it may read."""
+        return self.scope in caller.scopes or (self.scope in _WHOLE and _READS_RULES in caller.scopes)
 
 
 #: Groups of the side navigation, in the order in which an office is set up.
@@ -85,14 +95,23 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
 
 def first_page_of(caller: Caller) -> str | None:
     """Where the administration begins for somebody; None for whoever has nothing to do there."""
-    return next((item.path for _, items in MENU for item in items if item.scope in caller.scopes), None)
+    return next((item.path for _, items in MENU for item in items if item.is_for(caller)), None)
 
 
-def add_page(router: APIRouter, path: str, scope: Scope, build: Builder) -> None:
-    """Serve a page: drawn on GET; on POST one of its forms is carried out and somebody led on."""
+def add_page(router: APIRouter, path: str, scope: Scope, build: Builder, *, is_whole: bool = False) -> None:
+    """Serve a page: drawn on GET; on POST one of its forms is carried out and somebody led on.
+
+    Parameters
+    ----------
+    is_whole
+        What it shows has no area: administrators of an area read it, without its forms.
+    """
+    is_whole = is_whole or scope in _WHOLE
 
     async def serve(request: Request, container: Wired) -> Response:
         desk = await _desk(request, container)
+        if is_whole and not desk.caller.office.is_everything:
+            return await _show(desk, partial(_reading, build))
         return await (_carry_out(desk, build) if request.method == "POST" else _show(desk, build))
 
     router.add_api_route(
@@ -100,8 +119,40 @@ def add_page(router: APIRouter, path: str, scope: Scope, build: Builder) -> None
         serve,
         methods=["GET", "POST"],
         include_in_schema=False,
-        dependencies=[Depends(require(scope))],
+        dependencies=[Depends(require(scope, *((_READS_RULES,) if is_whole else ()), in_area=True))],
         name=f"admin:{path}",
+    )
+
+
+async def _reading(build: Builder, desk: Desk) -> Page:
+    """A page of the whole office for whoever keeps a part of it: everything to read and nothing to change."""
+    if desk.request.method == "POST":
+        answer = Answer(status=403, code="access.whole_office_only", detail=desk.t("error.access.whole_office_only"))
+        raise InsideError(answer)
+    page = await build(desk)
+
+    def section(one: Section) -> Section:
+        table = one.table
+        if table is not None:
+            rows = tuple(tuple(replace(cell, forms=_shown(cell.forms)) for cell in row) for row in table.rows)
+            table = replace(table, rows=rows)
+        return replace(one, forms=_shown(one.forms), table=table)
+
+    kept = tuple(
+        each
+        for each in map(section, page.sections)
+        if any((each.forms, each.note, each.facts, each.table, each.links, each.search))
+    )
+    note = Section(id="whole", note=Note(text=desk.t("admin.whole_office", area=desk.area)))
+    return replace(page, sections=(note, *kept))
+
+
+def _shown(forms: tuple[Form, ...]) -> tuple[Form, ...]:
+    """Forms that say what holds, to be read; those that add or take away have nothing to say."""
+    return tuple(
+        replace(form, is_only_read=True, is_open=True, hint="")
+        for form in forms
+        if form.method in {"PUT", "PATCH"} and form.every_field() and not any(one.in_path for one in form.fields)
     )
 
 
@@ -316,15 +367,14 @@ def _draw(desk: Desk, page: Page) -> Response:
         "here": request.scope["path"].removeprefix(root) if root else request.scope["path"],
         "place": desk.place,
         "person": desk.caller.name,
+        "area": desk.area,
         "home": home_of(desk.caller),
         "menu": [
             (translate(locale, title), shown)
             for title, items in MENU
             if (
                 shown := [
-                    (item, translate(locale, f"admin.{item.key}.title"))
-                    for item in items
-                    if item.scope in desk.caller.scopes
+                    (item, translate(locale, f"admin.{item.key}.title")) for item in items if item.is_for(desk.caller)
                 ]
             )
         ],

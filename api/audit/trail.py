@@ -19,6 +19,7 @@ import orjson
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from api.accounts.office_area import KEY_IN_AREA
 from dispatch.masking import mask_text
 from geo.storage.uow import Unit
 
@@ -61,6 +62,27 @@ class Kind(StrEnum):
     CASE_MOVED = "case.moved_by_administrator"
     BACKED_UP = "backup.made"
     RESTORED = "backup.restored"
+
+
+#: What concerns an area: who is its alone has done it, or it was done to somebody, a key, a post or a case of it.
+_CONCERNS: Final = (
+    "((actor_kind = 'person' AND EXISTS (SELECT FROM api.account AS a WHERE a.login = actor_id"
+    "   AND dispatch.area_keeps_person(%(office)s::text[], a.person_id)))"
+    " OR EXISTS (SELECT FROM api.account AS a WHERE a.login = subject"
+    "   AND dispatch.area_sees_person(%(office)s::text[], a.person_id))"
+    " OR EXISTS (SELECT FROM api.api_key AS k WHERE k.prefix IN (subject, actor_id) AND <KEY>)"
+    " OR EXISTS (SELECT FROM dispatch.person AS p WHERE subject LIKE 'people/%%'"
+    "   AND p.id::text = split_part(subject, '/', 2)"
+    "   AND dispatch.area_sees_person(%(office)s::text[], p.id))"
+    " OR EXISTS (SELECT FROM dispatch.post AS p WHERE subject LIKE 'posts/%%'"
+    "   AND p.id::text = split_part(subject, '/', 2)"
+    "   AND dispatch.area_holds(%(office)s::text[], p.cell_code, p.department_code))"
+    " OR EXISTS (SELECT FROM dispatch.dispatch_case AS c CROSS JOIN unnest(%(office)s::text[]) AS o(pair)"
+    "   WHERE c.ref IN (subject, split_part(subject, '/', 2))"
+    "   AND (split_part(o.pair, '|', 1) = ''"
+    "        OR split_part(o.pair, '|', 1) = ANY (c.cell_path || coalesce(c.owner_path, '{}')))"
+    "   AND split_part(o.pair, '|', 2) IN ('', c.department_code)))"
+).replace("<KEY>", KEY_IN_AREA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +164,7 @@ async def find_head(unit: Unit) -> Head | None:
 async def list_records(
     unit: Unit,
     *,
+    office: Sequence[str] | None = None,
     before: int | None = None,
     kind: str | None = None,
     actor: str | None = None,
@@ -150,9 +173,16 @@ async def list_records(
     until: datetime | None = None,
     limit: int,
 ) -> Sequence[Mapping[str, Any]]:
-    """Records, the newest first. A ``kind`` without a dot stands for all kinds that begin with it."""
+    """Records, the newest first. A ``kind`` without a dot stands for all kinds that begin with it.
+
+    Parameters
+    ----------
+    office
+        Only what concerns these areas of an administrator; None: everything.
+    """
     where, values = ["true"], dict[str, Any](limit=limit)
     for condition, name, value in (
+        (_CONCERNS, "office", list(office) if office is not None else None),
         ("number < %(before)s", "before", before),
         ("(kind = %(kind)s OR kind LIKE %(kind)s || '.%%')", "kind", kind),
         ("actor_id = %(actor)s", "actor", actor),

@@ -69,6 +69,9 @@ def cells(
     time_zone: Annotated[str, typer.Option("--time-zone", help=t("imports.help.time_zone_new"))] = "Asia/Shanghai",
     dry_run: Annotated[bool, typer.Option("--dry-run", help=t("imports.help.dry_run"))] = False,
     activate: Annotated[bool, typer.Option("--activate", help=t("imports.help.activate"))] = False,
+    new_jurisdiction: Annotated[
+        bool, typer.Option("--new-jurisdiction", help=t("imports.help.new_jurisdiction"))
+    ] = False,
     repair: Annotated[bool, typer.Option("--repair", help=t("imports.help.repair"))] = False,
     accept_repairs: Annotated[bool, typer.Option("--accept-repairs", help=t("imports.help.accept_repairs"))] = False,
 ) -> None:
@@ -105,7 +108,9 @@ def cells(
     try:
         with _stages() as tell:
             found, effects = asyncio.run(
-                run_import(file, options, target, tell, dry_run=dry_run or wish is RepairWish.SHOW)
+                run_import(
+                    file, options, target, tell, dry_run=dry_run or wish is RepairWish.SHOW, is_new=new_jurisdiction
+                )
             )
     except ImportRejectedError as rejected:
         show_faults(file.name, rejected.plan.faults)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.access import require
 from api.accounts.callers import Caller
+from api.accounts.office_area import check_keeps, check_place, check_sees
 from api.accounts.passwords import make_password
 from api.accounts.people import (
     NewGrant,
@@ -31,11 +32,11 @@ from api.container import Container, Wired
 from api.language import locale_of
 from api.rendering import instant
 from api.schemas import Code, SoundText, problems
-from geo.errors import GridwardError
+from geo.errors import GridwardError, NotFoundError
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
 router = APIRouter(tags=["accounts"])
-Manager = Annotated[Caller, Depends(require(Scope.PEOPLE_MANAGE))]
+Manager = Annotated[Caller, Depends(require(Scope.PEOPLE_MANAGE, in_area=True))]
 Login = Annotated[SoundText, Path(min_length=2, max_length=80)]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -106,6 +107,7 @@ class AccountOut(BaseModel):
     must_change_password: bool
     has_second_factor: bool
     has_single_sign_on: bool
+    is_held_elsewhere: bool = Field(description="Holds a post or role outside of the caller's area as well")
     is_demo: bool
     created_at: datetime
     disabled_at: datetime | None
@@ -156,6 +158,7 @@ def account_json(row: dict[str, Any], password: str | None = None) -> dict[str, 
     return {
         **{name: row[name] for name in kept},
         "person": str(row["person_id"]),
+        "is_held_elsewhere": row["is_held_elsewhere"],
         "must_change_password": row["must_change"],
         **{name: instant(row[name]) for name in ("created_at", "disabled_at", "seen_at")},
         "password": password,
@@ -195,10 +198,10 @@ async def read_me(request: Request, container: Wired) -> Response:
 
 
 @router.get("/v1/accounts", response_model=None, responses={200: {"model": AccountsOut}, **problems(401, 403, 503)})
-async def read_accounts(request: Request, container: Wired, _: Manager) -> Response:
+async def read_accounts(request: Request, container: Wired, caller: Manager) -> Response:
     """List accounts with their roles."""
     async with read_unit(container.control) as unit:
-        body = {"accounts": [account_json(row) for row in await list_people(unit)]}
+        body = {"accounts": [account_json(row) for row in await list_people(unit, caller.office)]}
     return json_answer(body, locale=locale_of(request), Cache_Control="no-store")
 
 
@@ -207,10 +210,10 @@ async def read_accounts(request: Request, container: Wired, _: Manager) -> Respo
     response_model=None,
     responses={200: {"model": AccountOut}, **problems(401, 403, 404, 422, 503)},
 )
-async def read_account(request: Request, login: Login, container: Wired, _: Manager) -> Response:
+async def read_account(request: Request, login: Login, container: Wired, caller: Manager) -> Response:
     """One account."""
     async with read_unit(container.control) as unit:
-        body = account_json(await get_person(unit, login))
+        body = account_json(await get_person(unit, login, caller.office))
     return json_answer(body, locale=locale_of(request), Cache_Control="no-store")
 
 
@@ -224,6 +227,9 @@ async def create_account(request: Request, body: AccountIn, container: Wired, ca
     """Make an account. A made password is in this answer only, and must be changed at the first sign-in."""
     made = make_password() if body.password is None and not body.single_sign_on_only else None
     async with write_unit(container.control) as unit:
+        if body.person is not None:
+            await check_sees(unit, caller.office, body.person)
+            await check_keeps(unit, caller.office, body.person)
         account = await add_person(
             unit,
             jurisdiction=container.settings.jurisdiction,
@@ -232,10 +238,11 @@ async def create_account(request: Request, body: AccountIn, container: Wired, ca
             password=made or body.password,
             must_change=made is not None,
             person_id=body.person,
+            care=caller.office.first_place,
         )
-        for grant in body.grants:
-            await _give(unit, container, account, grant, caller)
-        row = await get_person(unit, body.login)
+        for place, grant in enumerate(body.grants):
+            await _give(unit, container, account, grant, caller, at=f"/grants/{place}")
+        row = await get_person(unit, body.login, caller.office)
     return json_answer(account_json(row, made), status=201, locale=locale_of(request), Cache_Control="no-store")
 
 
@@ -245,12 +252,12 @@ async def create_account(request: Request, body: AccountIn, container: Wired, ca
     responses={200: {"model": AccountOut}, **problems(401, 403, 404, 409, 413, 422, 503)},
 )
 async def change_account(
-    request: Request, login: Login, body: AccountChangeIn, container: Wired, _: Manager
+    request: Request, login: Login, body: AccountChangeIn, container: Wired, caller: Manager
 ) -> Response:
     """Close or open an account, make a new first password, end sessions."""
     made = make_password() if body.new_password else None
     async with write_unit(container.control) as unit:
-        person = await get_person(unit, login)
+        person = await _kept(unit, login, caller)
         if made is not None:
             await set_password(unit, person["id"], person["login"], made, must_change=True)
         if body.drop_second_factor:
@@ -259,7 +266,7 @@ async def change_account(
             await end_sessions(unit, account=person["id"])
         if body.disabled is not None:
             await set_disabled(unit, person["id"], disabled=body.disabled)
-        row = await get_person(unit, login)
+        row = await get_person(unit, login, caller.office)
     container.doorkeeper.sessions.forget_all()
     return json_answer(account_json(row, made), locale=locale_of(request), Cache_Control="no-store")
 
@@ -273,9 +280,9 @@ async def change_account(
 async def create_grant(request: Request, login: Login, body: GrantIn, container: Wired, caller: Manager) -> Response:
     """Give a role, from when until when, everywhere or in an area."""
     async with write_unit(container.control) as unit:
-        person = await get_person(unit, login)
+        person = await get_person(unit, login, caller.office)
         await _give(unit, container, person["id"], body, caller)
-        row = await get_person(unit, login)
+        row = await get_person(unit, login, caller.office)
     container.doorkeeper.sessions.forget_all()
     return json_answer(account_json(row), status=201, locale=locale_of(request), Cache_Control="no-store")
 
@@ -286,16 +293,28 @@ async def create_grant(request: Request, login: Login, body: GrantIn, container:
     response_model=None,
     responses={204: {"description": "Taken back"}, **problems(401, 403, 404, 409, 422, 503)},
 )
-async def delete_grant(login: Login, grant: Number, container: Wired, _: Manager) -> Response:
+async def delete_grant(login: Login, grant: Number, container: Wired, caller: Manager) -> Response:
     """Take a role back. Requests see it at once, open streams within a second."""
     async with write_unit(container.control) as unit:
-        person = await get_person(unit, login)
+        person = await get_person(unit, login, caller.office)
+        # Those outside of the area are not among them: they are as unknown as any other number.
+        if all(held["id"] != grant for held in person["grants"]):
+            raise NotFoundError("accounts.grant_unknown", grant=grant)
         await end_grant(unit, person["id"], grant)
     container.doorkeeper.sessions.forget_all()
     return Response(status_code=204)
 
 
-async def _give(unit: WriteUnit, container: Container, account: UUID, grant: GrantIn, caller: Caller) -> None:
+async def _kept(unit: WriteUnit, login: str, caller: Caller) -> dict[str, Any]:
+    """The account, if nobody else keeps it too: whoever sets a password or closes an account does so everywhere."""
+    person = await get_person(unit, login, caller.office)
+    await check_keeps(unit, caller.office, person["person_id"])
+    return person
+
+
+async def _give(
+    unit: WriteUnit, container: Container, account: UUID, grant: GrantIn, caller: Caller, *, at: str = ""
+) -> None:
     new = NewGrant(
         role=parse_role(grant.role),
         cell=grant.cell,
@@ -304,4 +323,5 @@ async def _give(unit: WriteUnit, container: Container, account: UUID, grant: Gra
         valid_until=grant.valid_until,
     )
     by = f"{caller.kind}:{caller.id}"
+    await check_place(unit, caller.office, grant.cell, grant.department, at)
     await add_grant(unit, account, new, jurisdiction=container.settings.jurisdiction, by=by)

@@ -21,7 +21,7 @@ from geo.storage.uow import read_unit
 from maps.i18n import translate
 
 router = APIRouter(tags=["audit"])
-Reader = Annotated[Caller, Depends(require(Scope.AUDIT_READ))]
+Reader = Annotated[Caller, Depends(require(Scope.AUDIT_READ, in_area=True))]
 Word = Annotated[SoundText | None, Query(max_length=200)]
 
 
@@ -69,7 +69,7 @@ class CheckOut(BaseModel):
 async def read_audit(
     request: Request,
     container: Wired,
-    _: Reader,
+    caller: Reader,
     kind: Annotated[Word, Query(description="Such as `key.created`, or `key` for all that begins so")] = None,
     actor: Annotated[Word, Query(description="Login, prefix of a key, or name at the command line")] = None,
     subject: Annotated[Word, Query(description="Number of a case, login, prefix of a key, or path")] = None,
@@ -78,11 +78,19 @@ async def read_audit(
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Response:
-    """Search the trail."""
+    """Search the trail; an administrator of an area finds what was done there, and by whom of it."""
     locale = locale_of(request)
     async with read_unit(container.control) as unit:
         rows = await list_records(
-            unit, before=before, kind=kind, actor=actor, subject=subject, since=since, until=until, limit=limit + 1
+            unit,
+            office=None if caller.office.is_everything else caller.office.office_words(),
+            before=before,
+            kind=kind,
+            actor=actor,
+            subject=subject,
+            since=since,
+            until=until,
+            limit=limit + 1,
         )
     shown = [
         {

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
-from api.container import Reading, Writing
+from api.container import OfficeReading, OfficeWriting
 from api.language import locale_of
 from api.schemas import SoundText, problems
+from dispatch.office_area import check_keeps_person
 from geo.errors import NotFoundError
 from geo.storage.uow import Unit
 from maps.i18n import LOCALES, Locale
@@ -52,7 +53,7 @@ class ContactOut(ContactIn):
     responses={200: {"model": ContactOut}, **problems(401, 403, 404, 422, 503)},
 )
 async def read_contact(
-    request: Request, person: UUID, unit: Reading, _: Annotated[Caller, Depends(require(Scope.POSTS_READ))]
+    request: Request, person: UUID, unit: OfficeReading, _: Annotated[Caller, Depends(require(Scope.POSTS_READ))]
 ) -> Response:
     """Read a person's addresses."""
     return json_answer(await _contact(unit, person), locale=locale_of(request))
@@ -67,11 +68,12 @@ async def write_contact(
     request: Request,
     person: UUID,
     body: ContactIn,
-    unit: Writing,
-    _: Annotated[Caller, Depends(require(Scope.POSTS_WRITE))],
+    unit: OfficeWriting,
+    _: Annotated[Caller, Depends(require(Scope.POSTS_WRITE, in_area=True))],
 ) -> Response:
     """Set a person's addresses, all of them at once."""
     await _contact(unit, person)
+    await check_keeps_person(unit, person)
     driver = await unit.driver()
     await driver.execute(
         "INSERT INTO dispatch.person_contact (person_id, email, wecom, locale, muted)"

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
-from api.container import Reading, Wired, Writing
+from api.container import OfficeReading, OfficeWriting, Reading, Wired
 from api.language import locale_of
 from api.posts_json import department_json, gap_json, rule_json
 from api.posts_schemas import DepartmentChangeIn, DepartmentIn, EndIn, ResponsibleOut, RuleIn
@@ -19,7 +19,7 @@ from api.rendering import instant
 from api.responsible import responsible_json, zone_of
 from api.routes import people, posts, shifts
 from api.routes.locating import Instant
-from api.routes.people import Keeper, Number, Reader
+from api.routes.people import Keeper, Number, Reader, WholeKeeper
 from api.schemas import Code, problems
 from api.trace_json import trace_json
 from dispatch.departments import (
@@ -34,6 +34,7 @@ from dispatch.departments import (
     list_rules,
     matrix_row,
 )
+from dispatch.office_area import cells_near
 from dispatch.queries import database_now, get_case
 from dispatch.storage.returns import find_valid_cell
 from dispatch.storage.routing import read_position, read_versions
@@ -49,7 +50,7 @@ _MOST_RULES = 100_000
 
 
 @router.get("/v1/departments", response_model=None, responses=problems(400, 401, 403, 422, 503))
-async def read_departments(request: Request, unit: Reading, container: Wired, _: Reader) -> Response:
+async def read_departments(request: Request, unit: OfficeReading, container: Wired, _: Reader) -> Response:
     """All departments, with how many lines of the matrix and posts each has."""
     locale = locale_of(request)
     rows = await list_departments(unit, container.settings.jurisdiction, await database_now(unit))
@@ -59,7 +60,7 @@ async def read_departments(request: Request, unit: Reading, container: Wired, _:
 @router.post(
     "/v1/departments", status_code=201, response_model=None, responses=problems(400, 401, 403, 409, 413, 422, 503)
 )
-async def create_department(request: Request, body: DepartmentIn, unit: Writing, _: Keeper) -> Response:
+async def create_department(request: Request, body: DepartmentIn, unit: OfficeWriting, _: WholeKeeper) -> Response:
     """Add a department."""
     row = await add_department(unit, code=body.code, name_zh=body.name_zh, name_en=body.name_en or "")
     locale = locale_of(request)
@@ -70,7 +71,7 @@ async def create_department(request: Request, body: DepartmentIn, unit: Writing,
     "/v1/departments/{department}", response_model=None, responses=problems(400, 401, 403, 404, 409, 413, 422, 503)
 )
 async def update_department(
-    request: Request, department: Code, body: DepartmentChangeIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, department: Code, body: DepartmentChangeIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Rename a department, or take one out of use that has neither posts nor lines of the matrix any more."""
     row = await change_department(
@@ -87,7 +88,7 @@ async def update_department(
 @router.get("/v1/departments/matrix", response_model=None, responses=problems(400, 401, 403, 422, 503))
 async def read_matrix(
     request: Request,
-    unit: Reading,
+    unit: OfficeReading,
     container: Wired,
     _: Reader,
     department: Annotated[Code | None, Query()] = None,
@@ -131,7 +132,7 @@ async def read_matrix(
     response_class=Response,
 )
 async def read_matrix_csv(
-    unit: Reading,
+    unit: OfficeReading,
     container: Wired,
     _: Reader,
     at: Annotated[Instant | None, Query(description="Lines valid at that instant; with zone")] = None,
@@ -156,7 +157,7 @@ async def read_gaps(
     request: Request,
     unit: Reading,
     container: Wired,
-    _: Reader,
+    caller: Reader,
     at: Annotated[Instant | None, Query(description="As it is at that instant; with zone")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
@@ -164,6 +165,10 @@ async def read_gaps(
     locale = locale_of(request)
     now = at or await database_now(unit)
     gaps = await find_gaps(unit, container.settings.jurisdiction, now)
+    if not caller.sees_all_posts:
+        # Found with all lines in sight, for those of the whole office close gaps everywhere; told of the area alone.
+        near = await cells_near(unit, caller.office.office_words(), {gap.cell for gap in gaps})
+        gaps = [gap for gap in gaps if gap.cell in near]
     body = {
         "gaps": [gap_json(gap, locale) for gap in gaps[:limit]],
         "total": len(gaps),
@@ -179,7 +184,7 @@ async def read_gaps(
     response_model=None,
     responses=problems(400, 401, 403, 409, 413, 422, 503),
 )
-async def create_rule(request: Request, body: RuleIn, unit: Writing, container: Wired, _: Keeper) -> Response:
+async def create_rule(request: Request, body: RuleIn, unit: OfficeWriting, container: Wired, _: Keeper) -> Response:
     """Add a line to the matrix; cases reported from its first moment on follow it."""
     new = NewRule(
         department=body.department,
@@ -203,7 +208,7 @@ async def create_rule(request: Request, body: RuleIn, unit: Writing, container: 
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def update_rule(
-    request: Request, rule: Number, body: EndIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, rule: Number, body: EndIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """End a line; one that would end before it begins is taken back, and the answer is empty."""
     at = body.valid_until or await database_now(unit)

@@ -24,17 +24,20 @@ from api.accounts.keys import (
     revoke_key,
     rotate_key,
 )
+from api.accounts.office_area import check_channel, check_key_area, check_place
 from api.accounts.roles import Scope
+from api.accounts.sight import Sight
 from api.answers import json_answer
 from api.container import Container, Wired
 from api.language import locale_of
 from api.rendering import instant
 from api.sandbox.keys import as_sandbox_key, issue_sandbox_key, sandbox_engine
 from api.schemas import Code, SoundText, problems
-from geo.storage.uow import read_unit, write_unit
+from geo.errors import ForbiddenError
+from geo.storage.uow import WriteUnit, read_unit, write_unit
 
 router = APIRouter(tags=["keys"])
-Manager = Annotated[Caller, Depends(require(Scope.KEYS_MANAGE))]
+Manager = Annotated[Caller, Depends(require(Scope.KEYS_MANAGE, in_area=True))]
 InSandbox = Annotated[bool, Query(description="The keys of the sandbox instead")]
 Prefix = Annotated[str, Path(pattern="^[0-9a-f]{8}$", description="The readable part of a key: gw_**prefix**_…")]
 
@@ -120,6 +123,19 @@ def key_json(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _whole_for(caller: Caller, *, sandbox: bool) -> None:
+    """The sandbox has a grid and people of its own; no area of the office is one of its areas."""
+    if sandbox and not caller.office.is_everything:
+        raise ForbiddenError("access.whole_office_only")
+
+
+async def _check_limit(unit: WriteUnit, office: Sight, name: str, place: int, code: str) -> None:
+    try:
+        await check_place(unit, office, code if name == "cells" else None, code if name == "departments" else None)
+    except ForbiddenError as error:
+        raise ForbiddenError(error.code, pointer=f"/{name}/{place}") from error
+
+
 def _maker(caller: Caller) -> str:
     """Who made a key, as people know them: a person by the login."""
     return f"{caller.actor.kind}:{caller.actor.id}"
@@ -143,11 +159,17 @@ async def create_key(request: Request, body: KeyIn, container: Wired, caller: Ma
         expires_at=body.expires_at,
     )
     by = _maker(caller)
+    check_key_area(caller.office, new.scopes, is_limited=bool(new.cells or new.departments))
+    _whole_for(caller, sandbox=body.sandbox)
     async with _keys_of(container, body.sandbox, make=True) as engine:
         if body.sandbox:
             text = await issue_sandbox_key(engine, new, by=by)
         else:
             async with write_unit(engine) as unit:
+                await check_channel(unit, caller.office, new.channel)
+                for name, codes in (("cells", new.cells), ("departments", new.departments)):
+                    for place, code in enumerate(codes):
+                        await _check_limit(unit, caller.office, name, place, code)
                 text = await issue_key(unit, new, by=by)
         async with read_unit(engine) as reading:
             row = await get_key(reading, text.split("_")[1])
@@ -158,13 +180,14 @@ async def create_key(request: Request, body: KeyIn, container: Wired, caller: Ma
 async def read_keys(
     request: Request,
     container: Wired,
-    _: Manager,
+    caller: Manager,
     channel: Annotated[Code | None, Query(description="Only of this channel")] = None,
     sandbox: InSandbox = False,
 ) -> Response:
     """List keys: prefix, rights, limits, last use. Never the key itself."""
+    _whole_for(caller, sandbox=sandbox)
     async with _keys_of(container, sandbox) as engine, read_unit(engine) as unit:
-        rows = await list_keys(unit, channel)
+        rows = await list_keys(unit, channel, caller.office)
     return json_answer({"keys": [key_json(row) for row in rows]}, locale=locale_of(request))
 
 
@@ -178,7 +201,9 @@ async def rotate(
     request: Request, prefix: Prefix, body: RotateIn, container: Wired, caller: Manager, sandbox: InSandbox = False
 ) -> Response:
     """Make a second key with the same rights. Both live until the old one's time is over."""
+    _whole_for(caller, sandbox=sandbox)
     async with _keys_of(container, sandbox) as engine, write_unit(engine) as unit:
+        await get_key(unit, prefix, caller.office)
         text = await rotate_key(unit, prefix, overlap_s=body.old_valid_s, by=_maker(caller))
         row = await get_key(unit, text.split("_")[1])
     return _shown(request, row, as_sandbox_key(text) if sandbox else text)
@@ -190,9 +215,11 @@ async def rotate(
     response_model=None,
     responses={204: {"description": "Revoked; it stays in the list"}, **problems(401, 403, 404, 422, 503)},
 )
-async def revoke(prefix: Prefix, container: Wired, _: Manager, sandbox: InSandbox = False) -> Response:
+async def revoke(prefix: Prefix, container: Wired, caller: Manager, sandbox: InSandbox = False) -> Response:
     """End a key. Requests under way finish; open streams end within a second."""
+    _whole_for(caller, sandbox=sandbox)
     async with _keys_of(container, sandbox) as engine, write_unit(engine) as unit:
+        await get_key(unit, prefix, caller.office)
         await revoke_key(unit, prefix)
     container.keys.forget(prefix)
     return Response(status_code=204)

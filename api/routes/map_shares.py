@@ -111,4 +111,4 @@ async def _end(request: Request, container: Container, caller: Caller, share: UU
 
 
 def _owner(caller: Caller) -> str | None:
-    return None if Scope.PEOPLE_MANAGE in caller.scopes else maker_of(caller)
+    return None if Scope.PEOPLE_MANAGE in caller.scopes and caller.office.is_everything else maker_of(caller)

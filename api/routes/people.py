@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from api.access import require
 from api.accounts.keys import Caller, Scope
 from api.answers import json_answer
-from api.container import Reading, Wired, Writing
+from api.container import OfficeReading, OfficeWriting, Wired
 from api.language import locale_of
 from api.posts_json import person_json
 from api.posts_schemas import LeaveEndIn, LeaveIn, PersonChangeIn, PersonIn
@@ -28,14 +28,16 @@ log = structlog.get_logger("gridward.posts")
 router = APIRouter(tags=["posts"])
 
 Reader = Annotated[Caller, Depends(require(Scope.POSTS_READ))]
-Keeper = Annotated[Caller, Depends(require(Scope.POSTS_WRITE))]
+Keeper = Annotated[Caller, Depends(require(Scope.POSTS_WRITE, in_area=True))]
+#: Keeps all of it: what has no area is changed by nobody else.
+WholeKeeper = Annotated[Caller, Depends(require(Scope.POSTS_WRITE))]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.get("/v1/people", response_model=None, responses=problems(400, 401, 403, 422, 503))
 async def read_people(
     request: Request,
-    unit: Reading,
+    unit: OfficeReading,
     container: Wired,
     _: Reader,
     name: Annotated[SoundText | None, Query(max_length=120, description="Part of the name, or a staff number")] = None,
@@ -66,27 +68,32 @@ async def read_people(
 
 
 @router.post("/v1/people", status_code=201, response_model=None, responses=problems(400, 401, 403, 409, 413, 422, 503))
-async def create_person(request: Request, body: PersonIn, unit: Writing, container: Wired, _: Keeper) -> Response:
-    """Add somebody who can hold posts."""
+async def create_person(
+    request: Request, body: PersonIn, unit: OfficeWriting, container: Wired, caller: Keeper
+) -> Response:
+    """Add somebody who can hold posts. Whoever an administrator of an area adds is in that area's care."""
+    cell, department = caller.office.first_place
     row = await add_person(
         unit,
         container.settings.jurisdiction,
         name=body.name,
         staff_number=body.staff_number,
         phone=body.phone,
+        care_cell=cell,
+        care_department=department,
     )
     return await _person(request, unit, container.settings.jurisdiction, row["id"], status=201)
 
 
 @router.get("/v1/people/{person}", response_model=None, responses=problems(401, 403, 404, 422, 503))
-async def read_person(request: Request, person: UUID, unit: Reading, container: Wired, _: Reader) -> Response:
+async def read_person(request: Request, person: UUID, unit: OfficeReading, container: Wired, _: Reader) -> Response:
     """One person with the posts held now, and leave that is not over."""
     return await _person(request, unit, container.settings.jurisdiction, person)
 
 
 @router.patch("/v1/people/{person}", response_model=None, responses=problems(400, 401, 403, 404, 409, 413, 422, 503))
 async def update_person(
-    request: Request, person: UUID, body: PersonChangeIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, person: UUID, body: PersonChangeIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Change name, staff number or phone, or say that somebody has left."""
     changes = body.model_dump(exclude_unset=True)
@@ -98,7 +105,7 @@ async def update_person(
 
 
 @router.get("/v1/people/{person}/phone", response_model=None, responses=problems(401, 403, 404, 422, 503))
-async def read_phone(request: Request, person: UUID, unit: Reading, container: Wired, caller: Reader) -> Response:
+async def read_phone(request: Request, person: UUID, unit: OfficeReading, container: Wired, caller: Reader) -> Response:
     """One person's phone, when somebody has to call. Who asked is on record."""
     rows = await read_rows(
         unit,
@@ -115,7 +122,7 @@ async def read_phone(request: Request, person: UUID, unit: Reading, container: W
 
 
 @router.get("/v1/people/{person}/leave", response_model=None, responses=problems(401, 403, 404, 422, 503))
-async def read_leave(request: Request, person: UUID, unit: Reading, container: Wired, _: Reader) -> Response:
+async def read_leave(request: Request, person: UUID, unit: OfficeReading, container: Wired, _: Reader) -> Response:
     """All leave of a person, the latest first."""
     await _find(unit, container.settings.jurisdiction, person)
     rows = await read_rows(unit, "leave", "person_id = %(id)s", {"id": person}, order="starts_at DESC, id DESC")
@@ -129,7 +136,7 @@ async def read_leave(request: Request, person: UUID, unit: Reading, container: W
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def create_leave(
-    request: Request, person: UUID, body: LeaveIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, person: UUID, body: LeaveIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Send somebody on leave; from its first moment on the backup answers."""
     row = await add_leave(
@@ -149,7 +156,7 @@ async def create_leave(
     responses=problems(400, 401, 403, 404, 413, 422, 503),
 )
 async def update_leave(
-    request: Request, person: UUID, leave: Number, body: LeaveEndIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, person: UUID, leave: Number, body: LeaveEndIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Let a leave end earlier or later; one that would end before it begins is taken back, and the answer is empty."""
     row = await end_leave(unit, container.settings.jurisdiction, person, leave, body.ends_at)

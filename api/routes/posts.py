@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.accounts.keys import Scope
 from api.answers import json_answer
-from api.container import Container, Reading, Wired, Writing
+from api.container import Container, OfficeReading, OfficeWriting, Wired
 from api.language import locale_of
 from api.posts_json import post_json
 from api.posts_schemas import (
@@ -25,6 +25,7 @@ from api.routes.locating import Instant
 from api.routes.people import Keeper, Number, Reader
 from api.schemas import Code, problems
 from dispatch.making import Actor
+from dispatch.office_area import check_keeps_post
 from dispatch.posts_handover import acknowledge_hand_over, hand_post_over
 from dispatch.posts_keeping import NewPost, add_post, appoint, end_appointment, end_post
 from dispatch.queries import database_now
@@ -38,7 +39,7 @@ router = APIRouter(tags=["posts"])
 @router.get("/v1/posts", response_model=None, responses={200: {"model": PostsOut}, **problems(400, 401, 403, 422, 503)})
 async def read_posts(
     request: Request,
-    unit: Reading,
+    unit: OfficeReading,
     container: Wired,
     _: Reader,
     kind: Annotated[Code | None, Query(description="Such as grid_head")] = None,
@@ -80,7 +81,7 @@ async def read_posts(
     response_model=None,
     responses={201: {"model": PostDetailOut}, **problems(400, 401, 403, 404, 409, 413, 422, 503)},
 )
-async def create_post(request: Request, body: PostIn, unit: Writing, container: Wired, _: Keeper) -> Response:
+async def create_post(request: Request, body: PostIn, unit: OfficeWriting, container: Wired, _: Keeper) -> Response:
     """Add a post, with its first holder if there is one."""
     jurisdiction = container.settings.jurisdiction
     new = NewPost(
@@ -108,7 +109,7 @@ async def create_post(request: Request, body: PostIn, unit: Writing, container: 
 async def read_post(
     request: Request,
     post: Number,
-    unit: Reading,
+    unit: OfficeReading,
     container: Wired,
     _: Reader,
     at: Annotated[Instant | None, Query(description="Holders at that instant; with zone")] = None,
@@ -123,7 +124,7 @@ async def read_post(
     responses={200: {"model": PostDetailOut}, **problems(400, 401, 403, 404, 409, 413, 422, 503)},
 )
 async def update_post(
-    request: Request, post: Number, body: EndIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, post: Number, body: EndIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """End a post, and the appointments to it."""
     at = body.valid_until or await database_now(unit)
@@ -132,7 +133,9 @@ async def update_post(
 
 
 @router.get("/v1/posts/{post}/appointments", response_model=None, responses=problems(401, 403, 404, 422, 503))
-async def read_appointments(request: Request, post: Number, unit: Reading, container: Wired, _: Reader) -> Response:
+async def read_appointments(
+    request: Request, post: Number, unit: OfficeReading, container: Wired, _: Reader
+) -> Response:
     """Everybody who has held a post or will, the latest first."""
     await _find(unit, container, post)
     rows = await read_rows(unit, "appointment", "post_id = %(post)s", {"post": post}, order="valid_from DESC, id DESC")
@@ -146,7 +149,7 @@ async def read_appointments(request: Request, post: Number, unit: Reading, conta
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def create_appointment(
-    request: Request, post: Number, body: AppointmentIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, post: Number, body: AppointmentIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Give a post to somebody. Only a shared post takes several at a time."""
     row = await appoint(
@@ -166,7 +169,7 @@ async def create_appointment(
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def update_appointment(
-    request: Request, post: Number, appointment: Number, body: EndIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, post: Number, appointment: Number, body: EndIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """End an appointment; the backup answers until somebody else is appointed."""
     at = body.valid_until or await database_now(unit)
@@ -175,7 +178,7 @@ async def update_appointment(
 
 
 @router.get("/v1/posts/{post}/hand-overs", response_model=None, responses=problems(401, 403, 404, 422, 503))
-async def read_hand_overs(request: Request, post: Number, unit: Reading, container: Wired, _: Reader) -> Response:
+async def read_hand_overs(request: Request, post: Number, unit: OfficeReading, container: Wired, _: Reader) -> Response:
     """Who handed a post to whom with which cases and words, the latest first."""
     await _find(unit, container, post)
     rows = await read_rows(
@@ -191,10 +194,11 @@ async def read_hand_overs(request: Request, post: Number, unit: Reading, contain
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def create_hand_over(
-    request: Request, post: Number, body: HandOverIn, unit: Writing, container: Wired, caller: Keeper
+    request: Request, post: Number, body: HandOverIn, unit: OfficeWriting, container: Wired, caller: Keeper
 ) -> Response:
     """Hand a post over now: the open cases of the one who goes belong to the one who comes, each with its record."""
     # The cases of the post may lie outside what this caller sees; they go with it all the same.
+    await check_keeps_post(unit, container.settings.jurisdiction, post, body.to_person)
     await act_as_service(unit)
     row = await hand_post_over(
         unit,
@@ -215,13 +219,15 @@ async def create_hand_over(
     responses=problems(400, 401, 403, 404, 409, 422, 503),
 )
 async def acknowledge(
-    request: Request, post: Number, hand_over: Number, unit: Writing, container: Wired, caller: Reader
+    request: Request, post: Number, hand_over: Number, unit: OfficeWriting, container: Wired, caller: Reader
 ) -> Response:
     """Say that it was read: by the one who came, or by whoever keeps the posts."""
     rows = await read_rows(unit, "post_hand_over", "id = %(id)s", {"id": hand_over})
     is_theirs = bool(rows) and caller.kind == "person" and str(rows[0]["to_person_id"]) == caller.id
     if not is_theirs and Scope.POSTS_WRITE not in caller.scopes:
         raise ForbiddenError("access.scope_missing", scope=Scope.POSTS_WRITE.value)
+    if is_theirs:
+        await act_as_service(unit)
     row = await acknowledge_hand_over(
         unit,
         container.settings.jurisdiction,

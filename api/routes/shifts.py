@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request, Response
 
 from api.answers import json_answer
-from api.container import Reading, Wired, Writing
+from api.container import OfficeReading, OfficeWriting, Wired
 from api.language import locale_of
 from api.posts_schemas import ExceptionIn, ShiftEndIn, ShiftIn
 from api.rendering import instant
@@ -37,7 +37,7 @@ router = APIRouter(tags=["posts"])
 async def read_shifts(
     request: Request,
     post: Number,
-    unit: Reading,
+    unit: OfficeReading,
     container: Wired,
     _: Reader,
     first: Annotated[date | None, Query(alias="from", description="First day of the rota; default: today")] = None,
@@ -82,7 +82,7 @@ async def read_shifts(
     responses=problems(400, 401, 403, 404, 413, 422, 503),
 )
 async def create_shift(
-    request: Request, post: Number, body: ShiftIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, post: Number, body: ShiftIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Add a pattern: days of the week, or of a cycle of its own; several of one post add up."""
     new = NewShift(
@@ -104,7 +104,7 @@ async def create_shift(
     "/v1/posts/{post}/shifts/{shift}", response_model=None, responses=problems(400, 401, 403, 404, 413, 422, 503)
 )
 async def update_shift(
-    request: Request, post: Number, shift: Number, body: ShiftEndIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, post: Number, shift: Number, body: ShiftEndIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Let a pattern end with a day; one that would end before its first is taken back, and the answer is empty."""
     row = await end_shift(unit, container.settings.jurisdiction, post, shift, body.last_day)
@@ -120,7 +120,7 @@ async def update_shift(
     responses=problems(400, 401, 403, 404, 413, 422, 503),
 )
 async def create_exception(
-    request: Request, post: Number, body: ExceptionIn, unit: Writing, container: Wired, _: Keeper
+    request: Request, post: Number, body: ExceptionIn, unit: OfficeWriting, container: Wired, _: Keeper
 ) -> Response:
     """Say what holds on one day instead of the pattern."""
     row = await add_exception(
@@ -142,7 +142,9 @@ async def create_exception(
     response_model=None,
     responses=problems(401, 403, 404, 422, 503),
 )
-async def delete_exception(post: Number, exception: Number, unit: Writing, container: Wired, _: Keeper) -> Response:
+async def delete_exception(
+    post: Number, exception: Number, unit: OfficeWriting, container: Wired, _: Keeper
+) -> Response:
     """Let the pattern hold again on that day."""
     await remove_exception(unit, container.settings.jurisdiction, post, exception)
     return Response(status_code=204)

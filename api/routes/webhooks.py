@@ -30,21 +30,22 @@ from api.webhooks.addresses import parse_networks
 from api.webhooks.messages import TEST_TYPE
 from api.webhooks.targets import parse_target
 from dispatch.feed import Cursor, feed_end, parse_cursor
-from geo.errors import BadInputError, ConflictError
+from geo.errors import BadInputError, ConflictError, ForbiddenError
 
 router = APIRouter(tags=["webhooks"])
 
 MOST_DELIVERIES = 200
-Manager = Annotated[Caller, Depends(require(Scope.WEBHOOKS_MANAGE))]
+Manager = Annotated[Caller, Depends(require(Scope.WEBHOOKS_MANAGE, in_area=True))]
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _COMMON = problems(401, 403, 404, 422, 503)
 
 
 def holder_of(caller: Caller) -> store.Holder:
     """Which webhooks are a caller's; who has an area makes webhooks of that area."""
-    areas = () if caller.sight.is_everything else caller.sight.areas
+    areas = () if caller.office.is_everything else caller.office.areas
     return store.Holder(
         channel=caller.sees_channel,
+        office=caller.office.office_words(),
         cells=tuple(sorted({area.cell for area in areas if area.cell is not None})),
         departments=tuple(sorted({area.department for area in areas if area.department is not None})),
     )
@@ -85,6 +86,8 @@ async def create_webhook(
 ) -> Response:
     """Make a webhook. The answer shows its secret, once. The webhook outlives the key that made it."""
     channel = body.channel
+    if any(area.cell and area.department for area in caller.office.areas):
+        raise ForbiddenError("access.area_of_both")
     if caller.sees_channel is not None:
         if channel is not None and channel != caller.sees_channel:
             raise BadInputError("dispatch.other_channel", pointer="/channel", channel=channel)

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from api.accounts.office_area import KEY_IN_AREA
 from api.webhooks.signing import key_of, make_secret
 from dispatch.feed import Cursor
 from geo.errors import ConflictError, NotFoundError
@@ -81,24 +82,21 @@ async def create_webhook(
 class Holder:
     """Who asks for webhooks: of one channel, or within an area; by default of everything.
 
-    A webhook keeps the area of whoever made it, and belongs to those who have the same.
+    A webhook keeps the area of whoever made it, and belongs to those whose areas hold it.
     """
 
     channel: str | None = None
+    office: tuple[str, ...] = ("|",)
     cells: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
 
     def values(self) -> dict[str, Any]:
         """As the conditions below name them."""
-        return {"channel": self.channel, "cells": list(self.cells), "departments": list(self.departments)}
+        return {"channel": self.channel, "office": list(self.office)}
 
 
 ANYBODY = Holder()
-_HELD = (
-    " (%(channel)s::text IS NULL OR w.channel_code = %(channel)s)"
-    " AND (%(cells)s::text[] || %(departments)s::text[] = '{}'"
-    " OR (w.cells = %(cells)s::text[] AND w.departments = %(departments)s::text[]))"
-)
+_HELD = f" (%(channel)s::text IS NULL OR w.channel_code = %(channel)s) AND {KEY_IN_AREA}"
 
 
 async def list_webhooks(unit: Unit, holder: Holder = ANYBODY) -> list[dict[str, Any]]:

@@ -217,6 +217,9 @@ class PersonRow(Base):
     phone: Mapped[str | None] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(server_default=sql("true"))
     staff_number: Mapped[str | None] = mapped_column(Text)
+    #: In whose area somebody is who holds neither a post nor a role yet.
+    care_cell: Mapped[str | None] = mapped_column(Text)
+    care_department: Mapped[str | None] = mapped_column(Text)
 
 
 class PostRow(Base):

@@ -206,5 +206,5 @@ def _withdraw(desk: Desk, one: dict[str, Any]) -> tuple[Form, ...]:
     )
 
 
-add_page(router, "/admin/ladders", Scope.POSTS_WRITE, _ladders)
-add_page(router, "/admin/ladders/{id}", Scope.POSTS_WRITE, _ladder)
+add_page(router, "/admin/ladders", Scope.POSTS_WRITE, _ladders, is_whole=True)
+add_page(router, "/admin/ladders/{id}", Scope.POSTS_WRITE, _ladder, is_whole=True)

@@ -21,14 +21,21 @@ const TURN_MS = Math.max(0, query.has("turn") ? Number(query.get("turn")) : 20) 
 const STALE_MS = 45_000;
 const OLD_MS = 600_000;
 const PATIENCE_MS = 15_000;
+const RELOAD_MS = 60_000;
 const LIGHTS = ["red", "supervised", "yellow", "green", "suspended"];
 const clockFormat = new Intl.DateTimeFormat("en-GB", { timeZone: context.config.time_zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const dayFormat = new Intl.DateTimeFormat(context.locale, { timeZone: context.config.time_zone, month: "long", day: "numeric", weekday: "long" });
 
 /** The key that the address carries; it is sent in a header, and the address stays as it is so that a restart finds it. */
-const key = new URLSearchParams(location.hash.slice(1)).get("key");
 const headers = new Headers({ Accept: "application/json", "Accept-Language": context.locale });
-if (key) headers.set("Authorization", `Bearer ${key}`);
+
+/** A key is exchanged by giving the same page another address: it is taken without losing the picture. */
+function takeKey() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (key) headers.set("Authorization", `Bearer ${key}`);
+  else headers.delete("Authorization");
+}
+takeKey();
 
 const scenes = /** @type {HTMLElement[]} */ (Array.from(document.querySelectorAll("[data-scene]")));
 let scene = 0;
@@ -195,9 +202,14 @@ async function look() {
     if (!answer.ok) return;
     const found = /** @type {Wall} */ (await answer.json());
     if (found.build !== context.config.build) {
-      // A new version of this page: nothing here is worth keeping.
-      location.reload();
-      return;
+      // A new version of this page: nothing here is worth keeping. Where two versions answer by turns the page would
+      // begin again with every look; it does so once a minute at most, and shows what it has meanwhile.
+      const last = Number(sessionStorage.getItem("reloaded") ?? 0);
+      if (Math.abs(Date.now() - last) > RELOAD_MS) {
+        sessionStorage.setItem("reloaded", String(Date.now()));
+        location.reload();
+        return;
+      }
     }
     if (found.grid !== grid || !picture) await redraw(found.grid);
     open();
@@ -281,6 +293,7 @@ window.addEventListener("keydown", (event) => {
   else if (event.key === " " && !(event.target instanceof HTMLButtonElement)) isHeld = !isHeld;
 });
 const first = scenes.findIndex((one) => one.dataset.scene === query.get("scene"));
+window.addEventListener("hashchange", takeKey);
 turn(Math.max(0, first));
 setInterval(tick, 1000);
 void look();

@@ -85,12 +85,12 @@ async def split(act: Act, limit: Limit, calendar: WorkingCalendar, *, is_planned
     known = await legs.list_departments(act.unit)
     if not wanted:
         raise BadInputError("dispatch.legs_required", pointer="/legs", example=known[0] if known else "…")
-    busy = {leg["department_code"]: leg["number"] for leg in await legs.lock_open_legs(act.unit, act.case["id"])}
+    busy = {leg["department_code"] for leg in await legs.lock_open_legs(act.unit, act.case["id"])}
     for place, plan in enumerate(wanted):
         if plan.department in busy:
             pointer = f"/legs/{place}/department"
             raise ConflictError("dispatch.leg_under_way", pointer=pointer, department=plan.department)
-        busy[plan.department] = place
+        busy.add(plan.department)
     if act.case["open_legs"] + len(wanted) > MOST_LEGS:
         raise ConflictError("dispatch.too_many_legs", pointer="/legs", most=MOST_LEGS)
     opened = []
@@ -245,6 +245,9 @@ async def move_leg_locked(unit: WriteUnit, case: dict[str, Any], request: LegReq
                     department=department,
                     known=", ".join(known) or "–",
                 )
+            others = await legs.lock_open_legs(unit, case["id"])
+            if any(one["department_code"] == department and one["number"] != request.number for one in others):
+                raise ConflictError("dispatch.leg_under_way", pointer="/department", department=department)
             path = tuple(case["owner_path"] or case["cell_path"])
             owner = await _owner(unit, case["jurisdiction"], path, department, at)
             changes |= {"department_code": department, "acknowledged_at": None, **owner.columns}

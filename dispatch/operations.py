@@ -145,6 +145,10 @@ async def save_plan(
     at = await database_now(unit)
     place = await _place(unit, jurisdiction, draft.cell, at)
     known = await list_departments(unit)
+    named = [leg.department for leg in draft.legs]
+    for number, department in enumerate(named):
+        if department in named[:number]:
+            raise BadInputError("dispatch.leg_twice", pointer=f"/legs/{number}/department", department=department)
     for number, leg in enumerate(draft.legs):
         if leg.department not in known:
             raise BadInputError(

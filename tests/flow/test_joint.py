@@ -167,6 +167,8 @@ async def test_legs_rest_with_their_case_and_their_clocks_follow(client: Client,
          "dispatch.leg_beyond_case", "/legs/1/limit"),
         ([{"department": "urban", "limit": {"value": 0, "unit": "working_hour"}}], 422, None, None),
         ([{"department": "urban"}] * 21, 422, None, None),
+        ([{"department": "urban"}, {"department": "fire"}, {"department": "urban", "task": "复查"}], 409,
+         "dispatch.leg_under_way", "/legs/2/department"),
         ("urban", 422, None, None),
     ],
 )  # fmt: skip
@@ -291,6 +293,13 @@ async def test_without_legs_the_matrix_names_the_departments(client: Client, eng
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/legs")
     case = await moved(client, case, ("split_joint", {"legs": [{"department": "health"}]}))
     assert len(case["legs"]) == 3
+    # A department has one leg of a case at a time, whoever asks for the second and how.
+    twice = await move(client, case, "split_joint", legs=[{"department": "health"}])
+    assert (twice.status_code, twice.json()["code"]) == (409, "dispatch.leg_under_way")
+    returned = await leg_move(client, case, 1, "leg_return", reason="不归我们管")
+    assert returned.status_code == 200, returned.text
+    again_to = await leg_move(client, case, 1, "leg_re_dispatch", department="health")
+    assert (again_to.status_code, again_to.json()["code"]) == (409, "dispatch.leg_under_way")
 
 
 async def test_a_department_that_assists_hears_of_the_case(client: Client, engine: AsyncEngine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -19,11 +20,12 @@ from api.notifying.texts import render
 from api.notifying.wiring import notifiers_of
 from api.settings import Settings
 from api.webhooks.signing import make_secret
-from dispatch.notices import NOTICES, Contact, Message, NoticeLane, relay
+from dispatch.notices import NOTICES, Contact, LogNotifier, Message, NoticeLane, relay
 from geo.storage.uow import write_unit
 from maps.i18n import catalogue
-from tests.builders import WEST, person_id, report
+from tests.builders import EAST, WEST, person_id, report
 from tests.flow.conftest import Client
+from tests.flow.test_workflow_moves import moved, new_case
 from tests.flow.webhook_receiver import LOOPBACK, receiving
 
 HEAD = person_id(f"A-{WEST}001")
@@ -223,3 +225,44 @@ def test_every_notice_has_its_words(kind: str, locale: str) -> None:
 def test_settings_that_cannot_work_are_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Settings(**said)
+
+
+async def test_a_leader_hears_of_a_suspension_that_waits_for_them(client: Client, engine: AsyncEngine) -> None:
+    """Endorsed by the desk it waits for the leader: a post of one, and where none is set up the level-1 head."""
+    until = (datetime.now(UTC) + timedelta(days=10)).isoformat()
+    asked = ("request_suspend", {"reason": "等配件", "until": until})
+    told = {}
+    for place in ("head", "leader"):
+        if place == "leader":
+            async with engine.begin() as connection:
+                await connection.execute(
+                    text(
+                        "INSERT INTO dispatch.post (jurisdiction, kind, cell_code, title_zh, title_en, valid_from)"
+                        " VALUES ('410100', 'leader', :cell, '分管领导', 'Leader', '2020-01-01Z')"
+                    ),
+                    {"cell": WEST[:9]},
+                )
+                await connection.execute(
+                    text(
+                        "INSERT INTO dispatch.appointment (post_id, person_id, valid_from)"
+                        " SELECT max(id), :person, '2020-01-01Z' FROM dispatch.post"
+                    ),
+                    {"person": person_id(f"A-{EAST}")},
+                )
+        case = await moved(client, await new_case(client, ticket=place), "acknowledge", asked, "endorse_suspend")
+        async with write_unit(engine) as unit:
+            await relay(unit, [LogNotifier()], batch=50, most_attempts=3)
+        async with engine.connect() as connection:
+            rows = await connection.execute(
+                text(
+                    "SELECT n.person_id, n.body_key, n.params FROM dispatch.notification AS n"
+                    " JOIN dispatch.case_event AS e ON e.id = n.event_id JOIN dispatch.dispatch_case AS c"
+                    " ON c.id = e.case_id WHERE c.ref = :ref AND e.type = 'case.suspension_endorsed.v1'"
+                ),
+                {"ref": case["case"]},
+            )
+            ((person, key, params),) = rows.all()
+        told[place] = person
+        message = Message(person_id=person, key=key, params=params)
+        assert "等配件" in render(message).text
+    assert told == {"head": person_id(f"A-{WEST[:9]}"), "leader": person_id(f"A-{EAST}")}

@@ -211,7 +211,8 @@ async function look() {
         return;
       }
     }
-    if (found.grid !== grid || !picture) await redraw(found.grid);
+    // Without its outlines the map stays as it is; the numbers do not wait for it.
+    if (found.grid !== grid || !picture) await redraw(found.grid).catch(() => undefined);
     open();
     wall = found;
     answeredAt = performance.now();

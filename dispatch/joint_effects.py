@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -237,17 +238,7 @@ async def move_leg_locked(unit: WriteUnit, case: dict[str, Any], request: LegReq
             changes |= {"signed_at": at, "signed_by": request.actor.name}
         case LegMove.RE_DISPATCH | LegMove.SETTLE:
             department = request.department or leg["department_code"]
-            known = await legs.list_departments(unit)
-            if department not in known:
-                raise BadInputError(
-                    "dispatch.unknown_department",
-                    pointer="/department",
-                    department=department,
-                    known=", ".join(known) or "–",
-                )
-            others = await legs.lock_open_legs(unit, case["id"])
-            if any(one["department_code"] == department and one["number"] != request.number for one in others):
-                raise ConflictError("dispatch.leg_under_way", pointer="/department", department=department)
+            await _check_free(unit, case["id"], request.number, department)
             path = tuple(case["owner_path"] or case["cell_path"])
             owner = await _owner(unit, case["jurisdiction"], path, department, at)
             changes |= {"department_code": department, "acknowledged_at": None, **owner.columns}
@@ -299,3 +290,18 @@ async def follow_case(act: Act, kind: str, case_now: datetime, move: Callable[[d
             due_before=was,
             due_after=now.due_at,
         )
+
+
+async def _check_free(unit: WriteUnit, case_id: UUID, number: int, department: str) -> None:
+    """Refuse a department that does not exist, or that another leg of the case is with."""
+    known = await legs.list_departments(unit)
+    if department not in known:
+        raise BadInputError(
+            "dispatch.unknown_department",
+            pointer="/department",
+            department=department,
+            known=", ".join(known) or "–",
+        )
+    others = await legs.lock_open_legs(unit, case_id)
+    if any(one["department_code"] == department and one["number"] != number for one in others):
+        raise ConflictError("dispatch.leg_under_way", pointer="/department", department=department)

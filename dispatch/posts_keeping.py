@@ -133,15 +133,9 @@ async def add_person(
     name: str,
     staff_number: str | None = None,
     phone: str | None = None,
-    care_cell: str | None = None,
-    care_department: str | None = None,
+    care: tuple[str | None, str | None] = (None, None),
 ) -> dict[str, Any]:
-    """Add somebody who can hold posts.
-
-    Parameters
-    ----------
-    care_cell, care_department
-        The area in whose care they are until they hold something; None of both: the whole office's.
+    """Add somebody who can hold posts, in the care of a cell and department until they hold one.
 
     Raises
     ------
@@ -152,15 +146,8 @@ async def add_person(
         return await insert_row(
             unit,
             "person",
-            {
-                "id": uuid7(),
-                "jurisdiction": jurisdiction,
-                "name": name,
-                "staff_number": staff_number,
-                "phone": phone,
-                "care_cell": care_cell,
-                "care_department": care_department,
-            },
+            {"id": uuid7(), "jurisdiction": jurisdiction, "name": name, "staff_number": staff_number, "phone": phone}
+            | {"care_cell": care[0], "care_department": care[1]},
         )
 
 

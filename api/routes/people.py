@@ -72,15 +72,13 @@ async def create_person(
     request: Request, body: PersonIn, unit: OfficeWriting, container: Wired, caller: Keeper
 ) -> Response:
     """Add somebody who can hold posts. Whoever an administrator of an area adds is in that area's care."""
-    cell, department = caller.office.first_place
     row = await add_person(
         unit,
         container.settings.jurisdiction,
         name=body.name,
         staff_number=body.staff_number,
         phone=body.phone,
-        care_cell=cell,
-        care_department=department,
+        care=caller.office.first_place,
     )
     return await _person(request, unit, container.settings.jurisdiction, row["id"], status=201)
 

@@ -85,32 +85,71 @@ AS $$
   SELECT current_user <> 'gridward_area' OR dispatch.area_keeps_person(dispatch.sight('office'), person)
 $$;
 
+-- For lists, which ask of every row: the areas with every cell below them written out, and everybody seen from them.
+-- Both stand in a policy as a subquery that asks nothing of the row, so each is worked out once for a statement.
+CREATE FUNCTION dispatch.area_words(areas text[]) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog
+AS $$
+  SELECT areas || coalesce(array_agg(DISTINCT c.code || '|' || split_part(a.pair, '|', 2)), '{}')
+    FROM unnest(areas) AS a(pair)
+    JOIN geo.cell AS c ON split_part(a.pair, '|', 1) <> '' AND split_part(a.pair, '|', 1) = ANY (c.path)
+$$;
+CREATE FUNCTION dispatch.words_of_place(cell text, department text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT ARRAY['|', coalesce(cell, '') || '|', '|' || coalesce(department, ''), coalesce(cell, '') || '|' || coalesce(department, '')]
+$$;
+CREATE FUNCTION dispatch.people_of_areas(areas text[]) RETURNS uuid[]
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog
+AS $$
+  WITH words AS MATERIALIZED (SELECT dispatch.area_words(areas) AS all_of_it),
+  near AS (
+    SELECT a.person_id AS person FROM words AS w, dispatch.post AS p JOIN dispatch.appointment AS a ON a.post_id = p.id
+     WHERE w.all_of_it && dispatch.words_of_place(p.cell_code, p.department_code)
+    UNION
+    SELECT c.person_id FROM words AS w, api.role_grant AS g JOIN api.account AS c ON c.id = g.account_id
+     WHERE w.all_of_it && dispatch.words_of_place(g.cell_code, g.department_code)
+    UNION
+    SELECT k.id FROM words AS w, dispatch.person AS k
+     WHERE num_nonnulls(k.care_cell, k.care_department) > 0
+       AND w.all_of_it && dispatch.words_of_place(k.care_cell, k.care_department)
+  )
+  SELECT coalesce(array_agg(n.person), '{}') FROM near AS n WHERE dispatch.area_sees_person(areas, n.person)
+$$;
+
 DO $body$
 DECLARE
   one record;
 BEGIN
   FOR one IN
     SELECT * FROM (VALUES
-      ('post', 'dispatch.area_holds(dispatch.sight(''%s''), cell_code, department_code)', NULL),
+      ('post', '(SELECT dispatch.area_words(dispatch.sight(''%s'')))'
+         ' && dispatch.words_of_place(cell_code, department_code)', NULL),
       -- Lines of the whole office, and of cells above, hold in the area too: they are read there.
-      ('routing', '(dispatch.area_holds(dispatch.sight(''%1$s''), cell_code, department_code)'
+      ('routing', '((SELECT dispatch.area_words(dispatch.sight(''%1$s'')))'
+         ' && dispatch.words_of_place(cell_code, department_code)'
          ' OR dispatch.area_is_below(dispatch.sight(''%1$s''), cell_code))',
          'dispatch.area_holds(dispatch.sight(''%s''), cell_code, department_code)'),
       ('appointment', 'EXISTS (SELECT FROM dispatch.post AS at WHERE at.id = post_id'
-         ' AND dispatch.area_holds(dispatch.sight(''%s''), at.cell_code, at.department_code))', NULL),
+         ' AND (SELECT dispatch.area_words(dispatch.sight(''%s'')))'
+         ' && dispatch.words_of_place(at.cell_code, at.department_code))', NULL),
       ('shift', 'EXISTS (SELECT FROM dispatch.post AS at WHERE at.id = post_id'
-         ' AND dispatch.area_holds(dispatch.sight(''%s''), at.cell_code, at.department_code))', NULL),
+         ' AND (SELECT dispatch.area_words(dispatch.sight(''%s'')))'
+         ' && dispatch.words_of_place(at.cell_code, at.department_code))', NULL),
       ('shift_exception', 'EXISTS (SELECT FROM dispatch.post AS at WHERE at.id = post_id'
-         ' AND dispatch.area_holds(dispatch.sight(''%s''), at.cell_code, at.department_code))', NULL),
+         ' AND (SELECT dispatch.area_words(dispatch.sight(''%s'')))'
+         ' && dispatch.words_of_place(at.cell_code, at.department_code))', NULL),
       ('post_hand_over', 'EXISTS (SELECT FROM dispatch.post AS at WHERE at.id = post_id'
-         ' AND dispatch.area_holds(dispatch.sight(''%s''), at.cell_code, at.department_code))', NULL),
-      ('leave', 'dispatch.area_sees_person(dispatch.sight(''%s''), person_id)',
+         ' AND (SELECT dispatch.area_words(dispatch.sight(''%s'')))'
+         ' && dispatch.words_of_place(at.cell_code, at.department_code))', NULL),
+      ('leave', 'person_id = ANY ((SELECT dispatch.people_of_areas(dispatch.sight(''%s'')))::uuid[])',
          'dispatch.area_keeps_person(dispatch.sight(''%s''), person_id)'),
-      ('person_contact', 'dispatch.area_sees_person(dispatch.sight(''%s''), person_id)',
+      ('person_contact', 'person_id = ANY ((SELECT dispatch.people_of_areas(dispatch.sight(''%s'')))::uuid[])',
          'dispatch.area_keeps_person(dispatch.sight(''%s''), person_id)'),
       -- Appointing somebody locks the row, so whoever is seen can be locked; changed is only who is the area's alone.
       -- Whoever has just been entered is seen by the columns of the row itself: functions do not see it yet.
-      ('person', '(dispatch.area_sees_person(dispatch.sight(''%1$s''), id) OR (NOT dispatch.has_place(id)'
+      ('person', '(id = ANY ((SELECT dispatch.people_of_areas(dispatch.sight(''%1$s'')))::uuid[])'
+         ' OR (num_nonnulls(care_cell, care_department) > 0 AND NOT dispatch.has_place(id)'
          ' AND dispatch.area_holds(dispatch.sight(''%1$s''), care_cell, care_department)))',
          'dispatch.area_keeps_person(dispatch.sight(''%s''), id)'),
       -- Departments are of the whole office; whoever is limited to one sees that one, and may rename it.

@@ -48,6 +48,9 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE dispatch.{table} NO FORCE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE dispatch.{table} DISABLE ROW LEVEL SECURITY")
     for function in (
+        "dispatch.people_of_areas(text[])",
+        "dispatch.words_of_place(text, text)",
+        "dispatch.area_words(text[])",
         "dispatch.may_keep_person(uuid)",
         "dispatch.may_keep(text, text)",
         "dispatch.area_keeps_person(text[], uuid)",

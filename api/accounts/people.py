@@ -302,7 +302,12 @@ async def set_disabled(unit: WriteUnit, account: UUID, *, disabled: bool) -> Non
 
 
 #: An administrator of an area sees the accounts of whoever belongs there, and of their roles those that lie there.
-_IN_AREA: Final[LiteralString] = "(%(office)s::text[] @> '{|}' OR dispatch.area_sees_person(%(office)s, a.person_id))"
+_IN_AREA: Final[LiteralString] = (
+    "(%(office)s::text[] @> '{|}'"
+    " OR a.person_id = ANY ((SELECT dispatch.people_of_areas(%(office)s::text[]))::uuid[]))"
+)
+    "(%(office)s::text[] @> '{|}' OR a.person_id = ANY ((SELECT dispatch.people_of_areas(%(office)s::text[]))::uuid[]))"
+)
 
 
 async def list_people(unit: Unit, office: Sight = EVERYTHING) -> Sequence[dict[str, Any]]:

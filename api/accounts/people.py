@@ -303,9 +303,6 @@ async def set_disabled(unit: WriteUnit, account: UUID, *, disabled: bool) -> Non
 
 #: An administrator of an area sees the accounts of whoever belongs there, and of their roles those that lie there.
 _IN_AREA: Final[LiteralString] = (
-    "(%(office)s::text[] @> '{|}'"
-    " OR a.person_id = ANY ((SELECT dispatch.people_of_areas(%(office)s::text[]))::uuid[]))"
-)
     "(%(office)s::text[] @> '{|}' OR a.person_id = ANY ((SELECT dispatch.people_of_areas(%(office)s::text[]))::uuid[]))"
 )
 

@@ -150,10 +150,19 @@ async def _reading(build: Builder, desk: Desk) -> Page:
 def _shown(forms: tuple[Form, ...]) -> tuple[Form, ...]:
     """Forms that say what holds, to be read; those that add or take away have nothing to say."""
     return tuple(
-        replace(form, is_only_read=True, is_open=True, hint="")
+        replace(
+            form,
+            is_only_read=True,
+            fields=tuple(one for one in form.fields if _says_something(one)),
+            rows=tuple(row for row in form.rows if any(map(_says_something, row))),
+        )
         for form in forms
         if form.method in {"PUT", "PATCH"} and form.every_field() and not any(one.in_path for one in form.fields)
     )
+
+
+def _says_something(one: Field) -> bool:
+    return bool(one.value or one.values) or one.kind is Kind.CHECK
 
 
 async def _desk(request: Request, container: Container) -> Desk:

@@ -92,8 +92,15 @@ def _line(desk: Desk, one: dict[str, Any]) -> tuple[Cell, ...]:
         Cell(text=one["cell_name"] or one["cell"] or desk.t("role.everywhere"), under=one["cell"]),
         Cell(text=one["department_name"], under=" · ".join(filter(None, (one["mode_name"], one["note"])))),
         Cell(text=desk.span(one["valid_from"], one["valid_until"]), is_number=True, is_typed=False),
-        Cell(forms=() if one["valid_until"] else (ends,)),
+        Cell(forms=(ends,) if not one["valid_until"] and _may_be_theirs(desk, one) else ()),
     )
+
+
+def _may_be_theirs(desk: Desk, one: dict[str, Any]) -> bool:
+    """Lines of the whole jurisdiction are only read by whoever keeps an area, unless it is their department's."""
+    office = desk.caller.office
+    by_department = any(area.cell is None and area.department == one["department"] for area in office.areas)
+    return bool(office.is_everything or one["cell"] or by_department)
 
 
 async def _gaps(desk: Desk) -> Section:

@@ -17,6 +17,7 @@ from api.accounts.rates import RateHeaders
 from api.audit.exports import ExportRecords
 from api.container import open_container
 from api.limits import BodyLimit, SecurityHeaders, answer_head
+from api.packing import PackedPages
 from api.plain_questions import PlainQuestions
 from api.plain_reports import PlainReports
 from api.plain_tiles import PlainTiles
@@ -210,6 +211,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
     app.add_middleware(PlainQuestions)
     app.add_middleware(PlainTiles)
     app.add_middleware(RateHeaders)
+    app.add_middleware(PackedPages)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
     _describe(app)

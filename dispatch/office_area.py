@@ -1,6 +1,6 @@
 """What of the office a transaction may write: people, posts, lines of the matrix of an administrator's area.
 
-The policies decide (alembic/sql/0021_office_areas.sql, decision 0039); what is here asks the same rule before, so that
+The policies decide (alembic/sql/0021_office_areas.sql, decision 0040); what is here asks the same rule before, so that
 an answer can name the field and the way out. For whoever keeps the whole office everything is allowed.
 """
 

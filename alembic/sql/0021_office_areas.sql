@@ -1,4 +1,4 @@
--- Who keeps which people, posts and lines of the matrix: an administrator may be limited to an area (decision 0039).
+-- Who keeps which people, posts and lines of the matrix: an administrator may be limited to an area (decision 0040).
 -- Two settings of a transaction, arrays of 'cell|department' where an empty half asks for nothing:
 --   gridward.office        what may be written; without it gridward_area writes nothing of this
 --   gridward.office_sight  what may be read; without it names are no secret to whoever may read posts at all

@@ -1,7 +1,7 @@
 """Which accounts and keys an administrator keeps: the rule of the database's policies, asked in words.
 
 Accounts and keys are read with the service's rights, never with a caller's (docs/access.md), so no policy stands before
-them. Both sides ask the same functions (alembic/sql/0021_office_areas.sql, decision 0039).
+them. Both sides ask the same functions (alembic/sql/0021_office_areas.sql, decision 0040).
 """
 
 from __future__ import annotations

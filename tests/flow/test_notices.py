@@ -264,5 +264,5 @@ async def test_a_leader_hears_of_a_suspension_that_waits_for_them(client: Client
             ((person, key, params),) = rows.all()
         told[place] = person
         message = Message(person_id=person, key=key, params=params)
-        assert "等配件" in render(message).text
+        assert "等您审批" in render(message).text
     assert told == {"head": person_id(f"A-{WEST[:9]}"), "leader": person_id(f"A-{EAST}")}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from geo.storage.engine import dsn
 from tests.browser.conftest import Site
@@ -187,9 +188,16 @@ def test_a_split_is_previewed_applied_compared_and_activated(
     assert sql(database, cells) == [(17,)]
     names = f"SELECT name_zh FROM geo.cell AS c, geo.grid_version AS v {OF_DRAFT} AND code = %s"
     assert sql(database, names, NEXT) == [("新划分的楼院",)]
-    assert ("没有问题 ✓") in tab(page, "覆盖检查").inner_text()
+    expect(tab(page, "覆盖检查")).to_contain_text("没有问题 ✓")
+
+    def late(route: Route) -> None:
+        time.sleep(0.6)  # longer than a pane waits before it says that it is waiting
+        route.continue_()
+
+    page.route("**/compare/**", late)
     pane = tab(page, "比较")
     expect(pane).to_contain_text("新增 1")
+    expect(pane.locator(".pane-wait")).to_have_count(0)
     expect(pane).to_contain_text("重划 1")
     expect(pane).to_contain_text("新划分的楼院")
     assert page.locator("path.look-added").count() == 1

@@ -117,7 +117,9 @@ export class Desk {
     pane.replaceChildren();
     pane.setAttribute("aria-labelledby", `tab-${tab}`);
     const abort = (this.#paneAbort = new AbortController());
-    const waiting = setTimeout(() => pane.replaceChildren(make("p", "quiet pane-wait", t(`grid_page.wait.${tab}`))), 300);
+    // Below what a view shows already: a view that fills its own parts must find them still in their place.
+    const wait = make("p", "quiet pane-wait", t(`grid_page.wait.${tab}`));
+    const waiting = setTimeout(() => pane.append(wait), 300);
     pane.setAttribute("aria-busy", "true");
     try {
       await this.#views[tab].show(pane, abort.signal);
@@ -129,6 +131,7 @@ export class Desk {
       pane.replaceChildren(state);
     } finally {
       clearTimeout(waiting);
+      wait.remove();
       if (!abort.signal.aborted) pane.removeAttribute("aria-busy");
     }
   }

@@ -174,7 +174,8 @@ async def read_hotspots(unit: ReadUnit, container: Container, caller: Caller, wo
         raise NotFoundError("maps.no_grid")
     limit = limit_of(caller.counting_viewer)
     area, asked_channel = limit.area, frozenset({given["channel"]}) if given["channel"] else None
-    store = await container.facts.current(recut_to=drawing.version.id if drawing.is_recut else None)
+    version = drawing.version.id
+    store = await container.facts.current(drawing=version, recut_to=version if drawing.is_recut else None)
     cells = shapes.cells[level]
     kept = np.arange(len(cells))
     if area is not None:

@@ -106,8 +106,8 @@ class Desk:
 
     async def _store(self) -> FactStore:
         """Return the facts, with a place for every case in the drawing that is asked for."""
-        recut_to = self.version.id if self.version and self.is_recut else None
-        return await self.facts.current(recut_to=recut_to)
+        drawing = self.version.id if self.version else None
+        return await self.facts.current(drawing=drawing, recut_to=drawing if self.is_recut else None)
 
     def _grid(self, level: int) -> Grid:
         assert self.version is not None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 
 from api.answers import GEOJSON
 from api.browser_prints import map_pdf, map_png
+from api.drawings import Drawing
 from api.kept_pages import KeptPage
 from api.planner_desk import Desk
 from api.planner_page import MapPage
+from api.rendering import instant
 from geo.errors import BadInputError
 from maps.i18n import Locale, translate
-from maps.sheet import sheet_csv, sheet_xlsx
+from maps.sheet import Sheet, sheet_csv, sheet_xlsx
 
 __all__ = ["HTML", "make_file"]
 
@@ -43,14 +47,32 @@ async def make_file(desk: Desk, page: MapPage, form: str, kind: str, *, layer: s
         body = await map_pdf(frames, page.sheet(), desk.locale, notes=_notes(page), layer=layer)
         return KeptPage(body=body, media_type="application/pdf")
     if form == "csv":
-        return KeptPage(body=sheet_csv(page.sheet()), media_type="text/csv; charset=utf-8")
+        return KeptPage(body=sheet_csv(_on_grid(desk, page, in_lines=True)), media_type="text/csv; charset=utf-8")
     if form == "xlsx":
-        return KeptPage(body=await run_in_threadpool(sheet_xlsx, page.sheet(), name=kind), media_type=_XLSX)
+        sheet = _on_grid(desk, page, in_lines=False)
+        return KeptPage(body=await run_in_threadpool(sheet_xlsx, sheet, name=kind), media_type=_XLSX)
     if page.geojson is not None and (form == "geojson" or (form == "bins" and kind == "heat")):
-        body = (await run_in_threadpool(page.geojson, form)).encode()
-        return KeptPage(body=body, media_type=GEOJSON)
+        features = _with_drawing(desk, await run_in_threadpool(page.geojson, form))
+        return KeptPage(body=features.encode(), media_type=GEOJSON)
     known = [each for each in _FORMS if each not in _missing(page, kind)]
     raise BadInputError("maps.unknown_form", pointer="/form", form=form[:40], known=", ".join(known))
+
+
+def _on_grid(desk: Desk, page: MapPage, *, in_lines: bool) -> Sheet:
+    """Name the drawing in a table: beside every line where a file has lines only, else among its notes."""
+    sheet = page.sheet()
+    word, grid = translate(desk.locale, "planner.define.grid"), page.context(root="")["grid_name"]
+    if not in_lines:
+        return replace(sheet, notes=[*sheet.notes, f"{word}: {grid}"])
+    return replace(sheet, head=[*sheet.head, word], lines=[[*line, grid] for line in sheet.lines])
+
+
+def _with_drawing(desk: Desk, collection: str) -> str:
+    """Name the drawing and the instant in a collection of features."""
+    assert desk.version is not None
+    drawing = Drawing(version=desk.version, boundaries=desk.boundaries).as_json(desk.locale)
+    named = {"as_of": instant(desk.as_of), "drawing": drawing}
+    return json.dumps(named, ensure_ascii=False)[:-1] + "," + collection.removeprefix("{")
 
 
 def _missing(page: MapPage, kind: str) -> set[str]:

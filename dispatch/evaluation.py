@@ -189,7 +189,9 @@ _KEYS: Final = {
 _PATHS: Final = {
     Cells.AS_PUT: "c.cell_path",
     Cells.OWN_DAY: "CASE WHEN c.grid_version_id = %(drawing)s THEN c.cell_path ELSE '{}'::text[] END",
-    Cells.RECUT: """CASE WHEN c.grid_version_id = %(drawing)s THEN c.cell_path
+    # What lies in a cell that the redraw left alone keeps its path; only the rest is looked for by position.
+    Cells.RECUT: """CASE WHEN c.grid_version_id = %(drawing)s
+           OR c.cell_id IN (SELECT s.id FROM geo.settled_cells(%(drawing)s) AS s) THEN c.cell_path
          WHEN c.location IS NULL THEN '{}'::text[]
          ELSE coalesce((SELECT g.path FROM geo.covering_cell(%(drawing)s, c.location) AS g), '{}'::text[]) END""",
 }

@@ -79,8 +79,10 @@ class CellMeasure:
 
 _OWN_DAY = """CASE WHEN c.located_how = 'covers' AND c.grid_version_id = :version_id
                           THEN c.cell_path ELSE '{}'::text[] END AS path"""
-# OFFSET 0: a search by position is made once for each case, however often its path is asked for.
-_RECUT = """CASE WHEN c.located_how = 'covers' AND c.grid_version_id = :version_id THEN c.cell_path
+# OFFSET 0: a search by position is made once for each case, however often its path is asked for; and none for what lies
+# in a cell that the redraw left alone.
+_RECUT = """CASE WHEN c.located_how = 'covers' AND (c.grid_version_id = :version_id
+                          OR c.cell_id IN (SELECT s.id FROM geo.settled_cells(:version_id) AS s)) THEN c.cell_path
                         WHEN c.location IS NULL THEN '{}'::text[]
                         ELSE coalesce((SELECT g.path FROM geo.covering_cell(:version_id, c.location) AS g),
                                       '{}'::text[]) END AS path OFFSET 0"""

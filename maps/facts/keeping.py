@@ -67,11 +67,13 @@ class FactKeeper:
         self._making: asyncio.Task[None] | None = None
         self._indexes: dict[int, CellIndex] = {}
 
-    async def current(self, *, recut_to: int | None = None) -> FactStore:
+    async def current(self, *, drawing: int | None = None, recut_to: int | None = None) -> FactStore:
         """Return the store with everything in it that the feed shows now.
 
         Parameters
         ----------
+        drawing
+            A drawing whose cells are asked for; it may have begun with no case in it yet.
         recut_to
             A drawing that all cases must have a place in, by their position.
 
@@ -94,6 +96,9 @@ class FactKeeper:
                 # The files are of another database, or of this one before it was restored.
                 self._store = await asyncio.to_thread(FactStore, await self._make())
             store = self._store
+            wanted = [version for version in (drawing, recut_to) if version is not None]
+            if not all(store.knows_drawing(version) for version in wanted):
+                await self._learn(store)
             if recut_to is not None and recut_to not in store.recut_versions:
                 await self._recut(store, recut_to)
             tail = store.tail_length
@@ -192,6 +197,12 @@ class FactKeeper:
                 found = await self._place(unit, version, cases)
                 if len(found[0]):
                     store.recut(version, *found)
+
+    async def _learn(self, store: FactStore) -> None:
+        """Take up the words of today: a drawing was published, and no case has named one of its cells."""
+        async with read_unit(self._engine) as unit:
+            words = await self._words(unit, store.words)
+            store.apply(words, await read_facts(unit, words, Cases("{}")), store.watermark)
 
     async def _recut(self, store: FactStore, version_id: int) -> None:
         """Give every case a place in a drawing. Cost: about 2 µs for each case that lies in another one, once."""

@@ -192,6 +192,11 @@ class FactRows:
 
     # ── other drawings ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    def knows_drawing(self, version_id: int) -> bool:
+        """Whether the dictionaries have the cells of a drawing."""
+        with self._lock:
+            return bool((self._places.versions == version_id).any())
+
     @property
     def recut_versions(self) -> tuple[int, ...]:
         """Drawings that every case has a place in."""

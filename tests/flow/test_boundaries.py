@@ -36,10 +36,10 @@ REDRAWN = {
 }
 
 
-async def _redraw(engine: AsyncEngine) -> int:
+async def _redraw(engine: AsyncEngine, cells: dict[str, tuple[float, float, float, float]] = REDRAWN) -> int:
     async with write_unit(engine) as unit:
         draft = await create_draft(unit, JURISDICTION, name="redrawn", code_system="cn15", source="test")
-        records = cell_records(REDRAWN)
+        records = cell_records(cells)
         await copy_cells(unit, draft.id, records, count=len(records))
         version = await activate(unit, draft.id)
     # It begins when every process can know of it.
@@ -134,6 +134,67 @@ async def _count(engine: AsyncEngine, version: int) -> int:
         return int(found.scalar_one())
 
 
+async def test_a_drawing_that_has_just_begun_has_maps_before_its_first_report(
+    client: Client, engine: AsyncEngine
+) -> None:
+    chance = random.Random(6)
+    for number in range(12):
+        await _report(client, chance, number)
+    assert (await client.get(f"/maps/cells?{PERIOD}")).status_code == 200
+    new = await _redraw(engine)
+    position = await _by_position(engine, new)
+    spots = (await client.get(f"/v1/hotspots?{PERIOD}&level=3")).json()
+    assert {cell["code"] for cell in spots["cells"]} == {code for code in REDRAWN if len(code) == 15}
+    shown = {cell["code"]: cell["cases"] for cell in spots["cells"] if cell["cases"] is not None}
+    assert all(position.get(code, 0) == cases for code, cases in shown.items())
+    for kind in ("heat", "cells", "time", "compare", "places"):
+        for boundaries in ("now", "day"):
+            answer = await client.get(f"/maps/{kind}?{PERIOD}&boundaries={boundaries}")
+            assert answer.status_code == 200, (kind, boundaries)
+
+
+def _columns(*edges: float) -> dict[str, tuple[float, float, float, float]]:
+    """Four columns side by side, two in each half."""
+    sides = (113.60, *edges, 113.64)
+    halves = {f"{L1}001": (sides[0], 34.74, sides[2], 34.78), f"{L1}002": (sides[2], 34.74, sides[4], 34.78)}
+    codes = (f"{L1}001001", f"{L1}001002", f"{L1}002001", f"{L1}002002")
+    return {L1: CELLS[L1]} | halves | {code: (sides[k], 34.74, sides[k + 1], 34.78) for k, code in enumerate(codes)}
+
+
+async def test_where_a_redraw_changed_nothing_nobody_is_looked_for_and_every_tie_stays(
+    client: Client, engine: AsyncEngine
+) -> None:
+    """The line between the last two of four columns moves: the first column is settled, with the cases on its rim."""
+    await _redraw(engine, _columns(113.61, 113.62, 113.63))
+    places = [
+        (lon, lat) for lon in (113.60, 113.605, 113.61, 113.615, 113.62, 113.627, 113.63) for lat in (34.74, 34.76)
+    ]
+    for number, (lon, lat) in enumerate(places):
+        answer = await client.post("/v1/reports", json=report(ticket=f"t{number}", lon=lon, lat=lat))
+        assert answer.status_code == 201, answer.text
+    new = await _redraw(engine, _columns(113.61, 113.62, 113.625))
+    async with read_unit(engine) as unit:
+        settled = await unit.connection.execute(
+            text("SELECT c.code FROM geo.settled_cells(:new) AS s JOIN geo.cell AS c USING (id)"), {"new": new}
+        )
+        # Of the drawing before; the one before that had other cells altogether.
+        assert [row.code for row in settled] == [f"{L1}001001"]
+    position = await _by_position(engine, new)
+    body = (await client.get(f"/v1/rates?{PERIOD}&by=level_3&rate=solved")).json()
+    rows = {row["key"]: row["rates"]["solved"]["denominator"] for row in body["rows"]}
+    assert {key: count for key, count in rows.items() if key} == position
+    async with read_unit(engine) as unit:
+        asked = MeasureFilter(
+            jurisdiction=JURISDICTION,
+            version_id=new,
+            is_recut=True,
+            reported_from=datetime(2026, 1, 1, tzinfo=UTC),
+            reported_until=datetime(2035, 1, 1, tzinfo=UTC),
+        )
+        found = await measure_by_cell(unit.connection, asked, level=3, as_of=datetime(2026, 12, 1, tzinfo=UTC))
+        assert {code: cell.cases for code, cell in found.items() if not code.startswith("-")} == position
+
+
 async def test_rates_and_statistics_name_their_boundaries_and_never_mix(client: Client, engine: AsyncEngine) -> None:
     chance = random.Random(4)
     for number in range(30):
@@ -191,6 +252,9 @@ async def test_maps_are_drawn_on_the_chosen_boundaries_with_their_cases(client: 
             lines = {line[0]: line[2] for line in csv.reader(io.StringIO(sheet)) if line and line[0] in REDRAWN}
             shown = {code: int(n) for code, n in lines.items() if n.isdigit()}
             assert any(shown.values()), (kind, boundaries)
+            assert all("grid version 2" in line[-1] for line in csv.reader(io.StringIO(sheet)) if line[0] in REDRAWN)
+            drawn = (await client.get(f"/maps/{kind}/file?{words}&form=geojson")).json()
+            assert (drawn["drawing"]["version"], drawn["drawing"]["boundaries"]) == (2, boundaries)
             assert all(cells.get(code, 0) == n for code, n in shown.items()), (kind, boundaries)
             assert all((n == "<5") == (0 < cells.get(code, 0) < 5) for code, n in lines.items()), (kind, boundaries)
         part = f"{L1}002"

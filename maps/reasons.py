@@ -239,4 +239,4 @@ def _finders(locale: Locale, found: FinderSplit, splits: Sequence[FinderSplit]) 
 def _ratio(value: float | None, *, digits: int = 1) -> str:
     if value is None or value != value:
         return "–"
-    return format_ratio(value, 1, digits=digits) or "–"
+    return (format_ratio(value, 1, digits=digits) or "–").replace("-", "−")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
 
 from api.access import require
 from api.accounts.callers import Caller
@@ -157,6 +158,13 @@ def _file(kind: str) -> Callable[..., Awaitable[Response]]:
         return Response(found.body, media_type=found.media_type, headers=headers)
 
     return read_file
+
+
+@router.get("/maps")
+async def read_first_map(request: Request) -> Response:
+    """The heat-map, for somebody who typed the short address."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/maps/heat{query}", status_code=307)
 
 
 for _kind in KINDS:

@@ -69,6 +69,7 @@ async def test_counts_by_cell_category_and_level(client: Client, engine: AsyncEn
 
 async def test_page_and_frame(client: Client) -> None:
     await fill(client)
+    assert (await client.get("/maps?level=2")).headers["location"] == "/maps/heat?level=2"
     page = await client.get("/maps/heat")
     assert page.status_code == 200, page.text
     assert "Last 30 days, all categories" in page.text

@@ -260,7 +260,7 @@ class Desk:
             found = await hotspot_series.by_word(self.unit.connection, chosen, column)
         return found if self.sees_cases else {word: coarsen(cases) for word, cases in found.items()}
 
-    async def sites(self, question: Question, *, most: int = 2_000) -> list[Site]:
+    async def sites(self, question: Question, *, most: int = 20_000) -> list[Site]:
         """Return squares where cases of one class come back: at least five, on three days; most cases first."""
         assert self.version is not None
         lattice = await self.lattice()

@@ -18,6 +18,7 @@ import { number, placeOf, t } from "./texts.js";
 
 /** As many as the service takes in one request. */
 const MOST = 500;
+const FADE_MS = 6000;
 /** @type {Record<string, string>} */
 const LOOKS = { clear: "link", back: "link", confirm: "button button-small button-primary" };
 const UNDER_WAY = new Set(["dispatched", "handling", "returned"]);
@@ -27,7 +28,7 @@ export class Bulk {
   #marked = new Set();
   /** Where a range begins. @type {string|null} */
   #anchor = null;
-  /** @type {{text: string, isFault: boolean, faults: string[]}|null} */
+  /** `fades`: gone with the undo beside it. @type {{text: string, isFault: boolean, faults: string[], fades?: boolean}|null} */
   #note = null;
   /** @type {{tokens: string[], until: number, text: string}|null} */
   #undo = null;
@@ -95,7 +96,7 @@ export class Bulk {
       byId("list").focus({ preventScroll: true });
       return true;
     }
-    if (!this.#marked.size && !this.#note) return false;
+    if (!this.#marked.size && (!this.#note || this.#note.fades)) return false;
     this.#marked.clear();
     this.#note = null;
     this.#changed();
@@ -124,6 +125,7 @@ export class Bulk {
   async undo() {
     const undo = this.#undo;
     if (!undo || this.#busy) return;
+    const wasOne = this.#note?.fades === true;
     this.#forgetUndo();
     try {
       const results = (await Promise.all(undo.tokens.map(undoMoves))).flatMap((answer) => answer.results);
@@ -133,7 +135,19 @@ export class Bulk {
     } catch (fault) {
       this.#say(fault instanceof Error ? fault.message : "", [], true);
     }
+    if (wasOne) this.#fade();
     this.#render();
+  }
+
+  /** What was said of a single case goes by itself: it must not stand between Escape and the panel. */
+  #fade() {
+    const note = this.#note;
+    if (note) note.fades = true;
+    setTimeout(() => {
+      if (this.#note !== note) return;
+      this.#note = null;
+      this.#render();
+    }, FADE_MS);
   }
 
   #changed() {
@@ -235,6 +249,19 @@ export class Bulk {
     }
   }
 
+  /**
+   * Offer to take back what was made on a single case.
+   * @param {string} text
+   * @param {string} token
+   * @param {string} until
+   */
+  offerOne(text, token, until) {
+    this.#forgetUndo();
+    this.#note = { text, isFault: false, faults: [], fades: true };
+    this.#offerUndo({ tokens: [token], until: Date.parse(until), text });
+    this.#render();
+  }
+
   /** @param {{tokens: string[], until: number, text: string}} undo */
   #offerUndo(undo) {
     this.#undo = undo;
@@ -247,6 +274,7 @@ export class Bulk {
   #forgetUndo() {
     clearInterval(this.#ticking);
     this.#undo = null;
+    if (this.#note?.fades) this.#note = null;
   }
 
   /**

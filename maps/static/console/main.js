@@ -90,6 +90,7 @@ const panel = new Panel({
     pin.show(one);
   },
   unpin: () => pin.hide(),
+  undoable: (text, token, until) => bulk.offerOne(text, token, until),
 });
 
 function showWhole() {

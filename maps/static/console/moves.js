@@ -25,6 +25,8 @@ const FIELDS = {
 /** Moves before which the desk may choose who gets the case and on which terms. */
 export const CHOOSING = ["dispatch", "re_dispatch"];
 const CHOICES = /** @type {const} */ (["department", "condition", "cell"]);
+/** Made at one key, and taken back at one for some seconds. */
+export const UNDOABLE = new Set(["accept", "file", "dispatch", "re_dispatch", "urge", "merge", "check_pass", "close"]);
 /** The keys that begin a move; the first of the moves that is allowed counts. */
 export const MOVE_KEYS = /** @type {const} */ ({
   d: ["dispatch", "re_dispatch"],
@@ -102,15 +104,16 @@ export function inOrder(moves) {
  * @param {string[]} allowed
  * @param {string} busy the move that is being made
  * @param {(move: string) => void} choose
+ * @param {string|null} [twin] the case that a merge goes into
  */
-export function moveButtons(allowed, busy, choose) {
+export function moveButtons(allowed, busy, choose, twin = null) {
   const row = make("div", "move-row");
   for (const [at, move] of inOrder(allowed).entries()) {
     const button = make("button", at === 0 && FORWARD.includes(move) ? "button button-primary" : "button");
     button.type = "button";
     button.dataset.move = move;
     button.disabled = busy !== "";
-    const name = t(`move.${move}`);
+    const name = move === "merge" && twin ? `${t("move.merge")} → #${twin}` : t(`move.${move}`);
     button.append(make("span", "", busy === move ? t("console.move.working", { move: name }) : name));
     const letter = LETTERS.get(move);
     if (letter) button.append(make("kbd", "", letter));

@@ -4,12 +4,12 @@ import { deadlinePart, headParts, placePart, responsiblePart, section, timelineP
 import { announce, byId, make } from "./dom.js";
 import { differences } from "./differences.js";
 import { moveForm } from "./move_form.js";
-import { asksFor, beginDraft, bodyOf, CHOOSING, moveButtons } from "./moves.js";
+import { asksFor, beginDraft, bodyOf, CHOOSING, moveButtons, UNDOABLE } from "./moves.js";
 import { photoStrip } from "./photos.js";
 import { PLACING_MOVES } from "./placing.js";
 import { nearbyParts } from "./repeats.js";
 import { reporterBox } from "./reporter.js";
-import { getCase, getNearby, getOptions, getReporter, getSuggestion, listPhotos, makeMove, ServiceError } from "./service.js";
+import { getCase, getNearby, getOptions, getReporter, getSuggestion, listPhotos, makeMove, makeUndoable, ServiceError } from "./service.js";
 import { BEFORE_DISPATCH } from "./store.js";
 import { t } from "./texts.js";
 import { Viewing } from "./viewing.js";
@@ -44,7 +44,7 @@ export class Panel {
   #note = null;
   #busy = "";
 
-  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void, open: (ref: string) => void, pin: (one: Case, take: (code: string) => void) => void, unpin: () => void}} on */
+  /** @param {{close: () => void, changed: (one: Case) => void, centre: (one: Case) => void, open: (ref: string) => void, pin: (one: Case, take: (code: string) => void) => void, unpin: () => void, undoable: (text: string, token: string, until: string) => void}} on `undoable` when a move was made that can be taken back */
   constructor(on) {
     this.#on = on;
   }
@@ -216,12 +216,26 @@ export class Panel {
     }
     // Whoever types ahead of the answer gets the duplicates that a merge chooses from, too.
     if (asksFor(move).includes("into")) await this.#looking;
+    const twin = this.#twin(detail.case);
+    // The hint has named it already: the key is the answer, and Shift chooses another.
+    if (move === "merge" && twin && !isChoosing) {
+      await this.#make({ move, into: twin });
+      return;
+    }
     if (chooses) this.#options = await getOptions(detail.category.code).catch(() => null);
     if (this.#detail?.case !== detail.case) return;
     this.#draft = beginDraft(move, this.#draft, this.#nearby?.case === detail.case ? this.#nearby : null, chooses);
     this.#note = null;
     this.#render(detail);
     this.#focusForm();
+  }
+
+  /**
+   * @param {string} ref
+   * @returns {string|null} the likeliest of the open cases that say the same
+   */
+  #twin(ref) {
+    return (this.#nearby?.case === ref && this.#nearby.duplicates[0]?.case) || null;
   }
 
   #focusForm() {
@@ -239,7 +253,7 @@ export class Panel {
     this.#render(seen);
     const name = t(`move.${body.move}`);
     try {
-      const after = await makeMove(seen.case, seen.version, body);
+      const after = await this.#carryOut(seen, body);
       this.#draft = null;
       this.#note = { kind: "note", text: t("console.move.done", { case: seen.case, move: name }) };
       announce(this.#note.text);
@@ -267,6 +281,18 @@ export class Panel {
       announce(this.#note.text);
     }
     if (this.#detail && this.#root.dataset.case === this.#detail.case) this.#render(this.#detail);
+  }
+
+  /**
+   * @param {CaseDetail} seen
+   * @param {import("./moves.js").MoveBody} body
+   * @returns {Promise<Case>} the case after it
+   */
+  async #carryOut(seen, body) {
+    if (!UNDOABLE.has(body.move)) return makeMove(seen.case, seen.version, body);
+    const made = await makeUndoable(seen.case, seen.version, body);
+    if (made.undo && made.undo_until) this.#on.undoable(t("console.move.done", { case: seen.case, move: t(`move.${body.move}`) }), made.undo, made.undo_until);
+    return getCase(seen.case, new AbortController().signal);
   }
 
   /** @param {Case|CaseDetail} one */
@@ -315,7 +341,7 @@ export class Panel {
       return box;
     }
     if (!one.moves.length) box.append(make("p", "quiet", t("console.panel.no_moves")));
-    box.append(moveButtons(one.moves, this.#busy, (move) => void this.#choose(move)));
+    box.append(moveButtons(one.moves, this.#busy, (move) => void this.#choose(move), this.#twin(one.case)));
     return box;
   }
 

@@ -165,8 +165,22 @@ export async function makeMove(ref, version, body) {
 }
 
 /**
+ * The same for a move that can be taken back for some seconds: whoever it concerns is told only then.
+ * @param {string} ref
+ * @param {number} version
+ * @param {import("./moves.js").MoveBody} body
+ * @returns {Promise<{undo: string|null, undo_until: string|null}>}
+ */
+export async function makeUndoable(ref, version, body) {
+  const { results, undo, undo_until } = await moveMany({ ...body, cases: [{ case: ref, version }] });
+  const refused = results.find((one) => one.status !== 200);
+  if (refused) throw new ServiceError(refused.status, refused.code ?? "", refused.detail ?? "");
+  return { undo, undo_until };
+}
+
+/**
  * Make one move on many cases, or ask what would come of it; each has its own outcome.
- * @param {{move: string, cases: {case: string, version: number}[], into?: string, dry_run?: boolean}} body
+ * @param {import("./moves.js").MoveBody & {cases: {case: string, version: number}[], dry_run?: boolean}} body
  * @returns {Promise<{results: import("./types.js").Outcome[], undo: string|null, undo_until: string|null}>}
  */
 export async function moveMany(body) {

@@ -129,6 +129,16 @@ def test_queue_map_and_panel_stay_in_step(site: Site, open_page: Any, keep: Any)
     page.wait_for_url("**case=**")
 
 
+def serious(page: Page) -> list[Any]:
+    """Return what axe-core finds, serious and worse."""
+    # It comes from node_modules, past the page's own policy: evaluate() runs it as the browser's driver does.
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "async () => (await axe.run()).violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])"
+    )
+    return [one for one in found if one[0] in {"serious", "critical"}]
+
+
 def sign_positions(page: Page) -> list[tuple[float, float]]:
     """Find the signs on the points' canvas: centres of its connected blots, in the map's pixels."""
     found = page.evaluate(
@@ -254,9 +264,4 @@ def test_no_serious_accessibility_findings(site: Site, open_page: Any, scheme: s
     case = report(site, "a1")["case"]
     page = ready(open_page(f"/?case={case}", color_scheme=scheme))
     expect(page.locator("#panel .timeline li").first).to_be_visible()
-    # axe comes from node_modules, past the page's own policy: evaluate() runs it as the browser's driver does.
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        "async () => (await axe.run()).violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])"
-    )
-    assert [one for one in found if one[0] in {"serious", "critical"}] == []
+    assert serious(page) == []

@@ -14,7 +14,8 @@ from geo.storage.engine import dsn
 from tests.browser.conftest import Site
 from tests.browser.district import SOUTH, STEP, WEST
 from tests.browser.hostile_texts import HOSTILE
-from tests.browser.test_console import AXE, ink, report
+from tests.browser.test_console import ink, report
+from tests.browser.test_console import serious as serious
 
 FIRST = "410102001001001"
 SECOND = "410102001001002"
@@ -74,15 +75,6 @@ def tab(page: Page, name: str) -> Locator:
     pane = page.locator("#pane")
     expect(pane).not_to_have_attribute("aria-busy", "true")
     return pane
-
-
-def serious(page: Page) -> list[Any]:
-    """Return what axe-core finds, serious and worse."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        "async () => (await axe.run()).violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])"
-    )
-    return [one for one in found if one[0] in {"serious", "critical"}]
 
 
 def test_versions_are_listed_and_drawn(site: Site, open_page: Any, keep: Any) -> None:

@@ -100,7 +100,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
         async with read_unit(control, snapshot=True) as unit:
             return await load_reference(unit)
 
-    lines = StatementUnits(writing, most=most_lines, patience_s=settings.pool_timeout_s)
+    lines = StatementUnits(writing, most=most_lines, patience_s=settings.pool_timeout_s, checks_keys=True)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
         # Phases and reporters are rows of their own, so they need a transaction; the rest is one guarded statement.

@@ -14,6 +14,7 @@ from dispatch.placing import LivePlacer
 from dispatch.roster import Roster
 from dispatch.storage.roster import DUTY_CHANNEL, duty_look, posts_reader, routes_reader
 from geo.lookup.holder import LiveIndex
+from geo.near_squares import NearSquares, squares_reader
 from geo.storage.grid_versions import GRID_CHANNEL
 from geo.storage.live_cells import cell_loader, version_look
 from geo.storage.watching import Watcher
@@ -43,11 +44,13 @@ async def open_live(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Li
     watcher = Watcher(settings.database_url, (GRID_CHANNEL, DUTY_CHANNEL), looks, every_s=LOOK_EVERY_S)
     await watcher.start(wait_s=_FIRST_LOOK_S)
     filling = asyncio.create_task(_fill(index, roster), name="roster-fill")
+    near = NearSquares(squares_reader(engine))
     try:
-        yield LivePlacer(index, roster, settings.jurisdiction)
+        yield LivePlacer(index, roster, settings.jurisdiction, near)
     finally:
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
+        await near.stop()
         await watcher.stop()
         await index.stop()
 

@@ -1,11 +1,10 @@
-"""Writers beside readers: is a new report counted soon, are counts right meanwhile, and what does it cost intake?"""
+"""Writers beside readers: is a new report counted soon, and are counts right meanwhile?"""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
@@ -17,11 +16,9 @@ from bench.report import Result
 from maps.facts.asking import Asked
 from maps.facts.keeping import FactKeeper
 
-__all__ = ["intake_cost", "under_fire"]
+__all__ = ["under_fire"]
 
 _WRITERS = 50
-#: How often a process of a busy office brings its columns up to date.
-_EVERY_S = 0.5
 
 _REPORT: LiteralString = """
 WITH made AS (
@@ -100,38 +97,3 @@ async def under_fire(profile: Profile, url: str, keeper: FactKeeper) -> list[Res
         ),
         Result.none_of("maps-unequal-after-writers", len(apart), cases),
     ]
-
-
-async def intake_cost(profile: Profile, url: str, keeper: FactKeeper) -> Result:
-    """Write in turns with and without a reader that keeps its columns current twice a second."""
-    rounds = 10 if profile.full else 6
-
-    async def rate(beside: Callable[[float], Awaitable[None]] | None) -> float:
-        begun = time.perf_counter()
-        ends, written = begun + 1.0, list[int]()
-        async with asyncio.TaskGroup() as busy:
-            for number in range(8):
-                busy.create_task(_write(url, number, ends, written))
-            if beside is not None:
-                busy.create_task(_run(beside, ends))
-        return len(written) / (time.perf_counter() - begun)
-
-    async def keep(ends: float) -> None:
-        while time.perf_counter() < ends:
-            await keeper.current()
-            await asyncio.sleep(_EVERY_S)
-
-    await rate(None)
-    alone, beside = [], []
-    for _ in range(rounds):
-        alone.append(await rate(None))
-        # What the round before wrote is taken over before the clock starts: it is not this round's work.
-        await keeper.current()
-        beside.append(await rate(keep))
-    cost = 100 * (1 - statistics.median(b / a for a, b in zip(alone, beside, strict=True)))
-    note = f"{statistics.median(alone):,.0f} reports/s alone, {statistics.median(beside):,.0f} with the columns kept"
-    return Result.at_most("maps-intake-cost", max(0.0, cost), "%", 5, note=note)
-
-
-async def _run(work: Callable[[float], Awaitable[None]], ends: float) -> None:
-    await work(ends)

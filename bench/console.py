@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench import benchmark
 from bench._console_day import EVENTS_PER_HOUR, HOURS, Day
-from bench.intake import _prepare, _serving, _Stage
+from bench._intake_stage import Stage, prepare_stage, serving
 from bench.profile import Profile
 from bench.report import Result
 
@@ -92,8 +92,8 @@ def console(profile: Profile) -> Iterator[Result]:
     with profile.cluster(durable=True) as cluster:
         cluster.create_database("bench")
         url = cluster.url("bench")
-        stage = asyncio.run(_prepare(url, profile))
-        with _serving("api.cli", url) as port, sync_playwright() as playwright:
+        stage = asyncio.run(prepare_stage(url, profile))
+        with serving("api.cli", url) as port, sync_playwright() as playwright:
             site = f"http://127.0.0.1:{port}"
             for first in range(0, _CASES, _BATCH):
                 reports = [_report(stage, chance, f"B{first + n}") for n in range(_BATCH)]
@@ -158,7 +158,7 @@ def _pan(page: Page) -> list[float]:
     return frames
 
 
-def _events(page: Page, site: str, stage: _Stage, chance: random.Random, *, seconds: int) -> Iterator[Result]:
+def _events(page: Page, site: str, stage: Stage, chance: random.Random, *, seconds: int) -> Iterator[Result]:
     session = page.context.new_cdp_session(page)
     page.evaluate(_WATCH)
     # The page and its caches settle first: what is compared is how it grows from there.
@@ -179,7 +179,7 @@ def _events(page: Page, site: str, stage: _Stage, chance: random.Random, *, seco
     yield Result.at_most("console.heap.growth", 100 * grown, "%", 10, note=per_case)
 
 
-def _stream(site: str, stage: _Stage, chance: random.Random, prefix: str, seconds: int) -> list[float]:
+def _stream(site: str, stage: Stage, chance: random.Random, prefix: str, seconds: int) -> list[float]:
     begun = time.monotonic()
     answered = []
     for number in range(seconds * _PER_S):
@@ -195,7 +195,7 @@ def _heap(session: Any) -> float:
     return usage["usedSize"]
 
 
-def _report(stage: _Stage, chance: random.Random, ticket: str) -> dict[str, Any]:
+def _report(stage: Stage, chance: random.Random, ticket: str) -> dict[str, Any]:
     west, south, east, north = stage.box
     place = {"lon": round(chance.uniform(west, east), 6), "lat": round(chance.uniform(south, north), 6)}
     return {"ticket": ticket, "text": "路边垃圾满溢", "category": "E0101", "coord_sys": "wgs84", **place}

@@ -21,7 +21,7 @@ from api.migrations import upgrade
 from bench import benchmark
 from bench._grid_rows import load_grid
 from bench._http_load import Outcome, Plan
-from bench.intake import _serving
+from bench._intake_stage import serving
 from bench.profile import Profile
 from bench.report import Result
 from bench.tiling import Tiling, make_tiling
@@ -63,7 +63,7 @@ def http_locate(profile: Profile) -> Iterator[Result]:
             row = connection.execute("SELECT current_setting('server_version'), postgis_lib_version()").fetchone()
             assert row is not None
             profile.versions.update(postgresql=str(row[0]), postgis=str(row[1]))
-        with _serving("bench._locate_app", url) as port:
+        with serving("bench._locate_app", url) as port:
             held_s = _await_held(port, cells)
             plan = _plan(profile, tiling, port, key)
             sides = {"locate": plan.get, "constant": "/constant"}

@@ -21,8 +21,9 @@ import shapely
 from api.migrations import upgrade
 from bench import benchmark
 from bench._case_rows import CATEGORIES, DAYS, fill_cases
+from bench._facts_cost import facts_cost
 from bench._grid_rows import load_grid
-from bench._map_writers import intake_cost, under_fire
+from bench._map_writers import under_fire
 from bench.profile import Profile
 from bench.report import Result
 from bench.tiling import Tiling, make_tiling
@@ -59,6 +60,7 @@ def maps(profile: Profile) -> Iterator[Result]:
         with asyncio.Runner() as runner:
             version = runner.run(fill(url, tiling, count))
             yield from facts_beside_sql(runner, profile, url, version)
+        yield facts_cost(profile, cluster)
 
 
 async def fill(url: str, tiling: Tiling, count: int) -> int:
@@ -92,7 +94,6 @@ def facts_beside_sql(runner: asyncio.Runner, profile: Profile, url: str, version
         yield _clusters(profile, store)
         yield from _drawings(profile, dsn(url), store, version)
         yield from _counts(profile, dsn(url), store)
-        yield runner.run(intake_cost(profile, dsn(url), keeper))
         yield from runner.run(under_fire(profile, dsn(url), keeper))
     finally:
         runner.run(engine.dispose())

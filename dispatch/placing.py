@@ -24,6 +24,7 @@ from geo.cells import CellRef, LocatedHow
 from geo.lookup import Kernel
 from geo.lookup.edges import NOBODY
 from geo.lookup.holder import LiveGrid, LiveIndex
+from geo.near_squares import NearSquares
 
 __all__ = ["LivePlacer", "Place", "Placement", "chain_record"]
 
@@ -48,6 +49,8 @@ class Place(Struct, frozen=True, kw_only=True):
     ladder: tuple[Rung, ...] = ()
     route: Route | None = None
     standing: Standing = NOBODY_STANDS
+    #: Outside: cells among which the nearest ones are, if that is known.
+    near: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class LivePlacer:
     index: LiveIndex
     roster: Roster
     jurisdiction: str
+    near: NearSquares | None = None
     _records: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     _standings: dict[tuple[int, str | None], Standing] = field(default_factory=dict)
     _records_of: tuple[int, int] = (0, 0)
@@ -119,12 +123,17 @@ class LivePlacer:
         return needed
 
     def _nowhere(self, grid: LiveGrid, report: PreparedReport) -> Place:
+        has_position = report.lon is not None and report.lat is not None
+        near: tuple[int, ...] | None = None
+        if self.near is not None and report.lon is not None and report.lat is not None:
+            near = self.near.candidates(grid.version.key, report.lon, report.lat)
         return Place(
-            how=LocatedHow.NO_POSITION if report.lon is None else LocatedHow.OUT_OF_GRID,
+            how=LocatedHow.OUT_OF_GRID if has_position else LocatedHow.NO_POSITION,
             version_id=grid.version.id,
             version_revision=grid.version.revision,
             version_number=grid.version.number,
             version_name=grid.version.name,
+            near=near,
         )
 
     def _place(self, grid: LiveGrid, number: int, category: str, at: datetime) -> Place | None:

@@ -12,6 +12,7 @@ from api.cli.context import engine_for_command
 from api.cli.data_dir import resolve_data_dir
 from api.cli.speech import fail, say, t
 from api.retention import parse_head, read_heads
+from dispatch.storage.references import Dangling, find_dangling
 from geo.storage.uow import read_unit
 
 app = typer.Typer(no_args_is_help=True)
@@ -67,3 +68,20 @@ def list_(
 
     for row in asyncio.run(run()):
         typer.echo(f"{row['content']}  {bytes(row['digest']).hex()[:16]}")
+
+
+@app.command("references", help=t("audit.cli.references"))
+def references() -> None:
+    """Prove that every case, event and outbox row refers to what is there; exit code 1 when one does not."""
+
+    async def run() -> tuple[int, list[Dangling]]:
+        async with engine_for_command() as engine, read_unit(engine, snapshot=True) as unit:
+            return await find_dangling(unit)
+
+    keys, broken = asyncio.run(run())
+    if not broken:
+        say(t("audit.cli.referring", count=keys))
+        return
+    for each in broken:
+        say(t("audit.cli.dangling", key=each.key, count=f"{each.rows:,}"), to_error=True)
+    fail(t("audit.cli.not_referring", count=len(broken)))

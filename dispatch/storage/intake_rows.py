@@ -57,6 +57,7 @@ class _Row(Struct, frozen=True, omit_defaults=True):
     open_phases: int = 0
     reporter_key: str | None = None
     actor: str | None = None
+    near: tuple[int, ...] | None = None
     payload: Mapping[str, Any] = {}
 
 
@@ -114,7 +115,7 @@ def encode_rows(
             placed.append(_place_row(number, report, place))
         if route is not None and route.rule_id not in routes:
             routes[route.rule_id] = _route_row(route)
-        rows.append(_report_row(line, report, number, route.rule_id if route else None, extras[report.id]))
+        rows.append(_report_row(line, report, number, place, extras[report.id]))
     return _json(rows), _json(placed), _json(list(routes.values()))
 
 
@@ -156,7 +157,7 @@ def _route_row(route: Route) -> _Routed:
     return _Routed(route.rule_id, department, {"route": route_json(route)})
 
 
-def _report_row(line: int, report: PreparedReport, place: int, route: int | None, extras: Mapping[str, Any]) -> _Row:
+def _report_row(line: int, report: PreparedReport, number: int, place: Place, extras: Mapping[str, Any]) -> _Row:
     accuracy = extras.get("accuracy")
     # Somebody has to make sure where it is, before anybody is sent there.
     is_ambiguous = accuracy is not None and accuracy["confirm_on_site"]
@@ -170,8 +171,8 @@ def _report_row(line: int, report: PreparedReport, place: int, route: int | None
         report.body,
         report.reported_at,
         report.is_certain and not is_ambiguous,
-        place,
-        route,
+        number,
+        place.route.rule_id if place.route else None,
         report.condition,
         report.address,
         report.ledgers,
@@ -192,6 +193,7 @@ def _report_row(line: int, report: PreparedReport, place: int, route: int | None
         len(report.phases),
         report.reporter.contact_key.hex() if report.reporter and report.reporter.contact_key else None,
         report.actor,
+        place.near,
         extras,
     )
 

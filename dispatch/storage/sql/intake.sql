@@ -6,9 +6,18 @@
 -- Cell and head come from the index and the roster in memory, or from place.sql. They are written only if the version is
 -- the one valid now, and nothing about posts was committed that the placing did not know; a report that fails this
 -- guard is not written and comes back as stale. A report whose (channel, ticket) is already there has no ref.
+-- Whatever a row refers to is looked up here, because lines of the intake have their foreign keys switched off, which ask
+-- the same again for every row and key (decision 0042). A row that refers to what is not there is stale, too. Nothing can
+-- go away meanwhile: whoever deletes waits for the intake (alembic/sql/0023_intake_keys.sql).
 WITH place AS MATERIALIZED (
   SELECT s.*,
-         (v.id, v.revision) IS DISTINCT FROM (s.version_id, s.version_revision) OR EXISTS (
+         (v.id, v.revision) IS DISTINCT FROM (s.version_id, s.version_revision)
+           OR v.id IS NULL AND (SELECT 1 FROM geo.jurisdiction AS j WHERE j.code = s.jurisdiction) IS NULL
+           OR s.cell_id IS NOT NULL
+              AND (SELECT c.version_id FROM geo.cell AS c WHERE c.id = s.cell_id) IS DISTINCT FROM s.version_id
+           OR s.post_id IS NOT NULL AND (SELECT 1 FROM dispatch.post AS o WHERE o.id = s.post_id) IS NULL
+           OR s.person_id IS NOT NULL AND (SELECT 1 FROM dispatch.person AS o WHERE o.id = s.person_id) IS NULL
+           OR EXISTS (
            SELECT FROM dispatch.duty_change AS d
             WHERE d.txid >= pg_snapshot_xmin(%(known)s::pg_snapshot)
               AND NOT pg_visible_in_snapshot(d.txid, %(known)s::pg_snapshot)) AS is_stale,
@@ -26,22 +35,23 @@ WITH place AS MATERIALIZED (
 ),
 decided AS MATERIALIZED (
   SELECT r.*, p.jurisdiction, p.time_zone, p.version_id, p.cell_id, p.cell_path, p.how, p.person_id, p.post_id,
-         o.department, p.said || coalesce(o.said, '{}') AS said, p.is_stale, p.accept_minutes, p.acknowledge_minutes,
+         o.department, p.said, o.said AS route_said, p.accept_minutes, p.acknowledge_minutes,
+         p.is_stale OR (SELECT 1 FROM dispatch.channel AS k WHERE k.code = r.channel) IS NULL
+           OR (SELECT 1 FROM dispatch.category AS k WHERE k.code = r.category) IS NULL
+           OR o.department IS NOT NULL
+              AND (SELECT 1 FROM dispatch.department AS k WHERE k.code = o.department) IS NULL AS is_stale,
          CASE WHEN r.lon IS NOT NULL THEN ST_SetSRID(ST_MakePoint(r.lon, r.lat), 4326) END AS location,
          r.is_certain AND p.post_id IS NOT NULL AND p.dispatches_itself AS is_dispatched,
          -- A CASE, because it is evaluated only when its condition holds; a join would search for every report.
-         CASE WHEN p.how = 'out_of_grid' AND NOT p.is_stale THEN (
-           SELECT jsonb_agg(jsonb_build_object('code', n.code, 'name_zh', n.name_zh, 'name_en', n.name_en,
-                                               'distance_m', round(n.distance_m::numeric, 1))
-                            ORDER BY n.distance_m, n.code COLLATE "C")
-             FROM geo.nearest_cells(p.version_id, ST_SetSRID(ST_MakePoint(r.lon, r.lat), 4326), 3) AS n) END AS nearest
+         CASE WHEN p.how = 'out_of_grid' AND NOT p.is_stale THEN
+           geo.nearest_said(p.version_id, ST_SetSRID(ST_MakePoint(r.lon, r.lat), 4326), 3, r.near) END AS nearest
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (
            line int, id uuid, channel text, ticket text, digest text, category text, condition smallint, body text,
            address text, ledgers text[], lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text,
            accuracy_m float8, confirm_on_site boolean, reported_at timestamptz, is_certain boolean,
            is_self_handled boolean, due_at timestamptz, due_said text, due_provisional boolean, warn_at timestamptz,
            limit_value numeric, limit_unit text, open_phases smallint, reporter_key text, actor text, place int, route int,
-           payload jsonb)
+           near bigint[], payload jsonb)
     JOIN place AS p USING (place)
     LEFT JOIN jsonb_to_recordset(%(routes)s::jsonb) AS o (route int, department text, said jsonb) USING (route)
 ),
@@ -91,10 +101,11 @@ recorded AS (
               WHEN d.is_self_handled THEN ARRAY['self_handle'] ELSE ARRAY['report'] END,
          NULL, n.state, d.reported_at, CASE WHEN d.actor IS NULL THEN 'channel' ELSE 'person' END,
          coalesce(d.actor, d.channel),
-         d.said || coalesce(d.payload, '{}') || CASE WHEN d.is_dispatched
+         -- The small parts first: each joining writes all it joins anew, and the chain with its ladder is the most of it.
+         d.said || (coalesce(d.route_said, '{}') || coalesce(d.payload, '{}') || CASE WHEN d.is_dispatched
            THEN jsonb_build_object('due_at', d.due_said, 'due_provisional', coalesce(d.due_provisional, false),
                                    'nearest', '[]'::jsonb)
-           ELSE jsonb_build_object('due_at', NULL, 'due_provisional', false, 'nearest', coalesce(d.nearest, '[]')) END
+           ELSE jsonb_build_object('due_at', NULL, 'due_provisional', false, 'nearest', coalesce(d.nearest, '[]')) END)
     FROM inserted AS n JOIN decided AS d USING (id)
   RETURNING id
 ),

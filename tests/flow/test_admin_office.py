@@ -200,7 +200,7 @@ async def test_an_account_with_a_role_in_one_area(app: FastAPI) -> None:
         drawn = await open_page(client, page)
         assert found[1] not in drawn.text
         assert WEST in drawn.text
-        assert (await send(client, page, "give", {"role": "administrator", "cell": WEST}))[0].status_code == 400
+        assert (await send(client, page, "give", {"role": "administrator", "cell": "410102999"}))[0].status_code == 400
         assert (await send(client, page, "give", {"role": "dispatcher"}))[0].status_code == 303
         (grant, _) = [form.act for form in (await open_page(client, page)).forms if form.act.startswith("grant-")]
         assert (await send(client, page, grant))[0].status_code == 303

@@ -161,7 +161,7 @@ async def test_a_grave_case_is_told_at_the_top_at_once_and_an_empty_place_is_on_
     [(rung, person, empty)] = await fetch(engine, "SELECT rung, person_id, empty FROM dispatch.escalation")
     assert (rung, person, empty) == ("grave", person_id(f"A-{L1}"), [f"leader:{L1}"])
     shown = (await client.get(case["status_url"])).json()["events"][-1]["text"]
-    assert "nobody is there: the leader of 410102001" in shown
+    assert "nobody is there: the leader of Cell 001" in shown
 
 
 async def test_a_working_day_late_tells_the_department_of_the_case(client: Client, engine: AsyncEngine) -> None:

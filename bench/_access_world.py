@@ -206,7 +206,7 @@ async def _person(
     now = datetime.now(UTC)
     for _ in range(rng.randint(0, 3)):
         role = rng.choice(ROLES)
-        cell, department = _draw_area(rng, by_level, departments)
+        cell, department = (None, None) if role is Role.ADMINISTRATOR else _draw_area(rng, by_level, departments)
         valid_from, valid_until = rng.choice(
             [
                 (None, None),

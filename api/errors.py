@@ -140,6 +140,7 @@ def _phrase(status: int) -> str:
 #: pydantic's error types → our sentences; what is not listed gets the general one.
 _SHAPE = {
     "missing": "request.missing",
+    "missing_body": "request.body_needed",
     "extra_forbidden": "request.unknown_field",
     "json_invalid": "request.not_json",
     "json_type": "request.not_json",
@@ -213,6 +214,8 @@ def shape_faults(errors: Iterable[Mapping[str, Any]], body: object = None) -> li
         kind = item["type"]
         if kind in ("too_long", "too_short") and isinstance(item.get("input"), str):
             kind = f"string_{kind}"  # what was read by a rule of ours is counted like anything that has a length
+        if kind == "missing" and not where:
+            kind = "missing_body"
         faults.append(Fault(code=_SHAPE.get(kind, "request.bad_value"), pointer=pointer, params=params))
     return faults
 

@@ -198,13 +198,18 @@ async def read_keys(
     responses={201: {"model": NewKeyOut}, **problems(401, 403, 404, 409, 413, 422, 503)},
 )
 async def rotate(
-    request: Request, prefix: Prefix, body: RotateIn, container: Wired, caller: Manager, sandbox: InSandbox = False
+    request: Request,
+    prefix: Prefix,
+    container: Wired,
+    caller: Manager,
+    body: RotateIn | None = None,
+    sandbox: InSandbox = False,
 ) -> Response:
     """Make a second key with the same rights. Both live until the old one's time is over."""
     _whole_for(caller, sandbox=sandbox)
     async with _keys_of(container, sandbox) as engine, write_unit(engine) as unit:
         await get_key(unit, prefix, caller.office)
-        text = await rotate_key(unit, prefix, overlap_s=body.old_valid_s, by=_maker(caller))
+        text = await rotate_key(unit, prefix, overlap_s=(body or RotateIn()).old_valid_s, by=_maker(caller))
         row = await get_key(unit, text.split("_")[1])
     return _shown(request, row, as_sandbox_key(text) if sandbox else text)
 

@@ -169,10 +169,13 @@ async def delete_webhook(webhook_id: Id, unit: Writing, caller: Manager) -> Resp
     response_model=None,
     responses={201: {"model": SecretOut}, **problems(400, 409, 413), **_COMMON},
 )
-async def add_secret(request: Request, webhook_id: Id, body: SecretIn, unit: Writing, caller: Manager) -> Response:
+async def add_secret(
+    request: Request, webhook_id: Id, unit: Writing, caller: Manager, body: SecretIn | None = None
+) -> Response:
     """Rotate: from now on a further secret signs; the old ones sign beside it for a while and then end."""
     await store.get_webhook(unit, webhook_id, holder_of(caller))
-    secret = await store.add_secret(unit, webhook_id, secret=body.secret, overlap_s=body.old_valid_s)
+    asked = body or SecretIn()
+    secret = await store.add_secret(unit, webhook_id, secret=asked.secret, overlap_s=asked.old_valid_s)
     return json_answer({"secret": secret}, status=201, locale=locale_of(request), Cache_Control="no-store")
 
 

@@ -15,6 +15,31 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from geo.errors import UnavailableError
 
 APPLICATION_NAME = "gridward"
+#: A server that has not even ended a statement so long after its time was over has stopped answering. Units: seconds.
+_MARGIN_S = 5.0
+
+
+class PatientConnection(psycopg.AsyncConnection[Any]):
+    """A connection that is given up when the server says nothing any more: frozen, or cut off without a word.
+
+    PostgreSQL's own time-outs need a server that runs; a pool whose connections wait for one that does not would let
+    every caller wait with them.
+    """
+
+    patience_s: float | None = None
+
+    async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        """Wait for what a statement brings, until the connection's patience ends."""
+        if timeout is not None or self.patience_s is None:
+            return await super().wait(gen, interval, timeout)
+        while True:
+            try:
+                return await super().wait(gen, interval, self.patience_s)
+            except psycopg.errors._WaitTimeout:
+                # Who listens for notices is not waiting for an answer.
+                if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the server does not answer") from None
 
 
 def create_engine(
@@ -56,6 +81,7 @@ def create_engine(
         connect_args={
             "application_name": f"{APPLICATION_NAME}-{name}",
             "connect_timeout": 5,
+            "async_creator_fn": PatientConnection.connect,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC"
             " -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000" + (f" -c role={role}" if role else ""),
         },
@@ -64,7 +90,9 @@ def create_engine(
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare_early(dbapi_connection: Any, _record: Any) -> None:
         # The hot statements are few and repeated on every connection: prepare them on the second run, not the fifth.
-        dbapi_connection.driver_connection.prepare_threshold = 1
+        connection: PatientConnection = dbapi_connection.driver_connection
+        connection.prepare_threshold = 1
+        connection.patience_s = statement_timeout_s + _MARGIN_S if statement_timeout_s else None
 
     return engine
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,10 +17,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from api.migrations import upgrade
 from geo.storage.cluster import Cluster
-from geo.storage.engine import dsn
+from geo.storage.engine import create_engine, dsn, unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,3 +86,33 @@ def test_an_outage_is_told_and_heals_by_itself(own_cluster: Cluster) -> None:
     finally:
         server.terminate()
         server.wait(20)
+
+
+async def test_a_server_that_froze_is_not_waited_for(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geo.storage.engine._MARGIN_S", 0.3)
+    engine = create_engine(database, pool_size=1, statement_timeout_s=0.3, name="test")
+    try:
+        async with engine.connect() as connection:
+            backend: int = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            # The pool notices by itself, and gives a connection to a backend that lives.
+            async with asyncio.timeout(20), engine.connect() as connection:
+                assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != backend
+            assert time.monotonic() - begun > 0.5
+            async with engine.connect() as connection:
+                other: int = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                os.kill(other, signal.SIGSTOP)
+                try:
+                    with pytest.raises(OperationalError) as caught:
+                        await connection.execute(text("SELECT 1"))
+                    told = unavailable(caught.value)
+                    assert told is not None
+                    assert told.code == "storage.unavailable"
+                finally:
+                    os.kill(other, signal.SIGCONT)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    finally:
+        await engine.dispose()

@@ -43,6 +43,7 @@ class _Stream:
     def __init__(self, app: FastAPI, asker: Asker) -> None:
         self.asker = asker
         self.status = 0
+        self.asked = False
         self.heard = bytearray()
         self.began = asyncio.Event()
         headers = [(name.lower().encode(), value.encode()) for name, value in asker.headers.items()]
@@ -54,7 +55,8 @@ class _Stream:
         self.task = asyncio.create_task(app(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
-        if not self.began.is_set():
+        if not self.asked:
+            self.asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await asyncio.Event().wait()
         raise AssertionError

@@ -37,7 +37,7 @@ IN_EAST = (113.63, 34.75)
 async def test_nothing_leaks_over_any_exit(demo_database: str) -> None:
     """The quick profile of `gridward bench access`; and the proof that it would notice."""
     figures = await ask_everything(
-        demo_database, count=450, seed=random.Random().randrange(10**6), people=20, keys=8, acts=16
+        demo_database, count=450, seed=random.Random().randrange(10**6), people=20, keys=8, acts=16, has_files=False
     )
     assert figures.leaks == []
     assert figures.refused_wrongly == []
@@ -47,7 +47,7 @@ async def test_nothing_leaks_over_any_exit(demo_database: str) -> None:
     assert (figures.followed.leaks, figures.followed.missed) == ([], [])
     with psycopg.connect(dsn(demo_database)) as connection:
         connection.execute("ALTER POLICY area ON dispatch.dispatch_case USING (true)")
-    broken = await ask_everything(demo_database, count=60, seed=1, people=8, keys=4)
+    broken = await ask_everything(demo_database, count=60, seed=1, people=8, keys=4, acts=0, has_files=False)
     assert broken.leaks, "an oracle that cannot see a leak proves nothing"
 
 

@@ -200,6 +200,8 @@ async def test_pages_lead_to_the_door_and_programs_get_a_problem(app: FastAPI, e
     async with signed_in(app, "plan") as client:
         client.headers["Accept"] = "text/html"
         page = await client.get("/")
+        assert (page.status_code, page.headers["location"]) == (303, "/maps/heat")
+        page = await client.get("/admin/people")
         assert page.status_code == 403
         assert "not for your role" in page.text
         assert (await client.get("/sign-in")).headers["location"] == "/maps/heat"

@@ -101,6 +101,33 @@
   }
 
   /**
+   * How wide a text stands. Units: pixels.
+   *
+   * @param {string} text
+   * @param {number} size
+   */
+  function widthOf(text, size) {
+    // A Chinese sign is as wide as it is high, a Latin one a little over half.
+    return Array.from(text).reduce((sum, sign) => sum + (sign.charCodeAt(0) > 0x2e7f ? 1 : 0.56), 0) * size + 6;
+  }
+
+  /**
+   * A name on one line, or on two where it is too long for its cell and has a space to break at.
+   *
+   * @param {string} name
+   * @param {number} size
+   * @param {number} room
+   * @returns {string[]}
+   */
+  function linesOf(name, size, room) {
+    const words = name.split(" ");
+    if (words.length === 1 || room >= widthOf(name, size) * 0.8) return [name];
+    const broken = words.slice(1).map((_, at) => [words.slice(0, at + 1).join(" "), words.slice(at + 1).join(" ")]);
+    const length = (/** @type {string[]} */ lines) => Math.max(...lines.map((line) => line.length));
+    return broken.reduce((best, lines) => (length(lines) < length(best) ? lines : best));
+  }
+
+  /**
    * Draw the names that fit: inside their cell, and over no other name.
    *
    * @param {Leaflet} map
@@ -118,18 +145,19 @@
       if (drawn.length >= LABELS_AT_ONCE) break;
       if (!view.contains(at)) continue;
       const size = level === 1 ? 13 : 12;
-      // A Chinese sign is as wide as it is high, a Latin one a little over half.
-      const width = Array.from(name).reduce((sum, sign) => sum + (sign.charCodeAt(0) > 0x2e7f ? 1 : 0.56), 0) * size + 6;
       const corner = map.latLngToLayerPoint(bounds.getNorthWest());
       const opposite = map.latLngToLayerPoint(bounds.getSouthEast());
-      if (opposite.x - corner.x < width * 0.8 || opposite.y - corner.y < size + 2) continue;
+      const lines = linesOf(name, size, opposite.x - corner.x);
+      const width = Math.max(...lines.map((line) => widthOf(line, size)));
+      if (opposite.x - corner.x < width * 0.8 || opposite.y - corner.y < lines.length * (size + 2)) continue;
       // Where one cell of the level above fills the view, its name says nothing and stands in the way.
       if (isParent && opposite.x - corner.x > room.x / 3) continue;
       const point = map.latLngToLayerPoint(at);
-      const box = { left: point.x - width / 2, right: point.x + width / 2, top: point.y - 9, bottom: point.y + 9 };
+      const high = 9 * lines.length;
+      const box = { left: point.x - width / 2, right: point.x + width / 2, top: point.y - high, bottom: point.y + high };
       if (taken.some((o) => o.left < box.right && box.left < o.right && o.top < box.bottom && box.top < o.bottom)) continue;
       taken.push(box);
-      const label = gridward.make("div", name, `gw-label gw-level-${level}${isOnStrong(tone) ? " gw-on-strong" : ""}`);
+      const label = gridward.make("div", lines.join("\n"), `gw-label gw-level-${level}${isOnStrong(tone) ? " gw-on-strong" : ""}`);
       label.style.left = `${point.x}px`;
       label.style.top = `${point.y}px`;
       drawn.push(label);

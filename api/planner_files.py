@@ -61,7 +61,7 @@ async def make_file(desk: Desk, page: MapPage, form: str, kind: str, *, layer: s
 def _on_grid(desk: Desk, page: MapPage, *, in_lines: bool) -> Sheet:
     """Name the drawing in a table: beside every line where a file has lines only, else among its notes."""
     sheet = page.sheet()
-    word, grid = translate(desk.locale, "planner.define.grid"), page.context(root="")["grid_name"]
+    word, grid = translate(desk.locale, "planner.file.drawing"), page.context(root="")["grid_name"]
     if not in_lines:
         return replace(sheet, notes=[*sheet.notes, f"{word}: {grid}"])
     return replace(sheet, head=[*sheet.head, word], lines=[[*line, grid] for line in sheet.lines])

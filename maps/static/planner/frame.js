@@ -142,7 +142,8 @@
     });
 
     const pane = map.createPane("gw-labels");
-    pane.style.zIndex = "640";
+    // Under the signs of cases: a name that is hidden in part can still be read, a number cannot.
+    pane.style.zIndex = "590";
     pane.style.pointerEvents = "none";
     const named = labelOrder(layers);
     const drawLabels = () => labels(map, pane, named, (/** @type {string} */ tone) => shown === "cells" && isStrong(tone, packed[gridward.theme], gridward.theme === "dark"));

@@ -99,7 +99,13 @@ def test_the_other_keys_and_where_the_focus_is(site: Site, open_page: Any) -> No
     page.keyboard.press("Escape")
     assert _focus(page) == "list"
     page.locator("#list-state button").press("Enter")
+    # Whoever chose an inbox walks on in its list, and Enter opens the case.
+    page.locator("#inbox-all").press("Enter")
     _press(page, "j")
+    assert _focus(page) == "list"
+    _press(page, "Enter")
+    assert _focus(page) == "panel"
+    _press(page, "Escape")
     _press(page, "u")
     expect(page.locator(".move-form textarea")).to_be_focused()
     _press(page, "Escape")

@@ -74,6 +74,8 @@ export function bindKeys(on) {
       return;
     }
     const inList = target.id === "list" || target === document.body;
+    // Who has chosen an inbox and walks on is in its list now: Enter shall open the case and not choose the inbox again.
+    if (/^[jk]$/i.test(event.key) && target.closest("[role=tablist]")) byId("list").focus({ preventScroll: true });
     switch (event.key) {
       case "j":
       case "J":

@@ -10,10 +10,13 @@ import json
 import random
 import select
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
+_ROOT = Path(__file__).resolve().parents[1]
 _PATIENCE_S = 30.0
 _PREPARED = 4096
 _MARK = "#########"
@@ -130,6 +133,25 @@ class _Run:
             self.outcome.refused += 1
         if not self.plan.rate_per_s and now < self.end:
             client.send(self.request(), now)
+
+
+def send(plan: Plan) -> Outcome:
+    """Carry a plan out in a process of its own; a refusal is an error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench._http_load"],
+        input=json.dumps(asdict(plan)),
+        capture_output=True,
+        text=True,
+        cwd=_ROOT,
+        timeout=plan.seconds + 90,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    outcome = Outcome(**json.loads(done.stdout))
+    if outcome.refused:
+        raise RuntimeError(f"{outcome.refused} of {outcome.acknowledged + outcome.refused} requests were refused")
+    return outcome
 
 
 def run(plan: Plan) -> Outcome:

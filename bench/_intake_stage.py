@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import subprocess
@@ -12,13 +11,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from api.accounts.keys import create_key
 from api.demo.load import load_demo
 from api.migrations import upgrade
-from bench._http_load import Outcome, Plan
+from bench._http_load import Outcome, Plan, send
 from bench.profile import Profile
 from geo.storage.engine import create_engine
 from geo.storage.uow import write_unit
@@ -84,20 +83,7 @@ def post(
         categories=stage.categories,
         rate_per_s=rate_per_s,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "bench._http_load"],
-        input=json.dumps(asdict(plan)),
-        capture_output=True,
-        text=True,
-        cwd=_ROOT,
-        timeout=plan.seconds + 90,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    outcome = Outcome(**json.loads(done.stdout))
-    if outcome.refused:
-        raise RuntimeError(f"{outcome.refused} of {outcome.acknowledged + outcome.refused} reports were refused")
-    return outcome
+    return send(plan)
 
 
 def rate_of(outcome: Outcome) -> float:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
 
 import psycopg
 
@@ -20,7 +16,7 @@ from api.accounts.roles import Scope
 from api.migrations import upgrade
 from bench import benchmark
 from bench._grid_rows import load_grid
-from bench._http_load import Outcome, Plan
+from bench._http_load import Plan, send
 from bench._intake_stage import serving
 from bench.profile import Profile
 from bench.report import Result
@@ -28,7 +24,6 @@ from bench.tiling import Tiling, make_tiling
 from geo.storage.engine import create_engine, dsn
 from geo.storage.uow import write_unit
 
-_ROOT = Path(__file__).resolve().parents[1]
 _JURISDICTION = "410100"
 _CLIENTS = 16
 _STEADY_PER_S = 100.0
@@ -71,13 +66,13 @@ def http_locate(profile: Profile) -> Iterator[Result]:
             for round_ in range(profile.rounds + 1):
                 for name, path in sides.items():
                     plan.get, plan.seed = path, profile.seed + round_
-                    outcome = _send(plan)
+                    outcome = send(plan)
                     if round_:  # the first round warms both up
                         rates[name].append(outcome.acknowledged / outcome.seconds)
             plan.get, plan.rate_per_s, plan.seconds = sides["locate"], _STEADY_PER_S, 30.0 if profile.full else 8.0
-            steady = _send(plan)
+            steady = send(plan)
             plan.get = sides["constant"]
-            beside = _send(plan)
+            beside = send(plan)
     note = f"{cells:,} cells with their heads held in memory {held_s:.1f} s after the start; {_CLIENTS} connections"
     yield Result.times_baseline(
         f"http_locate.rate.{cells}",
@@ -136,21 +131,3 @@ def _await_held(port: int, cells: int) -> float:
         if time.monotonic() > begun + 120:
             raise RuntimeError("the roster was not filled")
         time.sleep(0.2)
-
-
-def _send(plan: Plan) -> Outcome:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench._http_load"],
-        input=json.dumps(asdict(plan)),
-        capture_output=True,
-        text=True,
-        cwd=_ROOT,
-        timeout=plan.seconds + 90,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    outcome = Outcome(**json.loads(done.stdout))
-    if outcome.refused:
-        raise RuntimeError(f"{outcome.refused} of {outcome.acknowledged + outcome.refused} questions were refused")
-    return outcome

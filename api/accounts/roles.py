@@ -91,15 +91,7 @@ _LOOK: Final = frozenset(
 )
 _WORK: Final = _LOOK | {Scope.CASES_MOVE}
 _SCOPES: Final[dict[Role, frozenset[Scope]]] = {
-    Role.ADMINISTRATOR: _LOOK
-    | {
-        Scope.GRID_WRITE,
-        Scope.WEBHOOKS_MANAGE,
-        Scope.PEOPLE_MANAGE,
-        Scope.KEYS_MANAGE,
-        Scope.POSTS_WRITE,
-        Scope.AUDIT_READ,
-    },
+    Role.ADMINISTRATOR: _LOOK | OFFICE_SCOPES,
     # Who speaks with reporters: those who take reports in and call back. Never whoever handles the case.
     Role.SHIFT_LEADER: _WORK | {Scope.REPORTERS_REVEAL},
     Role.DISPATCHER: _WORK,

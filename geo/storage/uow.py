@@ -202,7 +202,10 @@ class StatementUnits:
     async def aclose(self) -> None:
         """Give them back to the engine."""
         while self._idle:
-            await self._idle.pop().connection.close()
+            connection = self._idle.pop().connection
+            if self._checks_keys:
+                await connection.invalidate()  # its foreign keys are off: nobody else may ever be lent it
+            await connection.close()
 
     async def _open(self) -> WriteUnit:
         connection = await self._engine.connect()

@@ -13,7 +13,7 @@ from api.admin.forms import Choice, Form, Kind
 from api.admin.frame import add_page
 from api.admin.inside import path_of
 from api.admin.parts import Cell, Link, Note, Page, Search, Section, Table
-from api.routes.admin.posts import departments_of
+from api.routes.admin.posts import department_filter, departments_of
 from dispatch.routing import Mode
 
 __all__ = ["router"]
@@ -46,14 +46,7 @@ async def _lines(desk: Desk, departments: tuple[Choice, ...], classes: tuple[Cho
     found = await desk.find("/v1/departments/matrix", query=query)
     body = found.body if found.is_good else {"rules": [], "next": None}
     search = desk.search(
-        desk.field(
-            "department",
-            "admin.posts.department",
-            Kind.CHOICE,
-            value=desk.asked("department"),
-            hint="",
-            choices=(Choice(value="", text=desk.t("admin.any")), *departments),
-        ),
+        department_filter(desk, departments),
         desk.field("category", "admin.matrix.category", value=desk.asked("category"), choices=classes, hint=""),
         desk.field("cell", "admin.matrix.cell", value=desk.asked("cell"), most=40, hint=""),
         desk.field("ended", "admin.matrix.ended", Kind.CHECK, value=desk.asked("ended")),

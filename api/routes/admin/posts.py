@@ -9,13 +9,13 @@ from fastapi import APIRouter
 
 from api.accounts.roles import Scope
 from api.admin.desk import Desk
-from api.admin.forms import Choice, Form, Kind
+from api.admin.forms import Choice, Field, Form, Kind
 from api.admin.frame import add_page
 from api.admin.inside import path_of
 from api.admin.parts import Cell, Link, Note, Page, Search, Section, Table
 from dispatch.storage.tables import POST_KINDS
 
-__all__ = ["departments_of", "holder_cell", "people_of", "router"]
+__all__ = ["department_filter", "departments_of", "holder_cell", "people_of", "router"]
 
 router = APIRouter()
 _PEOPLE_A_PAGE = 1000
@@ -36,14 +36,7 @@ async def _posts(desk: Desk) -> Page:
             choices=desk.choices("posts.kind.", POST_KINDS, none="admin.any"),
         ),
         desk.field("cell", "admin.posts.cell", value=desk.asked("cell"), most=40, hint=""),
-        desk.field(
-            "department",
-            "admin.posts.department",
-            Kind.CHOICE,
-            value=desk.asked("department"),
-            hint="",
-            choices=(Choice(value="", text=desk.t("admin.any")), *departments),
-        ),
+        department_filter(desk, departments),
         desk.field("ended", "admin.posts.ended", Kind.CHECK, value=desk.asked("ended")),
     )
     head = tuple(desk.t(f"admin.posts.{key}") for key in ("post", "kind", "where", "holders", "valid"))
@@ -101,6 +94,18 @@ async def departments_of(desk: Desk) -> tuple[Choice, ...]:
     """The departments to choose from."""
     found = (await desk.get("/v1/departments"))["departments"]
     return tuple(Choice(value=one["code"], text=f"{one['name']} ({one['code']})") for one in found if one["is_active"])
+
+
+def department_filter(desk: Desk, departments: tuple[Choice, ...]) -> Field:
+    """Narrow a list to what one department has."""
+    return desk.field(
+        "department",
+        "admin.posts.department",
+        Kind.CHOICE,
+        value=desk.asked("department"),
+        hint="",
+        choices=(Choice(value="", text=desk.t("admin.any")), *departments),
+    )
 
 
 async def people_of(desk: Desk) -> tuple[Choice, ...]:

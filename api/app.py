@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
@@ -16,6 +15,7 @@ from api import errors
 from api.accounts.rates import RateHeaders
 from api.audit.exports import ExportRecords
 from api.container import open_container
+from api.described import describe
 from api.limits import BodyLimit, SecurityHeaders, answer_head
 from api.packing import PackedPages
 from api.plain_questions import PlainQuestions
@@ -80,7 +80,6 @@ from api.routes import (
     working_time,
 )
 from api.sandbox.gate import SandboxGate, is_for_sandbox
-from api.schemas import ProblemOut
 from api.settings import Settings
 
 DESCRIPTION = """\
@@ -214,36 +213,8 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
     app.add_middleware(PackedPages)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
-    _describe(app)
+    describe(app)
     if not in_sandbox:
         app.sandbox = SandboxGate(chosen, lambda inside: create_app(inside, in_sandbox=True))
     app.short_way = PlainReports(app, app.long_way, most_bytes=chosen.max_body_bytes)
     return app
-
-
-def _describe(app: FastAPI) -> None:
-    """Complete the OpenAPI document with what FastAPI cannot know: the key, and the problem document."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = make()
-        components = document.setdefault("components", {})
-        components.setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
-        schemas = components.setdefault("schemas", {})
-        if "ProblemOut" not in schemas:
-            schema = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {})
-            schemas["ProblemOut"] = schema
-            for path, operations in document["paths"].items():
-                for operation in operations.values():
-                    if path.startswith("/v1/"):
-                        operation["security"] = [{"key": []}, {}]
-                    # FastAPI documents its own 422 shape, which we never answer.
-                    shape = operation["responses"].get("422", {}).get("content", {})
-                    if "application/json" in shape:
-                        operation["responses"]["422"]["content"] = {
-                            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
-                        }
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

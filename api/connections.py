@@ -32,7 +32,8 @@ HEAD_S: Final = 10.0
 BODY_WINDOW_S: Final = 10.0
 LEAST_BODY_BYTES: Final = 10_240
 """Of a body per window: 1 kB/s, a tenth of the slowest mobile line."""
-UNFETCHED_S: Final = 30.0
+UNFETCHED_S: Final = 27.0
+"""With the look once a second, and on a machine with too much to do, cut within thirty."""
 MOST_CONNECTIONS: Final = 4_000
 
 _REASONS: Final = {

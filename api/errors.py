@@ -67,6 +67,8 @@ STATUS_OF_CODE = {
     "batch.empty": 422,
     "batch.too_many": 413,
     "request.too_large": 413,
+    "request.packed": 415,
+    "request.media_type": 415,
 }
 RETRY_AFTER_S = 2
 _MOST_FAULTS = 100
@@ -141,8 +143,12 @@ def _phrase(status: int) -> str:
 _SHAPE = {
     "missing": "request.missing",
     "missing_body": "request.body_needed",
+    "body_type": "request.body_no_object",
     "extra_forbidden": "request.unknown_field",
     "json_invalid": "request.not_json",
+    "not_utf8": "request.not_utf8",
+    "too_deep": "request.too_deep",
+    "number_too_long": "request.number_too_long",
     "json_type": "request.not_json",
     "string_too_long": "request.too_long",
     "string_too_short": "request.too_short",
@@ -176,6 +182,10 @@ _SHAPE = {
     "model_attributes_type": "request.not_an_object",
     "dict_type": "request.not_an_object",
 }
+#: The same of the body as a whole, which has no name that could be told.
+_OF_BODY = {"missing": "missing_body"} | dict.fromkeys(
+    ("model_type", "model_attributes_type", "dict_type"), "body_type"
+)
 _PARTS = frozenset({"body", "query", "path", "header", "cookie"})
 _BOUNDS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 
@@ -214,10 +224,22 @@ def shape_faults(errors: Iterable[Mapping[str, Any]], body: object = None) -> li
         kind = item["type"]
         if kind in ("too_long", "too_short") and isinstance(item.get("input"), str):
             kind = f"string_{kind}"  # what was read by a rule of ours is counted like anything that has a length
-        if kind == "missing" and not where:
-            kind = "missing_body"
+        if not where:
+            kind = _OF_BODY.get(kind, kind)
         faults.append(Fault(code=_SHAPE.get(kind, "request.bad_value"), pointer=pointer, params=params))
     return faults
+
+
+def _unreadable(cause: BaseException | None) -> Fault | None:
+    """What is wrong with a body that the framework says only that it cannot read."""
+    match cause:
+        case UnicodeDecodeError():
+            return Fault(code="request.not_utf8", pointer="")
+        case RecursionError():
+            return Fault(code="request.too_deep", pointer="")
+        case ValueError():  # of the one kind that is left: Python reads no number of thousands of digits
+            return Fault(code="request.number_too_long", pointer="")
+    return None
 
 
 def position_faults(given: object, told: Iterable[Fault] = ()) -> list[Fault]:
@@ -267,6 +289,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _shape(request: Request, error: RequestValidationError) -> Response:
+        if isinstance(error.body, bytes):
+            # The framework reads a body only when it is said to be JSON, and then calls its bytes no object.
+            return error_response(BadInputError("request.media_type"), locale_of(request))
         faults = shape_faults(error.errors(), error.body)
         faults += position_faults(error.body if error.body is not None else request.query_params, faults)
         return _in_words(request, error_response(InvalidRequestError(faults), locale_of(request)))
@@ -274,6 +299,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     async def _http(request: Request, error: StarletteHTTPException) -> Response:
         locale = locale_of(request)
+        if fault := _unreadable(error.__cause__):
+            return error_response(InvalidRequestError([fault]), locale)
         code = f"http.{error.status_code}"
         detail = translate(locale, code) if code in catalogue(locale) else _phrase(error.status_code)
         response = problem(error.status_code, code, detail, locale=locale)

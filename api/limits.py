@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.account_pages import error_page
 from api.errors import error_response
 from api.language import locale_of
+from api.open311 import door as open311
 from geo.errors import BadInputError
 from maps.i18n import translate
 
@@ -36,7 +38,10 @@ async def answer_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) 
 
 
 class BodyLimit:
-    """Refuse bodies over a size: by the declared length before reading, and by count for those that declare none."""
+    """Refuse bodies over a size: by the declared length before reading, and by count for those that declare none.
+
+    Packed bodies (``Content-Encoding``) are refused as such: read as they are they would be called broken.
+    """
 
     def __init__(self, app: ASGIApp, *, most_bytes: int, most_upload_bytes: int = 0) -> None:
         self.app = app
@@ -48,7 +53,13 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        declared = b"0"
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                declared = value
+            elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+                await self._refuse_packed(scope, receive, send)
+                return
         most = self.most_upload_bytes if _takes_files(scope) else self.most_bytes
         if not declared.isdigit() or len(declared) > 18 or int(declared) > most:
             await self._refuse(scope, receive, send, most)
@@ -75,13 +86,26 @@ class BodyLimit:
             if not started:
                 await self._refuse(scope, receive, send, most)
 
+    async def _refuse_packed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Unpacking would need a limit of its own against bombs, and no report is long enough to gain by it.
+        answer = _problem(Request(scope), BadInputError("request.packed"))
+        answer.headers["Accept-Encoding"] = "identity"
+        await answer(scope, receive, send)
+
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         request = Request(scope)
-        locale = locale_of(request)
+        hint = translate(locale_of(request), "account.error.413.hint", most=f"{most / 1_048_576:.3g}")
         # Who sent a file by a form of ours gets a page with the way back to it.
-        page = error_page(request, 413, translate(locale, "account.error.413.hint", most=f"{most / 1_048_576:.3g}"))
-        answer = page or error_response(BadInputError("request.too_large", most=most), locale)
+        page = error_page(request, 413, hint)
+        answer = page or _problem(request, BadInputError("request.too_large", most=most))
         await answer(scope, receive, send)
+
+
+def _problem(request: Request, error: BadInputError) -> Response:
+    """The refusal as the interface that was asked says it."""
+    if request.url.path.startswith("/open311/"):
+        return open311.refuse(request, error)
+    return error_response(error, locale_of(request))
 
 
 #: Ends of paths where files and batches are sent.

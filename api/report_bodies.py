@@ -54,10 +54,27 @@ def parse_model(model: type[Model], data: bytes) -> Model:
             if fault["type"] == "json_invalid":
                 found = _POSITION.search(fault["msg"])
                 where = ("body", ":".join(found.groups()) if found else "")
+                if why := _unreadable(data, fault["msg"]):
+                    fault["type"], where = why, ("body",)
             fault["loc"] = where
         # Beside the faults, so that the position is looked at as well.
-        is_json = all(fault["type"] != "json_invalid" for fault in faults)
+        is_json = all(fault["loc"] != ("body",) and fault["type"] != "json_invalid" for fault in faults)
         raise RequestValidationError(faults, body=json.loads(data) if is_json else "") from error
+
+
+def _unreadable(data: bytes, said: str) -> str | None:
+    """What there is to say of a body that is no JSON, beside where."""
+    if not data.strip():
+        return "missing"
+    if "recursion limit" in said:
+        return "too_deep"
+    if "number out of range" in said:
+        return "number_too_long"
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "not_utf8"
+    return None
 
 
 def report_of(body: ReportIn, channel: str) -> Report:

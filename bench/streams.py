@@ -61,7 +61,7 @@ def streams(profile: Profile) -> Iterator[Result]:
             yield Result.none_of("streams-missed", missed, events * _READERS, note=note)
             yield Result.none_of("streams-repeated", repeated, events * _READERS, note=note)
             cut_s = asyncio.run(_stall(port, key))
-            yield Result.at_most("streams-stalled-cut", cut_s, "s", 35.0, note="30 s and the look once a second")
+            yield Result.at_most("streams-stalled-cut", cut_s, "s", 30.0, note="27 s, and the look once a second")
 
 
 async def _prepare(url: str, profile: Profile) -> str:

@@ -99,7 +99,7 @@ class UndoneOut(BaseModel):
 @router.post(
     "/v1/cases/moves:bulk",
     response_model=None,
-    responses={200: {"model": BulkOut}, **problems(400, 401, 403, 413, 422, 503)},
+    responses={200: {"model": BulkOut}, **problems(400, 401, 403, 404, 413, 422, 503)},
 )
 async def create_moves(
     request: Request,

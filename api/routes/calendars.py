@@ -6,8 +6,7 @@ from datetime import date, time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from starlette.background import BackgroundTask
 
@@ -17,6 +16,7 @@ from api.answers import json_answer, quoted
 from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import instant
+from api.report_bodies import parse_model
 from api.schemas import Short, SoundText, problems
 from api.seen_version import read_seen
 from dispatch.calendar_files import decode_table, read_csv, read_ics
@@ -302,12 +302,7 @@ async def _table(
         return read_csv(decode_table(data)), "csv", "", published
     if kind == _ICS:
         return read_ics(decode_table(data)), "ics", "", published
-    try:
-        said = YearIn.model_validate_json(data)
-    except ValidationError as error:
-        raise RequestValidationError(
-            [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
-        ) from None
+    said = parse_model(YearIn, data)
     days = tuple(CalendarDay(day=row.date, kind=row.kind, name=row.name) for row in said.days)
     if len({row.day for row in days}) < len(days):
         twice = next(row.day for place, row in enumerate(days) if row.day in {other.day for other in days[:place]})

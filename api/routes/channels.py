@@ -35,7 +35,10 @@ _OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
 @router.get(
     "/v1/channels/{code}/datum-check",
     response_model=None,
-    responses={200: {**_OBJECT, "description": "How the channel's positions fit"}, **problems(401, 403, 404, 422, 503)},
+    responses={
+        200: {**_OBJECT, "description": "How the channel's positions fit"},
+        **problems(400, 401, 403, 404, 422, 503),
+    },
 )
 async def read_datum_check(
     request: Request,
@@ -63,7 +66,7 @@ async def read_datum_check(
 @router.get(
     "/v1/channels/datum-check",
     response_model=None,
-    responses={200: {**_OBJECT, "description": "All channels that reported"}, **problems(401, 403, 404, 422, 503)},
+    responses={200: {**_OBJECT, "description": "All channels that reported"}, **problems(400, 401, 403, 404, 422, 503)},
 )
 async def read_datum_checks(
     request: Request,

@@ -205,7 +205,7 @@ async def create_rule(request: Request, body: RuleIn, unit: OfficeWriting, conta
 @router.patch(
     "/v1/departments/matrix/{rule}",
     response_model=None,
-    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+    responses={204: {"description": "It never held, and is gone"}, **problems(400, 401, 403, 404, 409, 413, 422, 503)},
 )
 async def update_rule(
     request: Request, rule: Number, body: EndIn, unit: OfficeWriting, container: Wired, _: Keeper

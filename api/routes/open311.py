@@ -232,7 +232,7 @@ async def read_token(request: Request, container: Wired, token: Word, form: Form
 
 @router.post(
     f"{BASE}/requests.{{form}}",
-    responses=_described(400, 403, 404, 409, 413, 429, 503, schema=_LIST),
+    responses=_described(400, 403, 404, 409, 413, 415, 429, 503, schema=_LIST),
     response_model=None,
     openapi_extra={
         "requestBody": {

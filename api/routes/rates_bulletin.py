@@ -91,7 +91,14 @@ async def read_bulletin_json(
     )
 
 
-@router.get("/v1/bulletins/{month}/file", responses=problems(400, 401, 403, 409, 503))
+@router.get(
+    "/v1/bulletins/{month}/file",
+    response_class=Response,
+    responses={
+        200: {"description": "The file", "content": {media: {} for media in FORMS.values()}},
+        **problems(400, 401, 403, 409, 422, 503),
+    },
+)
 async def read_bulletin_file(
     request: Request, unit: Reading, container: Wired, caller: Planner, month: str, form: Word = None
 ) -> Response:

@@ -77,7 +77,7 @@ alarms.addEventListener("click", () => {
 /** What letting the pin go means: who answers there may be given the case. @type {(code: string) => void} */
 let takePlace = () => undefined;
 const pin = new Pin(map, (lon, lat) => {
-  void who.ask(lon, lat, "wgs84", { label: (name) => t("desk.place.take_cell", { name }), run: (code) => takePlace(code) });
+  void who.ask(lon, lat, "wgs84", { act: { label: (name) => t("desk.place.take_cell", { name }), run: (code) => takePlace(code) } });
 });
 const replay = new Replay(map);
 const panel = new Panel({
@@ -295,10 +295,10 @@ bindKeys({
   time: (step) => replay.step(step),
 });
 
-/** Ask who covers a point, where everybody can see it. @type {(lon: number, lat: number, coordSys: import("./palette.js").CoordSys) => void} */
-function askWho(lon, lat, coordSys) {
+/** Ask who covers a point, where everybody can see it. @type {(lon: number, lat: number, coordSys: import("./palette.js").CoordSys, name?: string) => void} */
+function askWho(lon, lat, coordSys, name) {
   if (coordSys === "wgs84") map.setView(latLngOf([lon, lat]), Math.max(map.getZoom(), 16), { animate: false });
-  void who.ask(lon, lat, coordSys);
+  void who.ask(lon, lat, coordSys, { name });
 }
 
 /** @param {import("./service.js").FoundCell} cell */

@@ -24,8 +24,10 @@ export class Palette {
   #list = byId("palette-list");
   /** @type {Entry[]} */
   #entries = [];
-  /** @type {{typed: string, entries: Entry[]}} */
-  #places = { typed: "", entries: [] };
+  /** @type {{typed: string, isSure: boolean, entries: Entry[]}} */
+  #places = { typed: "", isSure: false, entries: [] };
+  /** @type {{typed: string, answered: Promise<void>}|null} */
+  #asking = null;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
   #chosen = 0;
@@ -33,7 +35,7 @@ export class Palette {
   #isAboutPlaces = false;
   #on;
 
-  /** @param {{entries: (words: string[]) => Entry[], ask: (typed: string) => Promise<Entry[]>, who: (lon: number, lat: number, coordSys: CoordSys) => void}} on `ask` what only the service knows */
+  /** @param {{entries: (words: string[]) => Entry[], ask: (typed: string) => Promise<Entry[]>, who: (lon: number, lat: number, coordSys: CoordSys, name?: string) => void}} on `ask` what only the service knows */
   constructor(on) {
     this.#on = on;
     this.#input.addEventListener("input", () => this.#show());
@@ -41,7 +43,7 @@ export class Palette {
       if (event.isComposing) return;
       const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
       if (step && this.#entries.length) this.#choose((this.#chosen + step + this.#entries.length) % this.#entries.length);
-      else if (event.key === "Enter") this.#run(this.#chosen);
+      else if (event.key === "Enter") void this.#enter();
       else return;
       event.preventDefault();
     });
@@ -69,7 +71,7 @@ export class Palette {
   #show() {
     const typed = this.#input.value.trim();
     clearTimeout(this.#timer);
-    if (typed.length >= 2 && !pointOf(typed) && this.#places.typed !== typed) this.#timer = setTimeout(() => void this.#askPlaces(typed), PAUSE);
+    if (this.#isUnasked(typed)) this.#timer = setTimeout(() => void this.#askPlaces(typed), PAUSE);
     const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
     const places = this.#places.typed && typed.startsWith(this.#places.typed) ? this.#places.entries : [];
     /** @type {Record<string, number>} */
@@ -102,18 +104,46 @@ export class Palette {
     }));
   }
 
+  /** @param {string} typed whether it may be a place of which nothing is known yet */
+  #isUnasked(typed) {
+    return typed.length >= 2 && !pointOf(typed) && this.#places.typed !== typed;
+  }
+
+  /**
+   * Ask once for what was typed; who asks again meanwhile waits for the same answer.
+   * @param {string} typed
+   * @returns {Promise<void>}
+   */
+  #askPlaces(typed) {
+    if (this.#asking?.typed !== typed) this.#asking = { typed, answered: this.#readPlaces(typed) };
+    return this.#asking.answered;
+  }
+
   /** @param {string} typed */
-  async #askPlaces(typed) {
+  async #readPlaces(typed) {
     // What cannot be found now is missing; the rest of the palette does not wait for it.
-    const [places, others] = await Promise.all([findPlaces(typed).catch(() => []), this.#on.ask(typed).catch(() => [])]);
-    const entries = places.map((place) => ({
+    const [found, others] = await Promise.all([findPlaces(typed).catch(() => null), this.#on.ask(typed).catch(() => [])]);
+    const entries = (found?.places ?? []).map((place) => ({
       kind: "place",
       name: place.name,
       detail: t(`place.kind.${place.kind}`),
-      run: () => this.#on.who(place.location.lon, place.location.lat, "wgs84"),
+      run: () => this.#on.who(place.location.lon, place.location.lat, "wgs84", place.name),
     }));
-    this.#places = { typed, entries: [...others, ...entries] };
+    // Who asks who answers at an address means the address first, and a cell of that name only then.
+    this.#places = { typed, isSure: found?.is_sure ?? false, entries: this.#isAboutPlaces ? [...entries, ...others] : [...others, ...entries] };
+    if (this.#asking?.typed === typed) this.#asking = null;
     if (this.#dialog.open && this.#input.value.trim() === typed) this.#show();
+  }
+
+  /** Enter runs what is chosen. Whoever was faster than the places waits for them, and chooses only where they leave a doubt. */
+  async #enter() {
+    const typed = this.#input.value.trim();
+    if ((this.#isAboutPlaces || !this.#entries.length) && this.#isUnasked(typed)) {
+      clearTimeout(this.#timer);
+      await this.#askPlaces(typed);
+      if (!this.#dialog.open || this.#input.value.trim() !== typed || !this.#places.isSure) return;
+    }
+    this.#run(this.#chosen);
   }
 
   #render() {

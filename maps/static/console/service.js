@@ -295,10 +295,10 @@ export async function getSuggestion(one, signal) {
 
 /**
  * @param {string} words
- * @returns {Promise<{name: string, kind: string, location: {lon: number, lat: number}}[]>} likeliest first
+ * @returns {Promise<{is_sure: boolean, places: {name: string, kind: string, location: {lon: number, lat: number}}[]}>} likeliest first
  */
 export async function findPlaces(words) {
-  return (await (await request(`/v1/places?${new URLSearchParams({ q: words, limit: "7" })}`)).json()).places;
+  return (await request(`/v1/places?${new URLSearchParams({ q: words, limit: "7" })}`)).json();
 }
 
 /** @returns {Promise<import("./shading.js").DutyGap[]>} the smallest cells whose own A post is not on duty */

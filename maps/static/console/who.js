@@ -115,14 +115,16 @@ export class Who {
    * @param {number} lon
    * @param {number} lat
    * @param {"wgs84"|"gcj02"|"bd09"} [coordSys] other than WGS84: the answer says where that is on our map
-   * @param {{label: (name: string) => string, run: (code: string) => void}|null} [act] what may be done with the cell that is found
+   * @param {{name?: string|undefined, act?: {label: (name: string) => string, run: (code: string) => void}}} [more]
+   *   `name` of the place, where somebody asked by it; `act` what may be done with the cell that is found
    */
-  async ask(lon, lat, coordSys = "wgs84", act = null) {
+  async ask(lon, lat, coordSys = "wgs84", { name, act } = {}) {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
     const body = make("div", "who-body");
     body.append(make("h2", "who-title", t("console.locate.title")));
+    if (name) body.append(make("bdi", "who-place", name));
     const point = make("p", "who-point", `${lon.toFixed(6)}, ${lat.toFixed(6)}`);
     const answer = make("div");
     answer.setAttribute("role", "status");

@@ -297,8 +297,8 @@ bindKeys({
 
 /** Ask who covers a point, where everybody can see it. @type {(lon: number, lat: number, coordSys: import("./palette.js").CoordSys, name?: string) => void} */
 function askWho(lon, lat, coordSys, name) {
-  if (coordSys === "wgs84") map.setView(latLngOf([lon, lat]), Math.max(map.getZoom(), 16), { animate: false });
-  void who.ask(lon, lat, coordSys, { name });
+  const goThere = () => map.setView(latLngOf([lon, lat]), Math.max(map.getZoom(), 16), { animate: false });
+  void who.ask(lon, lat, coordSys, coordSys === "wgs84" ? { name, goThere } : { name });
 }
 
 /** @param {import("./service.js").FoundCell} cell */

@@ -68,7 +68,8 @@ export class Palette {
     this.#show();
   }
 
-  #show() {
+  /** @param {number} [chosen] */
+  #show(chosen = 0) {
     const typed = this.#input.value.trim();
     clearTimeout(this.#timer);
     if (this.#isUnasked(typed)) this.#timer = setTimeout(() => void this.#askPlaces(typed), PAUSE);
@@ -82,7 +83,7 @@ export class Palette {
       return ["move", "desk", "view"].includes(entry.kind) || (counts[entry.kind] ?? 0) <= MOST_OF_A_KIND;
     });
     this.#render();
-    this.#choose(0);
+    this.#choose(chosen);
   }
 
   /**
@@ -121,18 +122,36 @@ export class Palette {
 
   /** @param {string} typed */
   async #readPlaces(typed) {
+    // Who asks who answers at an address means the address: cells of that name are asked for after it and stand after it.
+    const isAboutPlaces = this.#isAboutPlaces;
     // What cannot be found now is missing; the rest of the palette does not wait for it.
-    const [found, others] = await Promise.all([findPlaces(typed).catch(() => null), this.#on.ask(typed).catch(() => [])]);
-    const entries = (found?.places ?? []).map((place) => ({
+    const [found, cells] = await Promise.all([findPlaces(typed).catch(() => null), isAboutPlaces ? [] : this.#findCells(typed)]);
+    const places = (found?.places ?? []).map((place) => ({
       kind: "place",
       name: place.name,
       detail: t(`place.kind.${place.kind}`),
       run: () => this.#on.who(place.location.lon, place.location.lat, "wgs84", place.name),
     }));
-    // Who asks who answers at an address means the address first, and a cell of that name only then.
-    this.#places = { typed, isSure: found?.is_sure ?? false, entries: this.#isAboutPlaces ? [...entries, ...others] : [...others, ...entries] };
     if (this.#asking?.typed === typed) this.#asking = null;
-    if (this.#dialog.open && this.#input.value.trim() === typed) this.#show();
+    this.#answer({ typed, isSure: found?.is_sure ?? false, entries: [...cells, ...places] });
+    if (!isAboutPlaces) return;
+    void this.#findCells(typed).then((more) => {
+      if (more.length && this.#places.typed === typed) this.#answer({ ...this.#places, entries: [...places, ...more] }, this.#chosen);
+    });
+  }
+
+  /** @param {string} typed */
+  #findCells(typed) {
+    return this.#on.ask(typed).catch(() => []);
+  }
+
+  /**
+   * @param {{typed: string, isSure: boolean, entries: Entry[]}} places
+   * @param {number} [chosen]
+   */
+  #answer(places, chosen) {
+    this.#places = places;
+    if (this.#dialog.open && this.#input.value.trim() === places.typed) this.#show(chosen);
   }
 
   /** Enter runs what is chosen. Whoever was faster than the places waits for them, and chooses only where they leave a doubt. */

@@ -115,10 +115,10 @@ export class Who {
    * @param {number} lon
    * @param {number} lat
    * @param {"wgs84"|"gcj02"|"bd09"} [coordSys] other than WGS84: the answer says where that is on our map
-   * @param {{name?: string|undefined, act?: {label: (name: string) => string, run: (code: string) => void}}} [more]
-   *   `name` of the place, where somebody asked by it; `act` what may be done with the cell that is found
+   * @param {{name?: string|undefined, goThere?: () => void, act?: {label: (name: string) => string, run: (code: string) => void}}} [more]
+   *   `name` of the place, where somebody asked by it; `goThere` moves the map; `act` what may be done with the cell that is found
    */
-  async ask(lon, lat, coordSys = "wgs84", { name, act } = {}) {
+  async ask(lon, lat, coordSys = "wgs84", { name, goThere, act } = {}) {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
@@ -135,9 +135,12 @@ export class Who {
       this.#popup.setLatLng(at).setContent(body);
       if (!this.#popup.isOpen()) this.#popup.openOn(this.#map);
     };
+    // The question leaves first: where the map goes it asks for tiles, and the answer must not queue behind them.
+    const answered = locate(lon, lat, abort.signal, coordSys);
+    goThere?.();
     if (coordSys === "wgs84") show(latLngOf([lon, lat]));
     try {
-      const found = await locate(lon, lat, abort.signal, coordSys);
+      const found = await answered;
       if (coordSys !== "wgs84") {
         point.textContent = `${t(`desk.palette.${coordSys}`)} ${lon}, ${lat} → ${found.location.lon.toFixed(6)}, ${found.location.lat.toFixed(6)}`;
         show(latLngOf([found.location.lon, found.location.lat]));

@@ -34,7 +34,7 @@ def case_sheet(locale: Locale, zone: ZoneInfo, *, for_programs: bool) -> Sheet[C
         heads=heads,
         line=lambda case: _line(case, locale),
         zone=None if for_programs else zone,
-        feature=lambda case: feature_json(case, locale),
+        feature=lambda case: feature_json(case, locale, zone.key),
     )
 
 

@@ -10,6 +10,7 @@ from api.accounts.callers import Caller
 from api.container import Container
 from api.joint_json import leg_json
 from api.rendering import case_json, instant
+from api.responsible import zone_of
 from dispatch.case_views import CaseView
 from dispatch.guards import possible_moves
 from dispatch.joint import LegMove, may_leg
@@ -80,7 +81,8 @@ async def read_day(unit: ReadUnit, container: Container, caller: Caller, locale:
 
 
 async def _case(unit: ReadUnit, container: Container, caller: Caller, case: CaseView, locale: Locale) -> dict[str, Any]:
-    full = case_json(case, locale)
+    zone = await zone_of(container)
+    full = case_json(case, locale, zone)
     head = case.head()
     # Their own smallest cell is somebody's own work, whoever of that cell is named; larger ones are for an overview.
     cells = {grant.area.cell for grant in caller.grants if grant.area.cell}
@@ -95,7 +97,7 @@ async def _case(unit: ReadUnit, container: Container, caller: Caller, case: Case
         or bool(mine & set(case.departments))
         or (bool(chain) and chain[-1]["code"] in cells),
         "moves": [move.value for move in await moves_for(unit, container, caller, case)],
-        "legs": await _legs(unit, caller, case, locale) if case.open_legs else [],
+        "legs": await _legs(unit, caller, case, locale, zone) if case.open_legs else [],
         "gcj02": None,
     }
     if case.lon is not None and case.lat is not None:
@@ -107,7 +109,7 @@ async def _case(unit: ReadUnit, container: Container, caller: Caller, case: Case
 _LEG_MOVES: Final = (LegMove("leg_acknowledge"), LegMove("leg_report_back"), LegMove("leg_return"))
 
 
-async def _legs(unit: ReadUnit, caller: Caller, case: CaseView, locale: Locale) -> list[dict[str, Any]]:
+async def _legs(unit: ReadUnit, caller: Caller, case: CaseView, locale: Locale, zone: str) -> list[dict[str, Any]]:
     """The parts of joint work that are this person's to do."""
     shown = []
     for leg in await list_legs(unit, case.id):
@@ -117,7 +119,7 @@ async def _legs(unit: ReadUnit, caller: Caller, case: CaseView, locale: Locale) 
             if grant.area.department in (None, leg.department)
             and (grant.area.cell is None or grant.area.cell in case.area)
         ]
-        whole = leg_json(leg, case, locale)
+        whole = leg_json(leg, case, locale, zone)
         moves = [move.value for move in _LEG_MOVES if move.value in whole["moves"] and may_leg(roles, move)]
         if moves:
             names = ("leg", "version", "department_name", "task", "status", "status_name", "due_at")

@@ -111,7 +111,7 @@ def limit_json(value: Any, unit: str, locale: Locale) -> dict[str, str]:
     return {"value": text, "unit": unit, "text": f"{text} {translate(locale, f'unit.{unit}')}"}
 
 
-def leg_json(leg: Leg, case: CaseView, locale: Locale) -> dict[str, Any]:
+def leg_json(leg: Leg, case: CaseView, locale: Locale, zone: str) -> dict[str, Any]:
     """A leg with the moves possible now."""
     moves = possible_leg_moves(leg.facts()) if case.state is CaseState.HANDLING else ()
     head = find_head(leg.ladder) if leg.owner_post_id is not None else None
@@ -128,7 +128,7 @@ def leg_json(leg: Leg, case: CaseView, locale: Locale) -> dict[str, Any]:
         "started_at": instant(leg.started_at),
         "due_at": instant(leg.due_at),
         "due_provisional": leg.due_provisional,
-        "head": head_json(head, locale),
+        "head": head_json(head, locale, zone),
         "acknowledged_at": instant(leg.acknowledged_at),
         "handled_at": instant(leg.handled_at),
         "is_on_time": leg.is_on_time,
@@ -203,10 +203,10 @@ def evidence_features(found: ReturnEvidence, shapes: dict[str, Any], ref: str, l
     }
 
 
-async def parts_json(unit: Unit, case: CaseView, locale: Locale) -> dict[str, Any]:
+async def parts_json(unit: Unit, case: CaseView, locale: Locale, zone: str) -> dict[str, Any]:
     """Legs, phases and returns of a case, for its detail."""
     return {
-        "legs": [leg_json(leg, case, locale) for leg in await list_legs(unit, case.id)],
+        "legs": [leg_json(leg, case, locale, zone) for leg in await list_legs(unit, case.id)],
         "phases": [phase_json(phase, locale) for phase in await list_phases(unit, case.id, case.clock_epoch)],
         "returned": [return_json(one, case.ref, locale) for one in await list_returns(unit, case.id)],
     }

@@ -21,6 +21,7 @@ from api.accounts.callers import Caller
 from api.accounts.roles import Scope as KeyScope
 from api.container import Container
 from api.language import COOKIE, locale_of
+from api.responsible import zone_of
 from api.routes.locating import found_json
 from dispatch.posts import Rung
 from dispatch.whereabouts import find_now
@@ -113,7 +114,9 @@ class PlainQuestions:
         found = await find_now(container.live, lon, lat)
         if found is None:
             return None
-        body = orjson.dumps(found_json(found, lon, lat, None, locale))
+        body = orjson.dumps(
+            found_json(found, lon, lat, None, locale, await zone_of(container) if found.ladder else None)
+        )
         grid = container.live.index.at(container.live.index.now())
         if grid is not None and found.located.version is not None and grid.version.id == found.located.version.id:
             if grid.index is not self._index or len(self._kept) >= _MOST_KEPT:

@@ -27,6 +27,7 @@ from api.datum_warnings import datum_warnings
 from api.errors import error_response
 from api.limits import FOR_ALL, FOR_DATA, FOR_HTTPS
 from api.rendering import receipt_json
+from api.responsible import zone_of
 from dispatch.intake import Receipt, Report
 from geo.coordinates import CoordSys
 from geo.errors import GridwardError
@@ -116,7 +117,7 @@ class PlainReports:
             return refusal, {"type": "http.response.body", "body": bytes(refused.body)}
         except Exception:
             return None  # should the report be written all the same, its ticket finds it
-        shown = receipt_json(receipt, locale)
+        shown = receipt_json(receipt, locale, await zone_of(container))
         if warnings := await datum_warnings(container, report, receipt, locale):
             shown["warnings"] = warnings
         start, body = _answer(shown, receipt, locale)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from api.rendering import head_json, instant
+from api.rendering import head_json, instant, local
 from dispatch.departments import Gap
 from dispatch.posts import Rung, Standing, candidates, find_head
 from dispatch.routing import RULE, Route
@@ -29,11 +28,6 @@ __all__ = [
 def _pick(row: Mapping[str, Any], name: str, locale: Locale) -> str | None:
     zh, en = row.get(f"{name}_zh"), row.get(f"{name}_en")
     return (en if locale == "en" else zh) or zh or en
-
-
-def local(at: datetime, zone: str) -> str:
-    """An instant as people read it: wall clock of the jurisdiction, to the minute."""
-    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
 
 
 def post_json(row: Mapping[str, Any], locale: Locale) -> dict[str, Any]:
@@ -190,9 +184,9 @@ def answer_json(answer: Answer, locale: Locale, zone: str) -> dict[str, Any]:
     """Who is responsible, which department has a part, and everybody who was looked at."""
     head = answer.head
     return {
-        "responsible": head_json(head, locale),
-        "grid_head": head_json(answer.territory, locale),
-        "department": route_json(answer.route, answer.helpers, locale),
+        "responsible": head_json(head, locale, zone),
+        "grid_head": head_json(answer.territory, locale, zone),
+        "department": route_json(answer.route, answer.helpers, locale, zone),
         "candidates": candidates_json(answer.ladder, locale, zone),
         "text": translate(locale, "posts.nobody")
         if head is None
@@ -200,7 +194,7 @@ def answer_json(answer: Answer, locale: Locale, zone: str) -> dict[str, Any]:
     }
 
 
-def route_json(route: Route | None, helpers: Sequence[Rung], locale: Locale) -> dict[str, Any] | None:
+def route_json(route: Route | None, helpers: Sequence[Rung], locale: Locale, zone: str) -> dict[str, Any] | None:
     """The department and the line of the matrix that names it; ``handler`` only when it does not lead."""
     if route is None:
         return None
@@ -210,6 +204,6 @@ def route_json(route: Route | None, helpers: Sequence[Rung], locale: Locale) -> 
         "name": route.department.name(locale),
         "mode": route.mode.value,
         "rule": {"name": RULE, "id": route.rule_id, "cell": route.cell_code, "category": route.category_code},
-        "handler": head_json(helper, locale) if helper is not None else None,
+        "handler": head_json(helper, locale, zone) if helper is not None else None,
         "text": route_text(route, locale),
     }

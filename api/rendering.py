@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
 
 import orjson
 from orjson import Fragment
@@ -112,13 +113,18 @@ def rung_json(rung: Rung, locale: Locale) -> dict[str, Any]:
     }
 
 
-def head_json(head: Head | None, locale: Locale) -> dict[str, Any] | None:
-    """The responsible person with the reason."""
+def local(at: datetime, zone: str) -> str:
+    """An instant as people read it: wall clock of the jurisdiction, to the minute."""
+    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+
+
+def head_json(head: Head | None, locale: Locale, zone: str) -> dict[str, Any] | None:
+    """The responsible person with the reason, which speaks of the office's own clock."""
     if head is None:
         return None
     why = translate(locale, f"why.{head.why.value}")
     if head.passed is not None and head.passed.leave_until is not None:
-        until = head.passed.leave_until.isoformat(timespec="minutes")
+        until = local(head.passed.leave_until, zone)
         why = translate(locale, "api.why_leave_until", why=why, name=head.passed.person_name or "–", until=until)
     return {**rung_json(head.rung, locale), "why": why, "why_code": head.why.value}
 
@@ -134,27 +140,27 @@ def instant(value: datetime | None) -> str | None:
     return value.isoformat().replace("+00:00", "Z") if value else None
 
 
-#: Standings as callers see them, by locale: chain, head and backup are the same for every report of a cell.
-_SHOWN: WeakKeyDictionary[Standing, dict[Locale, tuple[Fragment, Fragment, Fragment]]] = WeakKeyDictionary()
+#: Standings as callers see them, by locale and zone: chain, head and backup are the same for every report of a cell.
+_SHOWN: WeakKeyDictionary[Standing, dict[tuple[Locale, str], tuple[Fragment, Fragment, Fragment]]] = WeakKeyDictionary()
 
 
-def _standing_json(standing: Standing, locale: Locale) -> tuple[Fragment, Fragment, Fragment]:
+def _standing_json(standing: Standing, locale: Locale, zone: str) -> tuple[Fragment, Fragment, Fragment]:
     known = _SHOWN.get(standing)
     if known is None:
         known = _SHOWN[standing] = {}
-    shown = known.get(locale)
+    shown = known.get((locale, zone))
     if shown is None:
-        shown = known[locale] = (
+        shown = known[locale, zone] = (
             Fragment(orjson.dumps([cell_json(cell, locale) for cell in standing.chain])),
-            Fragment(orjson.dumps(head_json(standing.head, locale))),
+            Fragment(orjson.dumps(head_json(standing.head, locale, zone))),
             Fragment(orjson.dumps(rung_json(standing.backup, locale) if standing.backup else None)),
         )
     return shown
 
 
-def receipt_json(receipt: Receipt, locale: Locale) -> dict[str, Any]:
+def receipt_json(receipt: Receipt, locale: Locale, zone: str) -> dict[str, Any]:
     """Answer to a report; for orjson, because parts of it are written already."""
-    chain, head, backup = _standing_json(receipt.standing, locale)
+    chain, head, backup = _standing_json(receipt.standing, locale, zone)
     body = {
         "case": receipt.ref,
         "ticket": receipt.ticket,
@@ -188,7 +194,7 @@ def _department(route: Route, locale: Locale) -> dict[str, Any]:
     return {"code": route.department.code, "name": route.department.name(locale), "mode": route.mode.value}
 
 
-def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
+def case_json(case: CaseView, locale: Locale, zone: str) -> dict[str, Any]:
     """A case as lists, GeoJSON and the stream show it: numbers of telephones and identity cards in its words masked."""
     return {
         "case": case.ref,
@@ -220,7 +226,7 @@ def case_json(case: CaseView, locale: Locale) -> dict[str, Any]:
         "warn_at": instant(case.warn_at),
         "is_on_time": case.is_on_time,
         "chain": [cell_json(cell, locale) for cell in case.chain],
-        "head": head_json(case.head(), locale),
+        "head": head_json(case.head(), locale, zone),
         "location": _location(case.lon, case.lat),
         "coord_sys": case.coord_sys,
         "accuracy_m": case.accuracy_m,
@@ -292,14 +298,14 @@ def cell_names(case: CaseView, locale: Locale) -> dict[str, str]:
 
 
 def detail_json(
-    case: CaseView, events: tuple[EventView, ...], locale: Locale, moves: Sequence[Move] = ()
+    case: CaseView, events: tuple[EventView, ...], locale: Locale, zone: str, moves: Sequence[Move] = ()
 ) -> dict[str, Any]:
     """A case with its history, the moves that may be made now, and who takes over from its head."""
     head = case.head()
     backup = find_backup(parse_ladder(case.ladder), head) if head else None
     accuracy = events[0].payload.get("accuracy") if events else None
     return {
-        **case_json(case, locale),
+        **case_json(case, locale, zone),
         # The panel of whoever works on it shows what was said.
         "text": case.text,
         "address": case.address,
@@ -314,9 +320,9 @@ def _location(lon: float | None, lat: float | None) -> dict[str, float] | None:
     return {"lon": round(lon, 7), "lat": round(lat, 7)} if lon is not None and lat is not None else None
 
 
-def feature_json(case: CaseView, locale: Locale) -> dict[str, Any]:
+def feature_json(case: CaseView, locale: Locale, zone: str) -> dict[str, Any]:
     """A case as a GeoJSON feature (RFC 7946); a case without position has a null geometry, as the RFC asks."""
-    properties = case_json(case, locale)
+    properties = case_json(case, locale, zone)
     location = properties.pop("location")
     geometry = {"type": "Point", "coordinates": [location["lon"], location["lat"]]} if location else None
     return {"type": "Feature", "id": case.ref, "geometry": geometry, "properties": properties}

@@ -25,7 +25,11 @@ async def zone_of(container: Container) -> str:
         ``dispatch.no_jurisdiction``.
     """
     code = container.settings.jurisdiction
-    found = (await container.reference.get()).jurisdictions.get(code)
+    # A jurisdiction gets its zone when it is made: questions about points do not wait for fresh rules to learn it.
+    known = container.reference.last
+    found = known.jurisdictions.get(code) if known is not None else None
+    if found is None:
+        found = (await container.reference.get()).jurisdictions.get(code)
     if found is None:
         raise UnavailableError("dispatch.no_jurisdiction", jurisdiction=code)
     return found.time_zone

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.posts_json import candidate_text, candidates_json, local, route_json, route_text
-from api.rendering import cell_json, head_json, instant
+from api.posts_json import candidate_text, candidates_json, route_json, route_text
+from api.rendering import cell_json, head_json, instant, local
 from dispatch.case_views import CaseView
 from dispatch.posts import Standing, candidates
 from dispatch.tracing import Decision, RuleStep
@@ -62,9 +62,9 @@ def _decision_json(
         "reason": one.reason or None,
         "cells": list(one.cells),
         "grid_version": version,
-        "department": route_json(one.route, (), locale),
+        "department": route_json(one.route, (), locale, zone),
         "candidates": candidates_json(one.ladder, locale, zone),
-        "responsible": head_json(one.head, locale),
+        "responsible": head_json(one.head, locale, zone),
         "steps": _steps(case, one, version, locale, zone, raw),
     }
 

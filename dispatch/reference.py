@@ -150,6 +150,11 @@ class ReferenceCache:
         """
         self._loaded_at = float("-inf")
 
+    @property
+    def last(self) -> Reference | None:
+        """The newest copy, however old: for what never changes once it is there."""
+        return self._copy
+
     async def get(self, *, fresh: bool = False) -> Reference:
         """Return a copy no older than allowed; ``fresh`` asks for one that was read after this very call.
 

@@ -65,17 +65,18 @@ async def read_cases(
     asked = for_caller(query.asked, caller)
     page = await list_cases(unit, asked, limit=limit, cursor=cursor)
     locale = locale_of(request)
+    zone = await zone_of(container) if page.cases else "UTC"
     link = next_link(request, cursor=page.next)
     rest = {"next": page.next, "as_of": instant(page.as_of)}
     form = accepted_form(request)
     if form is Form.GEOJSON:
-        features = [feature_json(case, locale) for case in page.cases]
+        features = [feature_json(case, locale, zone) for case in page.cases]
         body = {"type": "FeatureCollection", "features": features, **rest}
         return tagged_answer(request, body, locale=locale, media_type=GEOJSON, Link=link)
     if form is not Form.JSON:
-        sheet = case_sheet(locale, ZoneInfo(await zone_of(container)), for_programs=True)
+        sheet = case_sheet(locale, ZoneInfo(zone), for_programs=True)
         return await page_answer(form, sheet, page.cases, locale=locale, Link=link)
-    body = {"cases": [case_json(case, locale) for case in page.cases], **rest}
+    body = {"cases": [case_json(case, locale, zone) for case in page.cases], **rest}
     return tagged_answer(request, body, locale=locale, Link=link)
 
 
@@ -152,8 +153,10 @@ async def _detail(request: Request, unit: Unit, container: Container, caller: Ca
     )
     moves = possible_moves(case.facts(await database_now(unit)), profile.line)
     moves = possible_for(caller, case.belonging, moves, profile.line)
-    why = why_lines(case, decisions_of(case, detail.events), locale, await zone_of(container))
-    body = detail_json(case, detail.events, locale, moves) | await parts_json(unit, case, locale) | {"why": why}
+    zone = await zone_of(container)
+    why = why_lines(case, decisions_of(case, detail.events), locale, zone)
+    body = detail_json(case, detail.events, locale, zone, moves) | await parts_json(unit, case, locale, zone)
+    body["why"] = why
     # Lights and possible moves change with time alone: the tag is of the whole answer, and begins with the version.
     tag = quoted(f"{case.version}-{digest_of(body)}")
     if request.method == "GET" and is_known(request, tag):

@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from api.access import allow_leg_move, require
 from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
-from api.container import Reading, Writing
+from api.container import Container, Reading, Wired, Writing
 from api.joint_json import LegOut, ReturnOut, evidence_features, leg_json, return_json
 from api.language import locale_of
 from api.move_schemas import LegMoveIn
+from api.responsible import zone_of
 from api.schemas import Code, SoundText, problems
 from api.seen_version import require_seen
 from dispatch.joint import parse_leg_move
@@ -50,12 +51,17 @@ class ReturnsOut(BaseModel):
     responses={200: {"model": LegsOut}, **problems(401, 403, 404, 422, 503)},
 )
 async def read_legs(
-    request: Request, ref: Code, unit: Reading, caller: Annotated[Caller, Depends(require(Scope.CASES_READ))]
+    request: Request,
+    ref: Code,
+    unit: Reading,
+    container: Wired,
+    caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
 ) -> Response:
     """The legs of joint work: department, clock, result, sign-off."""
     case = (await get_case(unit, ref, channel=caller.sees_channel)).case
     locale = locale_of(request)
-    body = {"case": case.ref, "legs": [leg_json(leg, case, locale) for leg in await list_legs(unit, case.id)]}
+    zone = await zone_of(container)
+    body = {"case": case.ref, "legs": [leg_json(leg, case, locale, zone) for leg in await list_legs(unit, case.id)]}
     return json_answer(body, locale=locale)
 
 
@@ -69,10 +75,11 @@ async def read_leg(
     ref: Code,
     number: Number,
     unit: Reading,
+    container: Wired,
     caller: Annotated[Caller, Depends(require(Scope.CASES_READ))],
 ) -> Response:
     """One leg; the ETag is its own version, which a move of it must name."""
-    return await _leg(request, unit, caller, ref, number)
+    return await _leg(request, unit, container, caller, ref, number)
 
 
 @router.post(
@@ -89,6 +96,7 @@ async def create_leg_move(
     number: Number,
     body: LegMoveIn,
     unit: Writing,
+    container: Wired,
     caller: Annotated[Caller, Depends(require(Scope.CASES_MOVE))],
     if_match: Annotated[SoundText | None, Header(description='Version of the leg that the actor saw: `"2"`')] = None,
 ) -> Response:
@@ -111,7 +119,7 @@ async def create_leg_move(
             channel=caller.sees_channel,
         ),
     )
-    return await _leg(request, unit, caller, ref, number)
+    return await _leg(request, unit, container, caller, ref, number)
 
 
 @router.get(
@@ -153,10 +161,11 @@ async def read_return(
     return json_answer(evidence_features(*found, case.ref, locale), locale=locale, media_type=GEOJSON)
 
 
-async def _leg(request: Request, unit: Unit, caller: Caller, ref: str, number: int) -> Response:
+async def _leg(request: Request, unit: Unit, container: Container, caller: Caller, ref: str, number: int) -> Response:
     case = (await get_case(unit, ref, channel=caller.sees_channel)).case
     leg = next((leg for leg in await list_legs(unit, case.id) if leg.number == number), None)
     if leg is None:
         raise NotFoundError("dispatch.leg_not_found", case=case.ref, leg=number)
     locale = locale_of(request)
-    return json_answer(leg_json(leg, case, locale), locale=locale, ETag=quoted(leg.version))
+    body = leg_json(leg, case, locale, await zone_of(container))
+    return json_answer(body, locale=locale, ETag=quoted(leg.version))

@@ -18,7 +18,7 @@ from api.container import Wired
 from api.errors import message_of
 from api.language import locale_of
 from api.rendering import accuracy_json, cell_json, head_json, instant, near_json, nobody_json, rung_json
-from api.responsible import responsible_json
+from api.responsible import responsible_json, zone_of
 from api.schemas import CellOut, Code, HeadOut, LocateOut, LocationOut, NobodyOut, VersionOut, problems
 from dispatch.posts import find_backup, find_head
 from dispatch.queries import database_now
@@ -74,7 +74,7 @@ async def read_location(
     x, y = snap_to_grid(x), snap_to_grid(y)
     found = await find_one(container.engine, container.live, x, y, at=at, accuracy_m=accuracy_m)
     locale = locale_of(request)
-    body = found_json(found, x, y, at, locale)
+    body = found_json(found, x, y, at, locale, await zone_of(container) if found.ladder else None)
     if category is not None:
         async with read_unit(container.engine) as unit:
             path = [cell.code for cell in found.located.chain]
@@ -83,15 +83,17 @@ async def read_location(
     return json_answer(body, locale=locale)
 
 
-def found_json(found: Whereabouts, lon: float, lat: float, at: datetime | None, locale: Locale) -> dict[str, Any]:
-    """The answer to a question about one point."""
+def found_json(
+    found: Whereabouts, lon: float, lat: float, at: datetime | None, locale: Locale, zone: str | None
+) -> dict[str, Any]:
+    """The answer to a question about one point; ``zone`` is that of the office, where somebody answers."""
     located = found.located
     head = find_head(found.ladder)
     backup = find_backup(found.ladder, head) if head else None
     version = located.version
     body = {
         "chain": [cell_json(cell, locale) for cell in located.chain],
-        "head": head_json(head, locale),
+        "head": head_json(head, locale, zone or "UTC"),
         "backup": rung_json(backup, locale) if backup else None,
         "how": located.how.value,
         "grid_version": {"number": version.number, "name": version.name} if version else None,
@@ -167,10 +169,13 @@ async def read_locations(
         container.engine, container.live, [lon for lon, _ in good], [lat for _, lat in good], at=body.at
     )
     results = []
+    zone = await zone_of(container) if any(found.ladders) else "UTC"
     places = iter(range(len(good)))
     for number, (point, pair) in enumerate(zip(body.points, checked, strict=True)):
         result: dict[str, Any] = {"id": point["id"]} if isinstance(point, dict) and "id" in point else {}
-        results.append(result | (_one_of_many(found, next(places), pair, locale) if isinstance(pair, tuple) else pair))
+        results.append(
+            result | (_one_of_many(found, next(places), pair, locale, zone) if isinstance(pair, tuple) else pair)
+        )
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)  # other requests have their turn
     answer = {
@@ -183,12 +188,12 @@ async def read_locations(
     return json_answer(answer, locale=locale)
 
 
-def _one_of_many(found: ManyFound, place: int, pair: tuple[float, float], locale: Locale) -> dict[str, Any]:
+def _one_of_many(found: ManyFound, place: int, pair: tuple[float, float], locale: Locale, zone: str) -> dict[str, Any]:
     chain, head = found.chains[place], find_head(found.ladders[place])
     one: dict[str, Any] = {
         "how": "covers" if chain else "out_of_grid",
         "chain": [cell.code for cell in chain],
-        "head": head_json(head, locale),
+        "head": head_json(head, locale, zone),
         "location": {"lon": pair[0], "lat": pair[1]},
     }
     if head is None and chain:

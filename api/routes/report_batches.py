@@ -25,6 +25,7 @@ from api.plain_reports import plain_report
 from api.rendering import receipt_json, rehearsal_json
 from api.report_bodies import inlined
 from api.report_faults import read_report
+from api.responsible import zone_of
 from api.routes.reports import IDEMPOTENCY, channel_of
 from api.schemas import problems
 from dispatch.intake import Moment, Receipt, Report
@@ -151,11 +152,12 @@ class _Batch:
         read = [await self._read(item) for _, item in items]
         outcomes = iter(await self._write([report for report in read if isinstance(report, Report)]))
         results = []
+        zone = await zone_of(self.container)
         for (place, _), report in zip(items, read, strict=True):
             outcome = next(outcomes) if isinstance(report, Report) else report
             if isinstance(report, Report) and isinstance(outcome, Receipt):
                 warned = await datum_warnings(self.container, report, outcome, self.locale)
-                results.append(self._taken(place, outcome, warned))
+                results.append(self._taken(place, outcome, warned, zone))
             else:
                 assert isinstance(outcome, GridwardError)
                 results.append(_refused(place, outcome, self.locale))
@@ -188,8 +190,8 @@ class _Batch:
             # The database is away: what is written already stays true, so each of these says it for itself.
             return [error] * len(reports)
 
-    def _taken(self, place: int, receipt: Receipt, warned: list[dict[str, Any]]) -> tuple[int, bytes]:
-        said = receipt_json(receipt, self.locale) | ({"warnings": warned} if warned else {})
+    def _taken(self, place: int, receipt: Receipt, warned: list[dict[str, Any]], zone: str) -> tuple[int, bytes]:
+        said = receipt_json(receipt, self.locale, zone) | ({"warnings": warned} if warned else {})
         if self.is_rehearsal:
             said = rehearsal_json(said, receipt)
             return 200, orjson.dumps({"index": place, "status": 200, "rehearsal": said})

@@ -18,6 +18,7 @@ from api.photo_schemas import RehearsedOut, ReportedOut
 from api.rendering import receipt_json, rehearsal_json
 from api.report_bodies import PhotoForm, inlined, is_multipart, read_photo_form
 from api.report_faults import read_report
+from api.responsible import zone_of
 from api.schemas import ReportIn, problems
 from dispatch.intake import Report
 from dispatch.photos import PhotoKind
@@ -127,7 +128,7 @@ async def _take(
     container: Container, report: Report, form: PhotoForm | None, caller: Caller, locale: Locale
 ) -> Response:
     receipt = await container.desk.take(report, form.photos if form else ())
-    body = receipt_json(receipt, locale)
+    body = receipt_json(receipt, locale, await zone_of(container))
     if warnings := await datum_warnings(container, report, receipt, locale):
         body["warnings"] = warnings
     if form is not None:
@@ -141,7 +142,7 @@ async def _take(
 
 async def _rehearse(container: Container, report: Report, form: PhotoForm | None, locale: Locale) -> Response:
     receipt = await container.desk.rehearse(report, form.photos if form else ())
-    routing = receipt_json(receipt, locale)
+    routing = receipt_json(receipt, locale, await zone_of(container))
     if warnings := await datum_warnings(container, report, receipt, locale):
         routing["warnings"] = warnings
     return json_answer(rehearsal_json(routing, receipt), locale=locale)

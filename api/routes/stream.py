@@ -16,6 +16,7 @@ from api.accounts.keys import Caller, Scope
 from api.container import Wired
 from api.language import locale_of
 from api.rendering import case_json
+from api.responsible import zone_of
 from api.schemas import SoundText, problems
 from dispatch.feed import Cursor, parse_cursor
 from maps.i18n import Locale
@@ -59,5 +60,5 @@ async def _events(container: Wired, after: Cursor, caller: Caller, locale: Local
                 if not watch.caller.sight.is_everything:
                     # Read for all streams at once: whether the cases it is merged with are in sight too is not known.
                     case = replace(case, follows=None, followers=())
-                data = orjson.dumps(case_json(case, locale)).decode()
+                data = orjson.dumps(case_json(case, locale, await zone_of(container))).decode()
                 yield format_sse_event(data_str=data, event=event.type, id=str(event.cursor))

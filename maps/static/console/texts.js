@@ -71,6 +71,9 @@ export function instantOf(wall) {
   return new Date(asUtc - offset);
 }
 
+/** Which of 11/8 is the month differs from reader to reader: in English it has its name. */
+const monthNames = context.locale === "en" ? new Intl.DateTimeFormat("en-GB", { timeZone: zone, month: "short" }) : null;
+
 /**
  * Name an instant the way people do: 今天 14:40, 明早 9:40, 11 月 23 日 9:40.
  * @param {Date} at
@@ -86,7 +89,7 @@ export function moment(at, now) {
   if (days === 0) return t("console.day.today", { time });
   if (days === 1) return t(hour < 12 && hour >= 5 ? "console.day.morning" : "console.day.tomorrow", { time });
   if (days === -1) return t("console.day.yesterday", { time });
-  return t(year === today.year ? "console.day.date" : "console.day.full", { year, month, day, time });
+  return t(year === today.year ? "console.day.date" : "console.day.full", { year, month: monthNames?.format(at) ?? month, day, time });
 }
 
 /**

@@ -21,8 +21,21 @@ def _sound(value: str) -> str:
     return value
 
 
+def _said(value: str) -> str:
+    # Blanks alone are what a form sends for a field that nobody filled.
+    if not value.strip():
+        raise PydanticCustomError("missing", "blanks only")
+    return value
+
+
 SoundText = Annotated[str, AfterValidator(_sound)]
-Ticket = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_sound)]
+Ticket = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=120),
+    AfterValidator(_sound),
+    AfterValidator(_said),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
 Body = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_sound)]
 Short = Annotated[str, StringConstraints(max_length=400), AfterValidator(_sound)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_sound)]

@@ -1,24 +1,33 @@
 """Every operation of the OpenAPI document, fed with generated input: no 5xx, and every answer fits its schema.
 
-Schemathesis makes requests from the document, good ones and broken ones; a server in a process of its own answers them.
+Schemathesis makes requests from the document in all its phases: the document's own examples, every border of every
+schema once, good and broken ones by chance, and chains of operations that follow one another. A server in a process of
+its own answers them; what the generator is told of cases, cells and codes is really there, so that it comes past the
+first question.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import psycopg
 
 from api.accounts.keys import create_key
 from api.accounts.roles import Scope
@@ -27,40 +36,72 @@ from api.migrations import upgrade
 from bench import benchmark
 from bench.profile import Profile
 from bench.report import Result
-from geo.storage.engine import create_engine
+from geo.storage.engine import create_engine, dsn
 from geo.storage.uow import write_unit
 
-__all__ = ["FuzzFigures", "attack", "serving"]
+__all__ = ["FuzzFigures", "attack", "known_words", "serving"]
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 #: A stream never ends; pages and tiles have tests of their own; without a worker its health is 503, as documented.
 _LEFT_OUT: Final = r"^/(v1/stream|maps|tiles|metrics|healthz/worker|readyz)"
+#: With these the generator would revoke the key it shows, and hear 401 ever after: they get a key of their own.
+_OF_KEYS: Final = r"^/v1/keys/\{prefix\}"
+_CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+)
 _MOST_NAMED: Final = 20
 #: Longer than any statement may take. Units: seconds.
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 30
+#: How often a name in the document that we know words for gets one of them.
+_KNOWN_PROBABILITY: Final = 0.6
+#: Names in paths and queries → what there is of them.
+_WORDS: Final = {
+    "ref case service_request_id q": "SELECT ref FROM dispatch.dispatch_case WHERE closed_at IS NULL LIMIT 12",
+    "cell code": "SELECT code FROM geo.cell WHERE level > 2 LIMIT 12",
+    "category service_code": "SELECT code FROM dispatch.category LIMIT 12",
+    "post": "SELECT id FROM dispatch.post LIMIT 12",
+    "department": "SELECT code FROM dispatch.department LIMIT 12",
+    "person": "SELECT id FROM dispatch.person LIMIT 12",
+    "year": "SELECT DISTINCT extract(year FROM reported_at)::int FROM dispatch.dispatch_case LIMIT 3",
+    "month": "SELECT DISTINCT to_char(reported_at, 'YYYY-MM') FROM dispatch.dispatch_case LIMIT 6",
+    "collection": "SELECT unnest(ARRAY['cells', 'cases'])",
+    "form suffix": "SELECT unnest(ARRAY['json', 'xml', 'csv', 'xlsx', 'geojson'])",
+}
 
 
 @dataclass(slots=True)
 class FuzzFigures:
-    """What came of it; `failures` names the operation, the check and what was sent."""
+    """What came of it; `failures` names the operation and the check."""
 
     operations: int = 0
     requests: int = 0
     server_errors: int = 0
     violations: int = 0
+    #: Operations that did what they are for at least once.
+    reached: set[str] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
 
 
 @benchmark
 def fuzz(profile: Profile) -> Iterator[Result]:
     """Count answers of 500 and above, and answers that do not fit the published schema."""
+    phases, examples = ("examples,coverage,fuzzing,stateful", 160) if profile.full else ("examples,fuzzing", 4)
+    figures = FuzzFigures()
     with profile.cluster() as cluster:
         cluster.create_database("bench")
         url = cluster.url("bench")
         key = asyncio.run(_prepare(url, profile))
+        words = known_words(url)
         with serving(url) as address:
-            figures = attack(address, key, examples=200 if profile.full else 4, seed=profile.seed)
-    note = "; ".join(figures.failures[:_MOST_NAMED]) or f"{figures.operations} operations"
+            attack(figures, address, key, phases=phases, examples=examples, seed=profile.seed, words=words)
+            attack(figures, address, _another_key(url), only=_OF_KEYS, phases=phases, examples=examples, words=words)
+    note = "; ".join(figures.failures[:_MOST_NAMED]) or (
+        f"{figures.operations} operations, {len(figures.reached)} of them answered 2xx as well"
+    )
     yield Result.none_of("fuzz-5xx", figures.server_errors, figures.requests, note=note)
     yield Result.none_of("fuzz-schema", figures.violations, figures.requests, note=note)
 
@@ -70,73 +111,122 @@ async def _prepare(url: str, profile: Profile) -> str:
     engine = create_engine(url, statement_timeout_s=600)
     try:
         await load_demo(engine, seed=profile.seed, scale=0.002)
+    finally:
+        await engine.dispose()
+    return await _make_key(url)
+
+
+async def _make_key(url: str) -> str:
+    engine = create_engine(url, statement_timeout_s=60)
+    try:
         async with write_unit(engine) as unit:
             return await create_key(unit, "fuzz", tuple(Scope))
     finally:
         await engine.dispose()
 
 
-def attack(address: str, key: str, *, examples: int, seed: int = 0, only: str | None = None) -> FuzzFigures:
-    """Send generated requests to every operation.
+def _another_key(url: str) -> str:
+    return asyncio.run(_make_key(url))
+
+
+def known_words(url: str) -> dict[str, list[str]]:
+    """What there is in a database of what paths and queries name, by the name."""
+    with psycopg.connect(dsn(url), autocommit=True) as connection:
+        found = {names: [str(row[0]) for row in connection.execute(query)] for names, query in _WORDS.items()}
+    return {name: words for names, words in found.items() if words for name in names.split()}
+
+
+def attack(
+    figures: FuzzFigures,
+    address: str,
+    key: str,
+    *,
+    phases: str,
+    examples: int,
+    seed: int = 0,
+    only: str | None = None,
+    words: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Send generated requests to every operation, and add to the figures what came of it.
 
     Parameters
     ----------
+    phases
+        Of Schemathesis, separated by commas.
     examples
-        Requests per operation, more or less.
+        Requests per operation in the phases of chance.
     only
-        Regular expression of the paths; None takes all.
+        Regular expression of the paths; None takes all but those that could revoke the key.
+    words
+        Values to try, by the name of a parameter.
+
+    Raises
+    ------
+    RuntimeError
+        The run did not come to its end, or lost its key: then most answers were 401 and prove nothing.
     """
-    import requests
-    import schemathesis
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis import seed as seeded
-    from schemathesis.checks import not_a_server_error
-    from schemathesis.core.failures import Failure, FailureGroup
-    from schemathesis.specs.openapi.checks import (
-        content_type_conformance,
-        response_schema_conformance,
-        status_code_conformance,
-    )
+    paths = ["--include-path-regex", only] if only else ["--exclude-path-regex", f"{_LEFT_OUT}|{_OF_KEYS}"]
+    directory = Path(tempfile.mkdtemp(prefix="gridward-fuzz-"))
+    report = directory / "report.json"
+    (directory / "schemathesis.toml").write_text(_configuration(words or {}), encoding="utf-8")
+    command = [
+        *(sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"),
+        *("--config-file", str(directory / "schemathesis.toml"), "run", f"{address}/openapi.json"),
+        *("--header", f"Authorization: Bearer {key}", *paths, "--checks", ",".join(_CHECKS)),
+        *("--phases", phases, "--max-examples", str(examples), "--seed", str(seed), "--workers", "2"),
+        *("--no-shrink", "--request-timeout", str(_PATIENCE_S), "--no-color"),
+        *("--report", "json", "--report-json-path", str(report)),
+    ]
+    try:
+        run = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+        if not report.exists():
+            raise RuntimeError(f"schemathesis: {run.stdout[-2000:]}{run.stderr[-2000:]}")
+        _add(figures, json.loads(report.read_bytes()), run.stdout)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    if not only:
+        _ask(address, key)
 
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-    figures = FuzzFigures()
-    schema = schemathesis.openapi.from_url(f"{address}/openapi.json").exclude(path_regex=_LEFT_OUT)
-    if only is not None:
-        schema = schema.include(path_regex=only)
-    operations: list[Any] = list(schema.get_all_operations())
-    for found in operations:
-        operation = found.ok()
-        figures.operations += 1
 
-        @seeded(seed)
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            database=None,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy())
-        def send(case: Any) -> None:
-            if isinstance(case.query, dict) and case.query.get("wait"):
-                case.query["wait"] = 0  # waiting for events is right, and not what is looked for here
-            figures.requests += 1
-            try:
-                response = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=_PATIENCE_S)
-            except requests.RequestException as error:
-                figures.server_errors += 1
-                figures.failures.append(f"{case.method} {case.path}: {type(error).__name__}")
-                return
-            figures.server_errors += response.status_code >= 500
-            try:
-                case.validate_response(response, checks=checks)
-            except (Failure, FailureGroup) as error:
-                figures.violations += response.status_code < 500
-                first = str(error).strip().splitlines()[:3]
-                figures.failures.append(f"{case.method} {case.path} → {response.status_code}: {' '.join(first)}"[:600])
+def _configuration(words: Mapping[str, Sequence[str]]) -> str:
+    lines = []
+    for number, values in enumerate(words.values()):
+        lines += [f"[dictionaries.w{number}]", f"values = {json.dumps(list(values))}", ""]
+    lines.append("[parameters]")
+    for number, name in enumerate(words):
+        for place in ("path", "query"):
+            chosen = f'{{ dictionary = "w{number}", probability = {_KNOWN_PROBABILITY} }}'
+            lines.append(f'"{place}.{name}" = {chosen}')
+    return "\n".join(lines) + "\n"
 
-        send()
-    return figures
+
+def _add(figures: FuzzFigures, report: Mapping[str, Any], said: str) -> None:
+    if not report["complete"] or report["errors"]:
+        raise RuntimeError(f"schemathesis did not come to its end: {report['errors']} {said[-2000:]}")
+    figures.operations += report["operations"]["tested"]
+    figures.requests += report["test_cases"]["generated"]
+    figures.reached |= {
+        operation
+        for operation, phases in report["valid_rates"].items()
+        if any(counts["accepted"] for counts in phases.values())
+    }
+    for failure in report["failures"]:
+        # Of several of one kind in one operation only one is kept; each is one too many.
+        if failure["type"] == "ServerError":
+            figures.server_errors += failure["count"]
+        else:
+            figures.violations += failure["count"]
+        figures.failures.append(f"{failure['title']}: {', '.join(failure['operations'])}"[:600])
+    if report["failures"]:
+        figures.failures += re.findall(r"^    curl .*", said, re.MULTILINE)[:_MOST_NAMED]
+
+
+def _ask(address: str, key: str) -> None:
+    request = urllib.request.Request(f"{address}/v1/cases?limit=1", headers={"Authorization": f"Bearer {key}"})
+    try:
+        urllib.request.urlopen(request, timeout=_PATIENCE_S).read()
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"the key is worth nothing any more: {error.code}") from error
 
 
 @contextmanager

@@ -132,6 +132,14 @@ SELECT z.txid::text::bigint AS last_txid, z.id AS last_id, w.txid::text::bigint 
   LEFT JOIN w ON true
  ORDER BY w.txid, w.id
 """  # noqa: S608 - constants only
+# A case that is not there, or not in sight, has no events.
+_SEEK = """
+SELECT txid, id
+  FROM dispatch.feed_seek(%(txid)s::text::xid8, %(id)s, %(since)s, %(until)s,
+                          CASE WHEN %(ref)s::text IS NOT NULL THEN
+                            coalesce((SELECT c.id FROM dispatch.dispatch_case AS c WHERE c.ref = %(ref)s),
+                                     '00000000-0000-0000-0000-000000000000') END)
+"""
 #: Rows that one page looks at when it wants only some: a reader of a quiet channel pays per page, not per city.
 _MOST_SCANNED = 5000
 
@@ -155,7 +163,8 @@ async def read_page(
     is_limited
         The unit sees only some cases: look at more places, so that a page is not empty for want of luck.
 
-    Cost: one range scan of ``ix_case_event_feed``, at most 5,000 rows, and one look-up per case.
+    Cost: one range scan of ``ix_case_event_feed``, at most 5,000 rows, and one look-up per case. Of a span of time or a
+    case also a walk, in the index alone, over what lies before its first event.
 
     Raises
     ------
@@ -165,12 +174,13 @@ async def read_page(
     only = only or FeedFilter()
     picky = is_limited or channel is not None or bool(types) or not with_imports or not only.wants_all
     driver = await unit.driver()
+    begin = await _begin(unit, after, only)
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             _PAGE,
             {
-                "txid": str(after.txid),
-                "id": after.event_id,
+                "txid": str(begin.txid),
+                "id": begin.event_id,
                 "scan": max(limit, _MOST_SCANNED) if picky else limit,
                 "imports": with_imports,
                 "types": list(types) or None,
@@ -187,11 +197,26 @@ async def read_page(
     if not rows:
         if after > await feed_end(unit):
             raise BadInputError("dispatch.cursor_ahead", pointer="/after", cursor=str(after))
-        return FeedPage(events=(), next=after)
+        return FeedPage(events=(), next=max(begin, after))
     scanned = Cursor(rows[0]["last_txid"], rows[0]["last_id"])
     wanted = [row for row in rows if row["id"] is not None]
     events = await _events(unit, wanted, as_of)
     return FeedPage(events=events, next=events[-1].cursor if len(events) == limit else scanned)
+
+
+async def _begin(unit: ReadUnit, after: Cursor, only: FeedFilter) -> Cursor:
+    """Where to begin to look: of a span of time or a case, just before its first event after the cursor."""
+    if only.since is None and only.until is None and only.ref is None:
+        return after
+    values = {
+        "txid": str(after.txid),
+        "id": after.event_id,
+        "since": only.since,
+        "until": only.until,
+        "ref": only.ref,
+    }
+    row = await (await (await unit.driver()).execute(_SEEK, values)).fetchone()
+    return max(after, Cursor(*row)) if row is not None else after
 
 
 async def read_event(unit: ReadUnit, event_id: int, *, as_of: datetime) -> FeedEvent | None:

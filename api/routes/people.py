@@ -151,7 +151,7 @@ async def create_leave(
 @router.patch(
     "/v1/people/{person}/leave/{leave}",
     response_model=None,
-    responses=problems(400, 401, 403, 404, 413, 422, 503),
+    responses={204: {"description": "It never began, and is gone"}, **problems(400, 401, 403, 404, 413, 422, 503)},
 )
 async def update_leave(
     request: Request, person: UUID, leave: Number, body: LeaveEndIn, unit: OfficeWriting, container: Wired, _: Keeper

@@ -101,7 +101,9 @@ async def create_shift(
 
 
 @router.patch(
-    "/v1/posts/{post}/shifts/{shift}", response_model=None, responses=problems(400, 401, 403, 404, 413, 422, 503)
+    "/v1/posts/{post}/shifts/{shift}",
+    response_model=None,
+    responses={204: {"description": "It never began, and is gone"}, **problems(400, 401, 403, 404, 413, 422, 503)},
 )
 async def update_shift(
     request: Request, post: Number, shift: Number, body: ShiftEndIn, unit: OfficeWriting, container: Wired, _: Keeper

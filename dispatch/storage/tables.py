@@ -323,7 +323,7 @@ class CaseEventRow(Base):
         UniqueConstraint("case_id", "seq", name="uq_case_event_case_seq"),
         CheckConstraint("cardinality(moves) > 0", name="moves"),
         CheckConstraint("type ~ '^case[.][a-z_]+[.]v[0-9]+$'", name="type"),
-        Index("ix_case_event_feed", "txid", "id"),
+        Index("ix_case_event_feed", "txid", "id", postgresql_include=["occurred_at"]),
         {"schema": SCHEMA},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.events import follow_while_writing
+from dispatch import feed
 from tests.builders import report
 from tests.flow.conftest import Client
 
@@ -52,6 +54,34 @@ async def test_a_key_sees_its_own_channel_only(client: Client, make_key: Any) ->
     after = (await client.get("/v1/events", headers=other, params={"after": page["next"]})).json()
     # Nothing for this reader, and still it moves on.
     assert (after["events"], after["next"] != page["next"]) == ([], True)
+
+
+async def test_a_span_of_time_or_a_case_is_found_at_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    await send(client, *(f"old-{number}" for number in range(4)))
+    between = datetime.now(UTC)
+    await send(client, "new-1", "new-2")
+    cases = {case["ticket"]: case["case"] for case in (await client.get("/v1/cases")).json()["cases"]}
+    monkeypatch.setattr(feed, "_MOST_SCANNED", 1)
+
+    async def read(**params: Any) -> dict[str, Any]:
+        answer = await client.get("/v1/events", params={"limit": 1} | params)
+        assert answer.status_code == 200
+        page: dict[str, Any] = answer.json()
+        return page
+
+    page = await read(**{"from": between.isoformat()})
+    assert tickets(page) == ["new-1"]
+    page = await read(**{"from": between.isoformat(), "after": page["next"]})
+    assert tickets(page) == ["new-2"]
+    end = (await read(**{"from": between.isoformat(), "after": page["next"]}))["next"]
+    # What ended before is passed over to the end of the feed, in one page.
+    assert await read(to="2001-01-01") == {"events": [], "next": end}
+    assert tickets(await read(case=cases["new-2"])) == ["new-2"]
+    assert await read(case="20200101-0000001") == {"events": [], "next": end}
+    await send(client, "new-3")
+    assert tickets(await read(**{"from": between.isoformat(), "after": end})) == ["new-3"]
+    rows = (await client.get("/v1/events.csv", params={"from": between.isoformat()})).text.splitlines()
+    assert [row.split(",")[11] for row in rows[1:]] == ["new-1", "new-2", "new-3"]
 
 
 async def test_types_are_chosen(client: Client) -> None:

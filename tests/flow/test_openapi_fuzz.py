@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from api.accounts.roles import Scope
-from bench.fuzz import attack, serving
+from bench.fuzz import FuzzFigures, attack, known_words, serving
 from tests.builders import District
 from tests.flow.conftest import ALL_SCOPES
 
@@ -21,8 +21,10 @@ async def key(district: District, make_key: Made) -> str:
 
 
 def test_no_generated_request_breaks_the_service(key: str, database: str) -> None:
+    figures = FuzzFigures()
     with serving(database) as address:
-        figures = attack(address, key, examples=8)
-    assert figures.operations >= 100
-    assert figures.requests >= 500
+        attack(figures, address, key, phases="examples,fuzzing", examples=3, words=known_words(database))
     assert figures.failures == []
+    assert figures.operations >= 190
+    assert figures.requests >= 500
+    assert len(figures.reached) >= 20

@@ -51,3 +51,28 @@ async def test_a_body_that_is_not_said_to_be_json_is_told_so(client: Client) -> 
         _MOVES, content=b"x", headers={"Content-Type": "text/plain", "Accept-Language": "zh-CN"}
     )
     assert chinese.json()["title"] == "不支持这种正文"
+
+
+async def test_blanks_alone_are_nothing(client: Client) -> None:
+    somewhere = {"lon": 113.63, "lat": 34.75, "coord_sys": "wgs84"}
+    blank = {"ticket": "B-1", "text": "井盖缺失", "category": "P0102", "address": " \u3000\t"}
+    nowhere = await client.post("/v1/reports", json=blank)
+    assert nowhere.status_code == 422
+    assert [(fault["code"], fault["pointer"]) for fault in nowhere.json()["errors"]] == [
+        ("dispatch.no_position", "/lon")
+    ]
+    assert "address" in nowhere.json()["errors"][0]["detail"]
+    # Taken by the short way and by the long one alike, and the same as no address at all.
+    taken = await client.post("/v1/reports", json=blank | somewhere)
+    again = await client.post("/v1/reports", json=blank | somewhere | {"address": "", "reporter": None})
+    assert (taken.status_code, again.status_code) == (201, 200)
+    assert taken.content == again.content
+    for ways in ({}, {"reporter": None}):
+        answer = await client.post("/v1/reports", json=blank | somewhere | {"ticket": " \u3000"} | ways)
+        assert [(fault["code"], fault["pointer"]) for fault in answer.json()["errors"]] == [
+            ("request.missing", "/ticket")
+        ]
+    items = await client.post(
+        "/v1/reports:batch", json={"reports": [blank, blank | somewhere | {"ticket": "  "}, blank | somewhere]}
+    )
+    assert [item["status"] for item in items.json()["results"]] == [422, 422, 200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,18 +12,20 @@ from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, quoted
 from api.case_query import box_of
 from api.container import Container, Reading, Wired
-from api.formats import MEDIA_TYPES, Form, accepted_form, digest_of, is_known
+from api.formats import MEDIA_TYPES, Form, accepted_form, digest_of, is_known, next_link
 from api.language import locale_of
 from api.schemas import Code, SoundText, problems
 from api.sheets import Sheet, page_answer
 from geo.cells import VersionStatus
 from geo.errors import Fault, InvalidRequestError, NotFoundError
-from geo.storage.cells import CellFilter, cells_as_geojson, list_cell_rows
+from geo.storage.cells import CellFilter, cells_as_geojson, last_of_page, list_cell_rows
 from geo.storage.grid_versions import find_active, get_version
 from geo.storage.uow import ReadUnit
 from maps.i18n import Locale, translate
 
 router = APIRouter(tags=["places"])
+
+_OF_FILES = frozenset({"ETag", "Cache-Control", "Link"})
 
 
 @router.get(
@@ -57,10 +60,19 @@ async def read_cells(
     form: Annotated[
         Literal["geojson"] | None, Query(alias="format", description="Answer as a file to keep (RFC 7946)")
     ] = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000, description="Cells per page; absent: all of them")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(pattern=r"^[1-9]-[0-9A-Za-z._-]{1,40}$", description="Where the page before ended; see header Link"),
+    ] = None,
 ) -> Response:
-    """The cells of a grid version as GeoJSON, CSV or XLSX; the ETag changes only with the version."""
+    """The cells of a grid version as GeoJSON, CSV or XLSX, from the top down; the ETag changes only with the version.
+
+    With `limit` in pages, whose header `Link` leads to the next one, of the same version.
+    """
     suffix = accepted_form(request)
-    return await _cells(request, unit, container, version, _filter(level, cell, bbox), suffix, form is not None)
+    asked = replace(_filter(level, cell, bbox), limit=limit, after=_place(cursor))
+    return await _cells(request, unit, container, version, asked, suffix, form is not None)
 
 
 @router.get(
@@ -102,6 +114,11 @@ def _filter(level: int | None, cell: str | None, bbox: str | None) -> CellFilter
     return CellFilter(level=level, under=cell, box=box)
 
 
+def _place(cursor: str | None) -> tuple[int, str] | None:
+    level, _, code = (cursor or "").partition("-")
+    return (int(level), code) if code else None
+
+
 async def _cells(
     request: Request,
     unit: ReadUnit,
@@ -120,7 +137,7 @@ async def _cells(
         if found.status is VersionStatus.DRAFT:
             # Drafts are for those who draw them; to everybody else there is no such version yet.
             raise NotFoundError("geo.version_unknown", jurisdiction=jurisdiction, number=found.number)
-    chosen = digest_of([asked.level, asked.under, asked.box, form.value])
+    chosen = digest_of([asked.level, asked.under, asked.box, asked.after, asked.limit, form.value])
     tag = quoted(f"3-{found.id if found else 0}-{chosen}-{locale}")
     headers = {
         "ETag": tag,
@@ -128,12 +145,18 @@ async def _cells(
         "Vary": "Accept, Accept-Language, Cookie",
         "Content-Language": locale,
     }
+    turn = await last_of_page(unit, found.id, asked) if found is not None else None
+    if found is not None and turn is not None:
+        # Of this very version, whichever is in force when the page is turned.
+        headers["Link"] = next_link(request, version=str(found.number), cursor=f"{turn[0]}-{turn[1]}")
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     if form in (Form.CSV, Form.XLSX):
         rows = await list_cell_rows(unit, found.id, asked) if found is not None else []
         answer = await page_answer(form, _sheet(locale), rows, locale=locale)
-        answer.headers.update({name: value for name, value in headers.items() if name in {"ETag", "Cache-Control"}})
+        answer.headers.update(
+            {name: value for name, value in headers.items() if name in {"ETag", "Cache-Control", "Link"}}
+        )
         return answer
     if is_file:
         of_level = f"-level{asked.level}" if asked.level else ""

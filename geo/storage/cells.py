@@ -32,12 +32,19 @@ _WHERE = """
 c.version_id = %(version)s AND (%(level)s::int IS NULL OR c.level = %(level)s)
 AND (%(under)s::text IS NULL OR c.path @> ARRAY[%(under)s::text])
 AND (%(west)s::float8 IS NULL OR c.boundary && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326))
+AND (%(after_level)s::int IS NULL OR (c.level, c.code COLLATE "C") > (%(after_level)s, %(after_code)s))
+ORDER BY c.level, c.code COLLATE "C" LIMIT %(limit)s
 """
 _ROWS = f"""
 SELECT c.level, c.code, c.kind, c.name_zh, c.name_en, CASE WHEN c.level > 1 THEN c.path[c.level - 1] END AS parent,
        c.population, c.households, round(c.area_m2::numeric, 1)::float8 AS area_m2,
        round(ST_X(c.label_point)::numeric, 7)::float8 AS lon, round(ST_Y(c.label_point)::numeric, 7)::float8 AS lat
-  FROM geo.cell AS c WHERE {_WHERE} ORDER BY c.level, c.code COLLATE "C"
+  FROM geo.cell AS c WHERE {_WHERE}
+"""  # noqa: S608 - constants only
+# The last cell of a page, and the one that follows it.
+_TURN = f"""
+SELECT p.level, p.code FROM (SELECT c.level, c.code FROM geo.cell AS c WHERE {_WHERE}) AS p
+ ORDER BY p.level, p.code COLLATE "C" OFFSET %(last)s
 """  # noqa: S608 - constants only
 
 
@@ -53,16 +60,25 @@ SELECT c.level, c.code, c.name_zh, c.name_en, c.path, ST_XMin(c.boundary) AS wes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFilter:
-    """Which cells of a version; None wants all. ``under``: a cell and everything below it. SRID of ``box``: 4326."""
+    """Which cells of a version; None wants all. ``under``: a cell and everything below it. SRID of ``box``: 4326.
+
+    Parameters
+    ----------
+    after
+        Level and code of a cell that comes before the first one, in the order from the top down.
+    """
 
     level: int | None = None
     under: str | None = None
     box: tuple[float, float, float, float] | None = None
+    after: tuple[int, str] | None = None
+    limit: int | None = None
 
     def values(self, version_id: int) -> dict[str, Any]:
         """What the statements ask for."""
         sides = dict(zip(("west", "south", "east", "north"), self.box or (None,) * 4, strict=True))
-        return {"version": version_id, "level": self.level, "under": self.under, **sides}
+        after = dict(zip(("after_level", "after_code"), self.after or (None, None), strict=True))
+        return {"version": version_id, "level": self.level, "under": self.under, "limit": self.limit, **sides, **after}
 
 
 async def list_cell_rows(unit: Unit, version_id: int, asked: CellFilter) -> list[dict[str, Any]]:
@@ -71,6 +87,15 @@ async def list_cell_rows(unit: Unit, version_id: int, asked: CellFilter) -> list
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_ROWS.encode(), asked.values(version_id))
         return await cursor.fetchall()
+
+
+async def last_of_page(unit: Unit, version_id: int, asked: CellFilter) -> tuple[int, str] | None:
+    """Level and code of the last cell of a page when more follow; None when it is the last page."""
+    if asked.limit is None:
+        return None
+    values = asked.values(version_id) | {"limit": asked.limit + 1, "last": asked.limit - 1}
+    rows = await (await (await unit.driver()).execute(_TURN.encode(), values)).fetchall()
+    return (rows[0][0], rows[0][1]) if len(rows) > 1 else None
 
 
 async def search_cells(unit: Unit, version_id: int, words: str, *, most: int) -> list[dict[str, Any]]:

@@ -350,3 +350,26 @@ async def test_a_file_takes_the_memory_of_a_batch(client: Client, engine: AsyncE
             assert size > 1500 * 4000 * 3
         # All rows at once are 18 MB of text, besides everything else; what is held does not grow with their number.
         assert peak < 12_000_000, (form, peak)
+
+
+async def test_cells_come_in_pages(client: Client) -> None:
+    whole = [cell["id"] for cell in (await client.get("/v1/cells")).json()["features"]]
+    assert len(whole) > 4
+    for accept in ("application/geo+json", "text/csv"):
+        found: list[str] = []
+        link = "/v1/cells?limit=3"
+        while link:
+            page = await client.get(link, headers={"Accept": accept})
+            if accept == "text/csv":
+                found += [row.split(",")[1] for row in page.text.splitlines()[1:]]
+            else:
+                found += [cell["id"] for cell in page.json()["features"]]
+            link = page.links.get("next", {}).get("url", "")
+            assert not link or "version=1" in link
+        assert found == whole
+    last = await client.get("/v1/cells", params={"limit": len(whole)})
+    assert "link" not in last.headers
+    known = await client.get("/v1/cells?limit=3", headers={"If-None-Match": last.headers["etag"]})
+    assert known.status_code == 200
+    wrong = await client.get("/v1/cells?limit=0&cursor=x")
+    assert {fault["pointer"] for fault in wrong.json()["errors"]} == {"/limit", "/cursor"}

@@ -7,9 +7,9 @@ which every part of the page is used, every cache is filled and the page's scrip
 ended than the page remembers, and all tiles that are kept are kept.
 
 Twenty events a second would be 720,000 in ten hours. One server beside a browser on two cores carries some 400 moves a
-second, so a day carries about a tenth of them, all over the real doors. In each hour a third of the open cases end and
-as many others come, so that by the tenth every case has been replaced three times: what a case leaves behind would be
-seen. The page gets them in bursts of hundreds a second, more at once than 20 events a second ever ask of it.
+second, so that alone would take half an hour; a day carries some 40,000, all over the real doors. In each hour a fifth
+of the open cases end and as many others come, so that by the tenth every case has been replaced twice: what a case
+leaves behind would be seen. The page gets them in bursts of hundreds a second, more than it is ever asked to bear.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ SETTLING_HOURS: Final = 2
 #: every open case is read again, forty times in the ten hours.
 QUARTERS: Final = 4
 #: Per quarter so many cases are reported, acknowledged, reported back and closed; so many others are urged.
-TURNOVER: Final = 400
-URGED: Final = 200
+TURNOVER: Final = 250
+URGED: Final = 100
 #: Long enough for rings and marks of arrivals to fade, and for the badges of new cases to be asked for. Units: seconds.
 _FADING: Final = 8
 

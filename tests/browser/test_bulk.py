@@ -24,7 +24,7 @@ def test_marks_by_key_and_by_mouse_and_urging_many(site: Site, open_page: Any) -
     page.locator(".row").nth(4).click(modifiers=["Control"])
     expect(page.locator(".row-marked")).to_have_count(4)
     page.locator("[data-act=urge]").click()
-    expect(page.locator("#bulk")).to_contain_text("Preview: Urge 4")
+    expect(page.locator("#bulk")).to_contain_text("Preview: Urge (4)")
     expect(page.locator(".bulk-foreseen")).to_contain_text("Grid head")
     # Looking is not doing: back, and once more by key.
     page.keyboard.press("Escape")

@@ -26,6 +26,14 @@ function shared(part) {
 }
 
 /**
+ * @template T
+ * @param {T} text
+ * @param {T} other
+ * @returns {T} an instant that says the same as another is kept once: what one act did, it did at one time
+ */
+const alike = (text, other) => (text === other ? other : text);
+
+/**
  * @param {Case} one as the service tells it: in a list, by an event, or with all its details
  * @returns {Case} what the desk needs of it
  */
@@ -45,7 +53,7 @@ export function kept(one) {
     due_at: one.due_at,
     limit: shared(one.limit),
     warn_at: one.warn_at,
-    dispatched_at: one.dispatched_at,
+    dispatched_at: alike(one.dispatched_at, one.reported_at),
     acknowledged_at: one.acknowledged_at,
     handled_at: one.handled_at,
     closed_at: one.closed_at,

@@ -20,6 +20,8 @@ export class Legend {
   /** @type {import("./shading.js").DutyGap[]} */
   #gaps = [];
   #gapsReadAt = 0;
+  /** What a replay shows of each light at its instant; null while the map shows the present. @type {Record<string, number>|null} */
+  #replayed = null;
 
   /**
    * @param {import("./store.js").Store} store
@@ -41,6 +43,12 @@ export class Legend {
     }, () => undefined);
   }
 
+  /** @param {Record<string, number>|null} lights how many signs of each light a replay shows; null is the present again */
+  replay(lights) {
+    this.#replayed = lights;
+    this.show();
+  }
+
   /** Shade the cells and say what is to be seen. */
   show() {
     const store = this.#store;
@@ -48,19 +56,13 @@ export class Legend {
     const above = Math.max(0, (this.#cells.levels.at(-1) ?? level) - level);
     const steps = stepsOf(above);
     if (this.shade === "coverage" && Date.now() - this.#gapsReadAt > DUTY_MS) this.#readGaps();
-    this.#cells.shade(this.#stepsOfCells(level, above, steps));
+    // Shades speak of the present: under the signs of another hour they would be taken for that hour's.
+    const shade = this.#replayed ? "none" : this.shade;
+    this.#cells.shade(this.#stepsOfCells(shade, level, above, steps));
     const legend = byId("legend");
-    legend.hidden = store.asOf === null || store.size === 0;
-    /** @type {Record<string, number>} */
-    const lights = {};
-    let shown = 0;
-    let outside = 0;
-    for (const one of store.all()) {
-      if (!one.location) continue;
-      shown += 1;
-      if (isIn(one, "out_of_grid")) outside += 1;
-      lights[known(one.light)] = (lights[known(one.light)] ?? 0) + 1;
-    }
+    legend.hidden = store.asOf === null || (store.size === 0 && !this.#replayed);
+    const { lights, outside } = this.#replayed ? { lights: this.#replayed, outside: 0 } : this.#open();
+    const shown = Object.values(lights).reduce((sum, count) => sum + count, 0);
     const parts = [make("span", "", t("console.map.legend", { count: number(shown) }))];
     for (const light of LIGHTS) {
       if (!lights[light]) continue;
@@ -73,20 +75,34 @@ export class Legend {
       item.append(make("i", "legend-outside"), make("span", "", t("console.map.outside", { count: number(outside) })));
       parts.push(item);
     }
-    if (this.shade === "coverage" && above === 0) parts.push(coverageLegend(level));
-    else if (this.shade !== "none") parts.push(shadeLegend(this.shade, steps, level));
+    if (shade === "coverage" && above === 0) parts.push(coverageLegend(level));
+    else if (shade !== "none") parts.push(shadeLegend(shade, steps, level));
     legend.replaceChildren(...parts);
   }
 
+  /** What is open now and has a place. */
+  #open() {
+    /** @type {Record<string, number>} */
+    const lights = {};
+    let outside = 0;
+    for (const one of this.#store.all()) {
+      if (!one.location) continue;
+      if (isIn(one, "out_of_grid")) outside += 1;
+      lights[known(one.light)] = (lights[known(one.light)] ?? 0) + 1;
+    }
+    return { lights, outside };
+  }
+
   /**
+   * @param {Shade} shade
    * @param {number} level
    * @param {number} above
    * @param {number[]} steps
    * @returns {Map<string, number>}
    */
-  #stepsOfCells(level, above, steps) {
-    if (this.shade === "none") return new Map();
-    if (this.shade === "coverage") return coverage(this.#gaps, level, above > 0 ? steps : null);
-    return new Map([...workload(this.#store.all(), this.shade, level)].map(([code, count]) => [code, stepOf(count, steps)]));
+  #stepsOfCells(shade, level, above, steps) {
+    if (shade === "none") return new Map();
+    if (shade === "coverage") return coverage(this.#gaps, level, above > 0 ? steps : null);
+    return new Map([...workload(this.#store.all(), shade, level)].map(([code, count]) => [code, stepOf(count, steps)]));
   }
 }

@@ -79,7 +79,7 @@ let takePlace = () => undefined;
 const pin = new Pin(map, (lon, lat) => {
   void who.ask(lon, lat, "wgs84", { act: { label: (name) => t("desk.place.take_cell", { name }), run: (code) => takePlace(code) } });
 });
-const replay = new Replay(map);
+const replay = new Replay(map, (lights) => legend.replay(lights));
 const panel = new Panel({
   close: () => back(),
   changed: (one) => store.apply([one]),

@@ -13,10 +13,14 @@ const PAUSE = 2000;
 const LONGEST_PAUSE = 300_000;
 /** A report is stamped when it arrives and seen when it is committed. */
 const OVERLAP = 60_000;
+/** An undo brings cases back, and only new ones are asked for. */
+const MOST_GONE = 500;
 
 export class Repeats {
   /** @type {Map<string, RepeatSite>} */
   #sites = new Map();
+  /** Of cases that left the desk, the oldest first. @type {Map<string, RepeatSite>} */
+  #gone = new Map();
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
   #wait = PAUSE;
@@ -31,7 +35,7 @@ export class Repeats {
 
   /** @param {string} ref */
   badge(ref) {
-    const site = this.#sites.get(ref);
+    const site = this.#sites.get(ref) ?? this.#gone.get(ref);
     if (!site) return "";
     return site.is_repeat_site ? t("console.repeats.badge", { count: number(site.count) }) : t("console.repeats.again");
   }
@@ -42,9 +46,16 @@ export class Repeats {
     this.#timer = setTimeout(() => void this.#load(), PAUSE);
   }
 
-  /** Cases that ended need no badge any more. @param {string} ref */
+  /** Cases that ended need no badge, unless somebody takes that back. @param {string} ref */
   forget(ref) {
+    const site = this.#sites.get(ref);
+    if (!site) return;
     this.#sites.delete(ref);
+    this.#gone.set(ref, site);
+    for (const oldest of this.#gone.keys()) {
+      if (this.#gone.size <= MOST_GONE) break;
+      this.#gone.delete(oldest);
+    }
   }
 
   async #load() {

@@ -50,10 +50,15 @@ export class Replay {
   /** @type {ReturnType<typeof setInterval>|undefined} */
   #timer;
   #colours = readColours();
+  #counted;
 
-  /** @param {L.Map} map */
-  constructor(map) {
+  /**
+   * @param {L.Map} map
+   * @param {(lights: Record<string, number>|null) => void} counted told how many signs of each light there were at the instant; null at the end
+   */
+  constructor(map, counted) {
     this.#map = map;
+    this.#counted = counted;
     const pane = map.createPane("replay");
     pane.classList.add("pane-replay");
     this.#canvas = document.createElement("canvas");
@@ -107,6 +112,7 @@ export class Replay {
     delete document.documentElement.dataset.replay;
     this.#tracks = [];
     this.#draw();
+    this.#counted(null);
     announce(t("desk.replay.live"));
     return true;
   }
@@ -153,11 +159,14 @@ export class Replay {
     if (!pen || !this.isOpen) return;
     pen.scale(ratio, ratio);
     const at = Number(this.#slider.value);
+    /** @type {Record<string, number>} */
+    const lights = {};
     let shown = 0;
     for (const track of this.#tracks) {
       const light = lightAt(track, at);
       if (light === null) continue;
       shown += 1;
+      lights[light] = (lights[light] ?? 0) + 1;
       const { x, y } = map.latLngToContainerPoint(track.at);
       if (x < -12 || y < -12 || x > size.x + 12 || y > size.y + 12) continue;
       drawSign(pen, light, x, y, { colour: this.#colours[light], rim: this.#colours.rim });
@@ -165,5 +174,6 @@ export class Replay {
     const when = moment(new Date(at), new Date());
     setText(this.#time, t("desk.replay.at", { when, count: number(shown) }));
     this.#slider.setAttribute("aria-valuetext", when);
+    this.#counted(lights);
   }
 }

@@ -145,7 +145,7 @@ export async function getWorkingTime() {
  */
 export async function listRepeats(since, before) {
   const query = new URLSearchParams({ ...(since ? { from: since } : {}), ...(before ? { before } : {}) });
-  return (await request(query.size ? `/v1/repeats?${query}` : "/v1/repeats")).json();
+  return (await request(query.size ? `/v1/repeats?${query}` : "/v1/repeats", { priority: "low" })).json();
 }
 
 /**
@@ -265,7 +265,8 @@ export async function readGround() {
  */
 export async function readTile(layer, { zoom, x, y }, version) {
   const path = `/tiles/${layer}/${zoom}/${x}/${y}.mvt${version === null ? "" : `?version=${version}`}`;
-  return (await request(path, { headers: { Accept: "application/vnd.mapbox-vector-tile" } })).arrayBuffer();
+  // A map that moved asks for dozens at once: what somebody waits for goes first.
+  return (await request(path, { priority: "low", headers: { Accept: "application/vnd.mapbox-vector-tile" } })).arrayBuffer();
 }
 
 /**

@@ -9,9 +9,9 @@ thousands shares its equal words and instants, single events do not; and a table
 twice as wide.)
 
 Twenty events a second would be 720,000 in ten hours. One server beside a browser on two cores carries some 400 moves a
-second, so that alone would take half an hour; a day carries some 40,000, all over the real doors. In each hour a fifth
-of the open cases end and as many others come, so that by the tenth every case has been replaced twice: what a case
-leaves behind would be seen. The page gets them in bursts of hundreds a second, more than it is ever asked to bear.
+second, so that alone would take half an hour; a day carries some 25,000, all over the real doors, and settling as many
+again. In the ten hours every case is replaced once more: what a case leaves behind would be seen. The page gets them
+in bursts of hundreds a second, more than it is ever asked to bear.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ SETTLING_HOURS: Final = 2
 #: every open case is read again, forty times in the ten hours.
 QUARTERS: Final = 4
 #: Per quarter so many cases are reported, acknowledged, reported back and closed; so many others are urged.
-TURNOVER: Final = 250
-URGED: Final = 100
+TURNOVER: Final = 160
+URGED: Final = 60
 #: Long enough for rings and marks of arrivals to fade, and for the badges of new cases to be asked for. Units: seconds.
 _FADING: Final = 8
 

@@ -17,9 +17,9 @@ const OVERLAP = 60_000;
 const MOST_GONE = 500;
 
 export class Repeats {
-  /** @type {Map<string, RepeatSite>} */
+  /** How often each was reported, 0 for "again after its end": what a badge says, and no more of thousands. @type {Map<string, number>} */
   #sites = new Map();
-  /** Of cases that left the desk, the oldest first. @type {Map<string, RepeatSite>} */
+  /** Of cases that left the desk, the oldest first. @type {Map<string, number>} */
   #gone = new Map();
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
@@ -35,9 +35,9 @@ export class Repeats {
 
   /** @param {string} ref */
   badge(ref) {
-    const site = this.#sites.get(ref) ?? this.#gone.get(ref);
-    if (!site) return "";
-    return site.is_repeat_site ? t("console.repeats.badge", { count: number(site.count) }) : t("console.repeats.again");
+    const count = this.#sites.get(ref) ?? this.#gone.get(ref);
+    if (count === undefined) return "";
+    return count ? t("console.repeats.badge", { count: number(count) }) : t("console.repeats.again");
   }
 
   /** Ask soon; further calls meanwhile wait for the same answer. */
@@ -48,10 +48,10 @@ export class Repeats {
 
   /** Cases that ended need no badge, unless somebody takes that back. @param {string} ref */
   forget(ref) {
-    const site = this.#sites.get(ref);
-    if (!site) return;
+    const count = this.#sites.get(ref);
+    if (count === undefined) return;
     this.#sites.delete(ref);
-    this.#gone.set(ref, site);
+    this.#gone.set(ref, count);
     for (const oldest of this.#gone.keys()) {
       if (this.#gone.size <= MOST_GONE) break;
       this.#gone.delete(oldest);
@@ -67,7 +67,7 @@ export class Repeats {
       let asOf = null;
       do {
         const answer = /** @type {Awaited<ReturnType<typeof listRepeats>>} */ (await listRepeats(since, next));
-        for (const site of answer.cases) this.#sites.set(site.case, site);
+        for (const site of answer.cases) this.#sites.set(site.case, site.is_repeat_site ? site.count : 0);
         asOf ??= answer.as_of;
         next = answer.next;
         this.#changed();

@@ -22,6 +22,8 @@ __all__ = ["HEADS_FILE", "RetentionDuty", "parse_head", "read_heads"]
 
 HEADS_FILE: Final = "audit-heads.log"
 _EVERY_S: Final = 600.0
+#: What was cut off the trail's end since its head was last written down is not noticed.
+_HEAD_EVERY_S: Final = 60.0
 _BATCH: Final = 500
 #: Setting → what it deletes. Bounded, so that no transaction is long; what is left comes with the next look.
 _DELETIONS: Final = {
@@ -47,23 +49,27 @@ _DELETIONS: Final = {
 
 @dataclass(slots=True, kw_only=True)
 class RetentionDuty:
-    """Looks every ten minutes; of several workers one does it."""
+    """Looks every ten minutes, of several workers one; writes the head of the audit trail down every minute."""
 
     engine: AsyncEngine
     settings: Settings
     place: Path | None = None
     name: str = "retention"
     _looked_at: float = field(default=float("-inf"))
+    _written_at: float = field(default=float("-inf"))
+    _written: int = -1
 
     async def run_once(self, stopping: asyncio.Event) -> int:
         """Delete what is over; how many rows."""
+        if time.monotonic() - self._written_at >= _HEAD_EVERY_S:
+            await self._write_head()
+            self._written_at = time.monotonic()
         if time.monotonic() - self._looked_at < _EVERY_S:
             return 0
         done = await self.forget_reporters()
         for setting, statements in _DELETIONS.items():
             if not stopping.is_set():
                 done += await self._delete(setting, statements)
-        await self._write_head()
         if done < _BATCH:
             self._looked_at = time.monotonic()
         return done
@@ -107,9 +113,10 @@ class RetentionDuty:
         async with read_unit(self.engine) as unit:
             head = await find_head(unit)
         place = self.place or resolve_data_dir()
-        if head is None or not place.is_dir():
+        if head is None or head.number <= self._written or not place.is_dir():
             return
         known = read_heads(place)
+        self._written = max([head.number, *(one.number for one in known)])
         if not known or known[-1].number < head.number:
             with (place / HEADS_FILE).open("a", encoding="ascii") as file:
                 file.write(f"{head} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")

@@ -9,32 +9,28 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
-import xlsxwriter  # type: ignore[import-untyped]
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.formats import MEDIA_TYPES, Form, plain_cell
-from geo.errors import BadInputError, UnavailableError
+from api.workbooks import Cell, WorkbookStream
+from geo.errors import UnavailableError
 from maps.i18n import Locale
 
 __all__ = ["Cell", "Sheet", "file_answer", "one_export", "page_answer"]
 
 T = TypeVar("T")
-Cell = str | int | float | bool | datetime | None
 #: Exports in work per process: each holds a connection for as long as its reader takes.
 MOST_EXPORTS: Final = 2
-_MOST_XLSX_ROWS: Final = 1_048_575
-_CHUNK: Final = 65_536
 _exports = asyncio.Semaphore(MOST_EXPORTS)
 
 
@@ -96,11 +92,7 @@ async def page_answer(form: Form, sheet: Sheet[T], things: Sequence[T], *, local
     async def once() -> AsyncGenerator[Sequence[T], None]:
         yield things
 
-    if form is Form.XLSX:
-        with await _workbook(sheet, once()) as file:
-            body = file.read()
-    else:
-        body = b"".join([part async for part in _csv(sheet, once())])
+    body = b"".join([part async for part in _PARTS[form](sheet, once())])
     return Response(body, media_type=_content_type(form), headers=_headers(form, sheet, locale) | _named(more))
 
 
@@ -109,10 +101,7 @@ async def file_answer(
 ) -> Response:
     """Everything as a file. The first batch is read before the answer begins: an error of it is still told in full."""
     headers = _headers(form, sheet, locale) | _named(more)
-    if form is Form.XLSX:
-        file = await _workbook(sheet, batches)
-        return _FileResponse(_pieces(file), media_type=_content_type(form), headers=headers)
-    parts = (_features if form is Form.GEOJSON else _csv)(sheet, batches)
+    parts = _PARTS[form](sheet, batches)
     first = await anext(parts)
     return _FileResponse(_after(first, parts), media_type=_content_type(form), headers=headers)
 
@@ -188,53 +177,17 @@ async def _features(sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None])
     yield (lead if lead.startswith(b"{") else b"") + b"]}"
 
 
-async def _workbook(sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None]) -> IO[bytes]:
-    """Write a workbook into a file without a name; row by row, nothing of it stays in memory."""
-    file = tempfile.TemporaryFile(prefix="gridward-")  # noqa: SIM115 - closed by whoever sends it
-    try:
-        options = {
-            "constant_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-            "remove_timezone": True,
-        }
-        book = xlsxwriter.Workbook(file, options)
-        page = book.add_worksheet(sheet.name[:31])
-        bold, moment = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
-        page.freeze_panes(1, 1)
-        page.set_column(0, len(sheet.heads) - 1, 18)
-        for column, head in enumerate(sheet.heads):
-            page.write_string(0, column, head, bold)
-        line = 1
-        async with aclosing(batches):
-            async for batch in batches:
-                if line + len(batch) > _MOST_XLSX_ROWS + 1:
-                    raise BadInputError("export.too_many_rows", most=_MOST_XLSX_ROWS)
-                await asyncio.to_thread(_write, page, line, sheet, batch, moment)
-                line += len(batch)
-        await asyncio.to_thread(book.close)
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
-    return file
+async def _book(sheet: Sheet[T], batches: AsyncGenerator[Sequence[T], None]) -> AsyncGenerator[bytes, None]:
+    book = WorkbookStream(sheet.name, sheet.heads, sheet.zone)
+    async with aclosing(batches):
+        async for batch in batches:
+            if part := await asyncio.to_thread(book.write, map(sheet.line, batch)):
+                yield part
+    yield await asyncio.to_thread(book.close)
 
 
-def _write(page: Any, line: int, sheet: Sheet[T], batch: Sequence[T], moment: Any) -> None:
-    for row, thing in enumerate(batch, start=line):
-        for column, cell in enumerate(sheet.line(thing)):
-            if isinstance(cell, bool):
-                page.write_boolean(row, column, cell)
-            elif isinstance(cell, int | float):
-                page.write_number(row, column, cell)
-            elif isinstance(cell, datetime):
-                page.write_datetime(row, column, cell.astimezone(sheet.zone or UTC).replace(tzinfo=None), moment)
-            elif cell is not None:
-                page.write_string(row, column, cell)
-
-
-async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
-    with file:
-        while piece := await asyncio.to_thread(file.read, _CHUNK):
-            yield piece
+_PARTS: Final[dict[Form, Callable[..., AsyncGenerator[bytes, None]]]] = {
+    Form.CSV: _csv,
+    Form.XLSX: _book,
+    Form.GEOJSON: _features,
+}

@@ -110,8 +110,11 @@ def check_key_area(office: Sight, scopes: tuple[Scope, ...], *, is_limited: bool
     BadInputError
         ``access.key_without_area``.
     ForbiddenError
-        ``access.scopes_beyond_area``, naming them.
+        ``access.scopes_beyond_area``, naming them; ``access.area_of_both`` to whoever keeps nothing but departments
+        inside cells: no limit of a key says "both", and either alone would be more than they have.
     """
+    if office.areas and not office.is_everything and all(area.cell and area.department for area in office.areas):
+        raise ForbiddenError("access.area_of_both")
     beyond = [] if office.is_everything else sorted({scope.value for scope in scopes} - KEY_SCOPES_IN_AREA)
     if is_limited and Scope.GRID_WRITE in scopes:
         beyond = [Scope.GRID_WRITE.value]

@@ -12,9 +12,12 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api import retention
 from api.audit.trail import Actor, Finding, Head, Kind, find_head, list_records, record, verify
 from api.audit.watched import kind_of
 from api.cli import records
+from api.retention import RetentionDuty, read_heads
+from api.settings import Settings
 from geo.storage.engine import dsn
 from geo.storage.uow import EVERYBODY, NOBODY, Unit, read_unit, write_unit
 from tests.flow.conftest import Client
@@ -112,6 +115,24 @@ async def test_what_is_missing_or_cut_off_is_found(engine: AsyncEngine, database
     assert await check(engine, head) == (9, Finding(code="other_head", number=10))
     tamper(database, "DELETE FROM audit.record WHERE number = 4")
     assert await check(engine) == (3, Finding(code="missing", number=4))
+
+
+async def test_the_head_is_written_down_between_the_looks_for_what_is_over(
+    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duty = RetentionDuty(engine=engine, settings=Settings(), place=tmp_path)
+    stopping = asyncio.Event()
+    await write(engine, 2)
+    await duty.run_once(stopping)
+    await write(engine, 1)
+    await duty.run_once(stopping)
+    assert [head.number for head in read_heads(tmp_path)] == [2]
+    monkeypatch.setattr(retention, "_HEAD_EVERY_S", 0.0)
+    await duty.run_once(stopping)
+    await duty.run_once(stopping)
+    heads = read_heads(tmp_path)
+    assert [head.number for head in heads] == [2, 3]
+    assert await check(engine, *heads) == (3, None)
 
 
 async def test_a_guard_that_is_off_is_found(engine: AsyncEngine, database: str) -> None:

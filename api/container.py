@@ -109,13 +109,16 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
             try:
                 placement = await live.place(reports)
                 async with write_unit(service) if has_more else lines.lend() as unit:
-                    return await write_reports(unit, reports, placement)
+                    outcomes = await write_reports(unit, reports, placement)
             except Exception as error:
                 away = unavailable(error)
                 if away is None:
                     raise
                 if is_last or away.code != "storage.unavailable":
                     raise away from error
+            else:
+                broadcaster.stir()
+                return outcomes
         raise AssertionError
 
     intake = CollectingWriter(

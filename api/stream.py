@@ -2,8 +2,11 @@
 
 The broadcaster reads the feed once and keeps its newest part in memory; each stream has its own cursor into it. A
 stream whose cursor is older (it slept) reads the gap from the database page by page. Nothing is pushed into queues,
-so a slow browser costs no memory: it merely lags behind. While nobody follows, only the feed's end is looked at: the
-rows of a burst of reports would be read for nobody.
+so a slow browser costs no memory: it merely lags behind. While nobody follows or waits, nobody is woken, and the feed's
+end alone is looked at, once a second: a burst of reports would be read for nobody.
+
+What wakes the listeners is sent from here, too. A NOTIFY in the writing statement would make commits wait for each
+other: PostgreSQL holds one lock from before such a commit until after its flush (decision 0004).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 import psycopg
@@ -20,8 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.feed import Cursor, FeedEvent, feed_end, read_feed
 from dispatch.queries import database_now
+from dispatch.storage.intake import WAKE_UP
 from geo.storage.engine import dsn
-from geo.storage.uow import read_unit
+from geo.storage.uow import read_unit, statement_unit
 
 log = structlog.get_logger("gridward.stream")
 
@@ -43,15 +47,27 @@ class Broadcaster:
         self._recent: deque[FeedEvent] = deque(maxlen=_KEEP)
         self._start = Cursor(0, 0)  # events after this one and up to `_end` are in `_recent`
         self._end: Cursor | None = None
+        #: Streams that follow, and readers who wait for what comes next.
         self._followers = 0
+        self._waiting = 0
         self._moved = asyncio.Condition()
         self._woken = asyncio.Event()
+        #: Somebody has come, or something was written here, of which the others are to hear.
+        self._called = asyncio.Event()
+        self._written = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.closing = asyncio.Event()
 
     def start(self) -> None:
         """Begin to listen."""
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+        self._tasks = [asyncio.create_task(part()) for part in (self._listen, self._read, self._tell)]
+
+    def stir(self) -> None:
+        """Let everybody who listens hear that something was committed, in this process and in every other.
+
+        Those who wait look once a second anyway: should this process die before it is said, they see it then.
+        """
+        self._written.set()
 
     async def end_streams(self) -> None:
         """Let every stream end; their readers reconnect with their cursor, to another process or the next one."""
@@ -79,6 +95,17 @@ class Broadcaster:
                 log.warning("listen_lost")
                 await asyncio.sleep(1.0)
 
+    async def _tell(self) -> None:
+        while True:
+            await self._written.wait()
+            self._written.clear()
+            try:
+                async with statement_unit(self._engine) as unit:
+                    await (await unit.driver()).execute(WAKE_UP)
+            except Exception as error:
+                log.warning("feed_untold", error=type(error).__name__)
+            await asyncio.sleep(_GATHER_S)
+
     async def _read(self) -> None:
         # Not "while True": before Python 3.12 wait_for() swallows a cancellation that meets the wake-up.
         while not self.closing.is_set():
@@ -89,9 +116,21 @@ class Broadcaster:
             except Exception as error:
                 # The database is away or slow; streams go on with heartbeats and catch up when it is back.
                 log.warning("feed_unread", error=type(error).__name__)
+            self._called.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+                # With nobody there, being woken is no reason to look; somebody who comes is one at once.
+                for_whom = self._woken if self._followers or self._waiting else self._called
+                await asyncio.wait_for(for_whom.wait(), _LOOK_EVERY_S)
                 await asyncio.sleep(_GATHER_S)
+
+    @contextlib.contextmanager
+    def _as_one_who_waits(self) -> Iterator[None]:
+        self._waiting += 1
+        self._called.set()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def _advance(self) -> bool:
         """Read one page; return whether there is more."""
@@ -123,7 +162,7 @@ class Broadcaster:
 
     async def wait_beyond(self, position: Cursor, timeout_s: float) -> None:
         """Wait until there may be events after a position, at most so long; holds no database connection."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError), self._as_one_who_waits():
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(partial(self._is_worth_looking, position))
 
@@ -138,6 +177,7 @@ class Broadcaster:
         """Events after a cursor until the process stops or the reader's time is over; None is a heartbeat."""
         position = after
         self._followers += 1
+        self._called.set()
         try:
             while not self.closing.is_set() and not is_over():
                 events, reached = await self._after(position)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatch.intake import PreparedReport
 from dispatch.posts import Rung
@@ -28,7 +29,7 @@ from geo.near_squares import NearSquares
 
 __all__ = ["LivePlacer", "Place", "Placement", "chain_record"]
 
-_MOST_STANDINGS = 100_000
+_MOST_KEPT = 100_000
 _MANY = 48
 """From here on one look for all is cheaper than one for each."""
 
@@ -66,21 +67,37 @@ NOTHING_KNOWN = Placement(known="", places={})
 
 
 @dataclass(slots=True)
+class _Kept:
+    """A place, and how long it stays right if nothing changes. Boundary: ``[since, until)``."""
+
+    place: Place
+    since: datetime
+    until: datetime
+
+
+@dataclass(slots=True)
 class LivePlacer:
-    """Places reports with the index and the roster of this process."""
+    """Places reports with the index and the roster of this process, and keeps what it has worked out.
+
+    A place is the same for all reports of a cell and a line of the matrix, until the drawing changes, the roster
+    forgets something, or an interval of a post, a leave or a shift begins or ends.
+    """
 
     index: LiveIndex
     roster: Roster
     jurisdiction: str
     near: NearSquares | None = None
+    _kept: dict[tuple[int, int | None], _Kept] = field(default_factory=dict)
+    _paths: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _nowhere: dict[LocatedHow, Place] = field(default_factory=dict)
     _records: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     _standings: dict[tuple[int, str | None], Standing] = field(default_factory=dict)
-    _records_of: tuple[int, int] = (0, 0)
+    #: Version, revision, and how often the roster had forgotten something: what the above is true of.
+    _kept_of: tuple[int, int, int] = (0, 0, 0)
 
     async def place(self, reports: Sequence[PreparedReport]) -> Placement:
-        """Place what can be placed. Cost: microseconds each, and one query when the roster lacks some cells.
-
-        Reports of one moment, cell and category share what is worked out.
+        """Place what can be placed. Cost: a microsecond each, some more for a cell and class that is new or changed,
+        and one query when the roster lacks some cells.
         """
         grid = self.index.at(self.index.now())
         if grid is None:
@@ -89,63 +106,88 @@ class LivePlacer:
         numbers = _find(grid, own)
         if not await self.roster.ensure_routes():
             return NOTHING_KNOWN
-        await self.roster.ensure(self._needed(grid, own, numbers))
+        self._forget_what_changed(grid)
+        if needed := self._needed(grid, own, numbers):
+            await self.roster.ensure(needed)
+            self._forget_what_changed(grid)
         # No waiting between here and the snapshot: what the ladders are made of is what the snapshot knows.
         known = self.roster.snapshot
         if not known or not self.roster.knows_routes:
             return NOTHING_KNOWN  # the matrix has changed while posts were read
         places: dict[UUID, Place] = {}
-        alike: dict[tuple[int, str, datetime], Place | None] = {}
         for report, number in zip(own, numbers, strict=True):
             if number == NOBODY:
-                place: Place | None = self._nowhere(grid, report)
-            else:
-                key = (number, report.category, report.reported_at)
-                place = alike[key] if key in alike else self._place(grid, number, report.category, report.reported_at)
-                alike[key] = place
-            if place is not None:
-                places[report.id] = place
+                places[report.id] = self._outside(grid, report)
+            elif self.roster.answers(report.reported_at):
+                place = self._inside(grid, number, report)
+                if place is not None:
+                    places[report.id] = place
         return Placement(known=known, places=places)
 
+    def _forget_what_changed(self, grid: LiveGrid) -> None:
+        now = (*grid.version.key, self.roster.forgotten)
+        if now == self._kept_of:
+            return
+        if now[:2] != self._kept_of[:2]:
+            self._paths.clear()
+            self._records.clear()
+            self._nowhere.clear()
+        # Standings stay: they are compared with what they were made of, and are the same for most.
+        self._kept.clear()
+        self._kept_of = now
+
     def _needed(self, grid: LiveGrid, reports: Sequence[PreparedReport], numbers: Sequence[int]) -> set[str]:
-        """Entries of the roster that the ladders of some reports are made of."""
-        paths = {number: tuple(cell.code for cell in grid.chain_of(number)) for number in set(numbers)}
-        needed = {code for path in paths.values() for code in path}
-        asked = {
-            (number, report.category, report.reported_at)
-            for report, number in zip(reports, numbers, strict=True)
-            if number != NOBODY
-        }
-        for number, category, at in asked:
-            route = self.roster.route(paths[number], category, at)
-            if route is not None and route.leading is not None:
-                needed.add(department_key(route.leading))
+        """Entries of the roster that places are made of which nobody has made yet."""
+        needed: set[str] = set()
+        for report, number in zip(reports, numbers, strict=True):
+            if number == NOBODY:
+                continue
+            path, route, kept = self._look_up(grid, number, report)
+            if kept is None:
+                needed.update(path)
+                if route is not None and route.leading is not None:
+                    needed.add(department_key(route.leading))
         return needed
 
-    def _nowhere(self, grid: LiveGrid, report: PreparedReport) -> Place:
-        has_position = report.lon is not None and report.lat is not None
-        near: tuple[int, ...] | None = None
-        if self.near is not None and report.lon is not None and report.lat is not None:
-            near = self.near.candidates(grid.version.key, report.lon, report.lat)
-        return Place(
-            how=LocatedHow.OUT_OF_GRID if has_position else LocatedHow.NO_POSITION,
-            version_id=grid.version.id,
-            version_revision=grid.version.revision,
-            version_number=grid.version.number,
-            version_name=grid.version.name,
-            near=near,
-        )
+    def _look_up(
+        self, grid: LiveGrid, number: int, report: PreparedReport
+    ) -> tuple[tuple[str, ...], Route | None, Place | None]:
+        path = self._paths.get(number)
+        if path is None:
+            path = self._paths[number] = tuple(cell.code for cell in grid.chain_of(number))
+        at = report.reported_at
+        route = self.roster.route(path, report.category, at)
+        kept = self._kept.get((number, route.rule_id if route else None))
+        return path, route, kept.place if kept is not None and kept.since <= at < kept.until else None
 
-    def _place(self, grid: LiveGrid, number: int, category: str, at: datetime) -> Place | None:
-        version, chain = grid.version, grid.chain_of(number)
-        path = tuple(cell.code for cell in chain)
-        route = self.roster.route(path, category, at)
+    def _outside(self, grid: LiveGrid, report: PreparedReport) -> Place:
+        lon, lat = report.lon, report.lat
+        how = LocatedHow.NO_POSITION if lon is None or lat is None else LocatedHow.OUT_OF_GRID
+        place = self._nowhere.get(how)
+        if place is None:
+            place = self._nowhere[how] = Place(
+                how=how,
+                version_id=grid.version.id,
+                version_revision=grid.version.revision,
+                version_number=grid.version.number,
+                version_name=grid.version.name,
+            )
+        if self.near is None or lon is None or lat is None:
+            return place
+        near = self.near.candidates(grid.version.key, lon, lat)
+        return place if near is None else replace(place, near=near)
+
+    def _inside(self, grid: LiveGrid, number: int, report: PreparedReport) -> Place | None:
+        path, route, known = self._look_up(grid, number, report)
+        if known is not None:
+            return known
+        version, chain, at = grid.version, grid.chain_of(number), report.reported_at
         leading = route.leading if route else None
         ladder = self.roster.led_ladder(path, leading, at)
         if ladder is None:
             return None
-        record = self._record(version.key, chain)
-        return Place(
+        record = self._record(chain)
+        place = Place(
             how=LocatedHow.COVERS,
             version_id=version.id,
             version_revision=version.revision,
@@ -158,6 +200,11 @@ class LivePlacer:
             route=route,
             standing=self._standing((chain[-1].id, leading), record, ladder),
         )
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        since, until = self.roster.constant_around(path, leading, at)
+        self._kept[number, route.rule_id if route else None] = _Kept(place, since, until)
+        return place
 
     def _standing(
         self, key: tuple[int, str | None], record: Sequence[Mapping[str, Any]], ladder: tuple[Rung, ...]
@@ -165,15 +212,13 @@ class LivePlacer:
         found = self._standings.get(key)
         # The rungs are the same objects until an interval begins or ends or somebody changes them: a cheap comparison.
         if found is None or found.ladder != ladder or found.chain is not record:
-            if len(self._standings) >= _MOST_STANDINGS:
+            if len(self._standings) >= _MOST_KEPT:
                 self._standings.clear()
             found = self._standings[key] = Standing.of(record, ladder)
         return found
 
-    def _record(self, version: tuple[int, int], chain: tuple[CellRef, ...]) -> Sequence[Mapping[str, Any]]:
+    def _record(self, chain: tuple[CellRef, ...]) -> Sequence[Mapping[str, Any]]:
         """The chain as events keep it, made once per cell."""
-        if self._records_of != version:
-            self._records, self._records_of = {}, version
         cell_id = chain[-1].id
         found = self._records.get(cell_id)
         if found is None:

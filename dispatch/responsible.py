@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
+from dispatch.intervals import stretch_around
 from dispatch.posts import Rung
 from dispatch.shifts import ALWAYS, Rota
 
-__all__ = ["FAR_FUTURE", "Holding", "Post", "constant_around", "department_rungs", "rungs_of"]
-
-FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
+__all__ = ["Holding", "Post", "constant_around", "department_rungs", "rungs_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ def constant_around(posts: Sequence[Post], at: datetime) -> tuple[datetime, date
         for holding in post.holdings:
             marks += [holding.since, holding.until, *(mark for stay in holding.leave for mark in stay)]
         marks += post.rota.marks([held.person_id for held in post.holdings if held.person_id is not None], at)
-    before = max((mark for mark in marks if mark <= at), default=datetime.min.replace(tzinfo=UTC))
-    return before, min((mark for mark in marks if mark > at), default=FAR_FUTURE)
+    return stretch_around(marks, at)
 
 
 def _holdings(post: Post, at: datetime) -> Sequence[Holding | None]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from dispatch.intervals import FAR_FUTURE, FAR_PAST
 from dispatch.posts import Rung
-from dispatch.responsible import FAR_FUTURE, Holding, Post, constant_around, department_rungs, rungs_of
+from dispatch.responsible import Holding, Post, constant_around, department_rungs, rungs_of
 from dispatch.routing import Route, RouteTable
 
 __all__ = ["CellPosts", "Changes", "Holding", "Post", "Roster", "department_key"]
@@ -89,12 +90,16 @@ class Roster:
     def __len__(self) -> int:
         return len(self._cells)
 
+    def answers(self, at: datetime) -> bool:
+        """Whether what is held here, and whatever was made of it, may be used for an instant."""
+        return time.monotonic() - self._looked_at <= self.patience_s and at >= datetime.now(UTC) - _REACH_BACK
+
     def ladder(self, path: Sequence[str], at: datetime) -> tuple[Rung, ...] | None:
         """The ladder of a cell (given by its path of codes) at an instant; None when SQL has to be asked.
 
         Cost: a few microseconds.
         """
-        if time.monotonic() - self._looked_at > self.patience_s or at < datetime.now(UTC) - _REACH_BACK:
+        if not self.answers(at):
             return None
         rungs: list[Rung] = []
         for level in range(len(path), 0, -1):
@@ -116,6 +121,17 @@ class Roster:
             return ladder
         entry = self._cells.get(department_key(department))
         return None if entry is None else (*department_rungs(entry.posts, department, path, at), *ladder)
+
+    def constant_around(self, path: Sequence[str], department: str | None, at: datetime) -> tuple[datetime, datetime]:
+        """The stretch around an instant in which a ladder stays as it is, as long as nothing is forgotten.
+
+        Only when `led_ladder` has just answered for the instant. Boundary: ``[from, until)``.
+        """
+        stretches = [(entry.since, entry.until) for code in path if (entry := self._cells.get(code)) is not None]
+        if department is not None and (handlers := self._cells.get(department_key(department))) is not None:
+            stretches.append(constant_around(handlers.posts, at))
+        since = max((since for since, _ in stretches), default=FAR_PAST)
+        return since, min((until for _, until in stretches), default=FAR_FUTURE)
 
     @property
     def knows_routes(self) -> bool:

@@ -82,6 +82,8 @@ class RouteTable:
     departments: Mapping[str, Department]
     _placed: dict[tuple[str, str, bool], list[RoutingRule]] = field(default_factory=dict)
     _orders: dict[tuple[tuple[str, ...], str], tuple[RoutingRule, ...]] = field(default_factory=dict)
+    #: One object for each rule: whoever keeps what follows from it compares it by its id.
+    _made: dict[int, Route] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the rules by what they are written for."""
@@ -124,13 +126,16 @@ class RouteTable:
             yield from self._placed.get((cell, "", True), ())
 
     def _route(self, rule: RoutingRule) -> Route:
-        return Route(
-            rule_id=rule.id,
-            mode=rule.mode,
-            department=self.departments[rule.department_code],
-            cell_code=rule.cell_code,
-            category_code=rule.category_code,
-        )
+        route = self._made.get(rule.id)
+        if route is None:
+            route = self._made[rule.id] = Route(
+                rule_id=rule.id,
+                mode=rule.mode,
+                department=self.departments[rule.department_code],
+                cell_code=rule.cell_code,
+                category_code=rule.category_code,
+            )
+        return route
 
 
 def route_json(route: Route | None) -> dict[str, Any] | None:

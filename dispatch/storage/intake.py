@@ -26,6 +26,7 @@ from geo.storage.uow import WriteUnit
 from geo.uncertainty import CONFIRM_RULE, Inaccurate, assess_many
 
 WAKE_UP = "SELECT pg_notify('gridward_events', '')"
+"""No payload: it says "look" (decision 0004). Whoever writes reports sends it after the commit, not within it."""
 
 _REPEATS = """
 SELECT c.id, c.ref, c.channel_code, c.ticket, c.request_digest, ST_X(c.location) AS lon, ST_Y(c.location) AS lat,
@@ -144,7 +145,7 @@ async def _write(
         await cursor.execute(text, (rows, placed, routes, known))
         written = {row[0]: row for row in await cursor.fetchall()}
     for report in reports:
-        _, is_stale, ref, state, nearest, _ = written[report.id]
+        _, is_stale, ref, state, nearest = written[report.id]
         if is_stale:
             stale.add(report.id)
         elif ref is not None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.responsible import FAR_FUTURE
+from dispatch.intervals import FAR_FUTURE
 from dispatch.roster import CellPosts, Changes, Holding, Post, Roster
 from dispatch.routing import Department, Mode, RouteTable, RoutingRule
 from dispatch.shifts import ALWAYS, Rota, Shift, ShiftException

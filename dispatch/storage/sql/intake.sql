@@ -21,16 +21,17 @@ WITH place AS MATERIALIZED (
            SELECT FROM dispatch.duty_change AS d
             WHERE d.txid >= pg_snapshot_xmin(%(known)s::pg_snapshot)
               AND NOT pg_visible_in_snapshot(d.txid, %(known)s::pg_snapshot)) AS is_stale,
-         coalesce(own.dispatches_itself, whole.dispatches_itself, true) AS dispatches_itself,
-         coalesce(own.accept_minutes, whole.accept_minutes, 15) AS accept_minutes,
-         coalesce(own.acknowledge_minutes, whole.acknowledge_minutes, 30) AS acknowledge_minutes
+         coalesce(p.dispatches_itself, true) AS dispatches_itself,
+         coalesce(p.accept_minutes, 15) AS accept_minutes, coalesce(p.acknowledge_minutes, 30) AS acknowledge_minutes
     FROM jsonb_to_recordset(%(places)s::jsonb) AS s (
            place int, jurisdiction text, time_zone text, version_id int, version_revision int, how text,
            cell_id bigint, cell_path text[], post_id bigint, person_id uuid, said jsonb)
     LEFT JOIN LATERAL geo.valid_version(s.jurisdiction, now()) AS v ON true
     -- The subdistrict's own profile before the jurisdiction's; without either, dispatch/profiles.py, DEFAULT_PROFILE.
-    LEFT JOIN dispatch.profile AS own ON own.jurisdiction = s.jurisdiction AND own.cell_code = s.cell_path[1]
-    LEFT JOIN dispatch.profile AS whole ON whole.jurisdiction = s.jurisdiction AND whole.cell_code = ''
+    LEFT JOIN LATERAL (
+           SELECT * FROM dispatch.profile AS o
+            WHERE o.jurisdiction = s.jurisdiction AND o.cell_code IN ('', s.cell_path[1])
+            ORDER BY o.cell_code DESC LIMIT 1) AS p ON true
 ),
 decided AS MATERIALIZED (
   SELECT r.*, p.jurisdiction, p.time_zone, p.version_id, p.cell_id, p.cell_path, p.how, p.person_id, p.post_id,

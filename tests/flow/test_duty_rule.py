@@ -9,16 +9,22 @@ from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
+from msgspec.structs import replace
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatch.intake import Report
+from dispatch.placing import LivePlacer
 from dispatch.posts import Rung, parse_ladder
 from dispatch.roster import Roster, department_key
 from dispatch.storage.roster import duty_look, posts_reader, routes_reader
+from geo.coordinates import CoordSys
 from geo.storage.engine import dsn
-from tests.builders import CELLS, JURISDICTION
-from tests.flow.conftest import District
+from tests.builders import CELLS, INSIDE, JURISDICTION
+from tests.flow.conftest import Client
+from tests.flow.test_locate import container_of
 
+LEAVES = {code for code in CELLS if not any(other != code and other.startswith(code) for other in CELLS)}
 PATHS = [tuple(sorted((code for code in CELLS if cell.startswith(code)), key=len)) for cell in CELLS]
 DEPARTMENTS = ("d1", "d2", "d3")
 CATEGORIES = ("", "P01", "P0102", "E01", "E0110", "unknown")
@@ -189,9 +195,15 @@ class World:
 
 
 async def test_memory_and_sql_agree_on_thousands_of_random_rosters(
-    district: District, engine: AsyncEngine, database: str
+    client: Client, engine: AsyncEngine, database: str
 ) -> None:
+    """The roster itself, and places that were kept for one instant and are asked for at others, back and forth."""
     seen: dict[str, int] = {}
+    container = container_of(client)
+    await container.live.index.ready()
+    lon, lat = INSIDE
+    said = Report(channel="hotline", ticket="T", text="x", category="E0110", x=lon, y=lat, coord_sys=CoordSys.WGS84)
+    prepared = await container.desk.prepare(said)
     async with await psycopg.AsyncConnection.connect(dsn(database), autocommit=True) as connection:
         for code in DEPARTMENTS:
             await connection.execute("INSERT INTO dispatch.department VALUES (%s, %s, %s)", (code, code, code))
@@ -223,6 +235,19 @@ async def test_memory_and_sql_agree_on_thousands_of_random_rosters(
                     },
                 )
                 rows = await cursor.fetchall()
+            placer = LivePlacer(index=container.live.index, roster=roster, jurisdiction=JURISDICTION)
+            asked = [
+                (replace(prepared, id=uuid4(), category=category, reported_at=at, lon=lon, lat=lat), row)
+                for (path, category, at), row in zip(questions, rows, strict=True)
+                if path[-1] in LEAVES
+                for lon, lat in [_middle(path[-1])]
+            ]
+            for _ in range(2):
+                places = (await placer.place([report for report, _ in asked])).places
+                for report, row in asked:
+                    place = places[report.id]
+                    assert (place.route.rule_id if place.route else None) == row["rule_id"], (seed, report)
+                    assert place.ladder == parse_ladder(row["ladder"]), (seed, report)
             for (path, category, at), row in zip(questions, rows, strict=True):
                 route = roster.route(path, category, at)
                 where = (seed, world.zone, path, category, at)
@@ -235,6 +260,11 @@ async def test_memory_and_sql_agree_on_thousands_of_random_rosters(
     assert (
         min(seen.get(kind, 0) for kind in ("available", "vacant", "on_leave", "off_shift", "department", "shared")) > 99
     )
+
+
+def _middle(code: str) -> tuple[float, float]:
+    west, south, east, north = CELLS[code]
+    return (west + east) / 2, (south + north) / 2
 
 
 def _facts(ladder: tuple[Rung, ...] | None) -> list[str]:

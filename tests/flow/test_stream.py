@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,6 +19,7 @@ from api.settings import Settings
 from dispatch.feed import Cursor, feed_end, parse_cursor, read_feed
 from dispatch.queries import database_now
 from geo.errors import BadInputError
+from geo.storage.engine import dsn
 from geo.storage.uow import read_unit
 from tests.builders import District, report
 from tests.flow.conftest import ALL_SCOPES, Client, httpx
@@ -109,6 +111,21 @@ async def test_a_stop_ends_open_streams_at_once(district: District, database: st
             await anext(lines)
         rest = [line async for line in lines]
     assert not any(line.startswith("data") for line in rest)
+
+
+async def test_whoever_listens_is_woken_after_the_commit_and_seldom(
+    client: Client, engine: AsyncEngine, database: str
+) -> None:
+    """The writing statement wakes nobody: such a commit would wait for every other. A burst is told in few words."""
+    async with await psycopg.AsyncConnection.connect(dsn(database), autocommit=True) as listening:
+        await listening.execute("LISTEN gridward_events")
+        posts = [client.post("/v1/reports", json=report(ticket=f"T-{number}")) for number in range(40)]
+        assert {answer.status_code for answer in await asyncio.gather(*posts)} == {201}
+        heard = [note async for note in listening.notifies(timeout=1.0)]
+    async with engine.connect() as connection:
+        cases = await connection.scalar(text("SELECT count(*) FROM dispatch.dispatch_case"))
+    assert cases == 40
+    assert 1 <= len(heard) < 40
 
 
 async def test_streams_hold_no_pool_connection(service: Client, database: str) -> None:

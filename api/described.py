@@ -17,6 +17,8 @@ _PROBLEM_JSON: Final = "application/problem+json"
 _EVERYWHERE: Final = ("400", "429", "431", "503")
 #: … and of a body: too slow, too large, packed.
 _WITH_BODY: Final = ("408", "413", "415", "422")
+#: Of an address with a part to fill in: an empty part makes it another one, which is not there or does something else.
+_WITH_PARTS: Final = ("404", "405")
 #: The framework's own shapes of a refusal, which we never answer.
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError")
 
@@ -45,7 +47,7 @@ def _complete(document: dict[str, Any], components: dict[str, Any]) -> None:
         for operation in operations.values():
             if path.startswith("/v1/"):
                 operation["security"] = [{"key": []}, {}]
-            _answers(operation)
+            _answers(operation, has_parts="{" in path)
             for media in operation.get("requestBody", {}).get("content", {}).values():
                 _lift(media.get("schema", {}), schemas)
     _lift(schemas["ProblemOut"], schemas)
@@ -53,13 +55,14 @@ def _complete(document: dict[str, Any], components: dict[str, Any]) -> None:
         schemas.pop(name, None)
 
 
-def _answers(operation: dict[str, Any]) -> None:
+def _answers(operation: dict[str, Any], *, has_parts: bool) -> None:
     """Name the problems that any operation may answer; what a route says of a status itself stays."""
     responses = operation["responses"]
     own = {"$ref": f"#/components/responses/{_PROBLEM}"}
     if "application/json" in responses.get("422", {}).get("content", {}):
         responses["422"] = own
-    for status in (*_EVERYWHERE, *(_WITH_BODY if "requestBody" in operation else ())):
+    of_body = _WITH_BODY if "requestBody" in operation else ()
+    for status in (*_EVERYWHERE, *of_body, *(_WITH_PARTS if has_parts else ())):
         responses.setdefault(status, own)
 
 

@@ -177,7 +177,8 @@ class WorkbookStream:
         if isinstance(cell, int | float):
             return f'<c r="{place}"><v>{cell!r}</v></c>' if isfinite(cell) else ""
         if isinstance(cell, datetime):
-            days = (cell.astimezone(self._zone).replace(tzinfo=UTC) - _EPOCH).total_seconds() / _DAY_S
+            # Whole seconds, as in CSV: a reader would round what it shows.
+            days = (cell.astimezone(self._zone).replace(tzinfo=UTC, microsecond=0) - _EPOCH).total_seconds() / _DAY_S
             return f'<c r="{place}" s="2"><v>{days!r}</v></c>'
         if not cell:
             return ""

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from api.errors import shape_faults
+from api.errors import position_faults, shape_faults
 from api.report_bodies import parse_model, report_of
 from api.reporting import ReportDesk
 from api.schemas import ReportIn
@@ -42,7 +42,9 @@ async def read_report(data: bytes, channel: str, desk: ReportDesk, moment: Momen
         return report_of(parse_model(ReportIn, data), channel)
     except RequestValidationError as error:
         shape = shape_faults(error.errors())
-        raise InvalidRequestError([*shape, *await _of_meaning(data, shape, channel, desk, moment)]) from error
+        told = [*shape, *await _of_meaning(data, shape, channel, desk, moment)]
+        # Swapped axes are seen in any system, also in one that does not exist.
+        raise InvalidRequestError([*told, *position_faults(error.body, told)]) from error
 
 
 async def _of_meaning(

@@ -76,3 +76,13 @@ async def test_blanks_alone_are_nothing(client: Client) -> None:
         "/v1/reports:batch", json={"reports": [blank, blank | somewhere | {"ticket": "  "}, blank | somewhere]}
     )
     assert [item["status"] for item in items.json()["results"]] == [422, 422, 200]
+
+
+async def test_swapped_axes_are_told_beside_a_system_that_does_not_exist(client: Client) -> None:
+    swapped = {"ticket": "S-1", "text": "x", "category": "P0102", "lon": 34.75, "lat": 113.63, "coord_sys": "mars"}
+    answer = await client.post("/v1/reports", json=swapped)
+    told = [fault["pointer"] for fault in answer.json()["errors"]]
+    assert told[0] == "/coord_sys"
+    assert told[1:] in (["/lon"], ["/lat"])
+    one = await client.post("/v1/reports", json=swapped | {"lon": 113.63, "lat": 34.75})
+    assert [fault["pointer"] for fault in one.json()["errors"]] == ["/coord_sys"]

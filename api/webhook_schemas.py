@@ -108,7 +108,9 @@ class DeliveryOut(BaseModel):
     id: int
     kind: Literal["event", "replay", "test"]
     type: str
-    webhook_id: str = Field(description="The header `webhook-id`; the same for every attempt of an event")
+    message_id: str | None = Field(
+        description="The header `webhook-id`, the same for every attempt of an event; null before the first"
+    )
     status: Literal["waiting", "delivered", "failed"]
     attempt: int
     http_status: int | None

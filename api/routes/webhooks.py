@@ -67,7 +67,7 @@ def delivery_json(row: dict[str, Any]) -> dict[str, Any]:
     """One entry of the log."""
     return {
         **{name: row[name] for name in ("id", "kind", "type", "attempt", "error", "duration_ms")},
-        "webhook_id": row["message_id"],
+        "message_id": row["message_id"] or None,
         "status": row["state"],
         "http_status": row["status"],
         "created_at": instant(row["created_at"]),

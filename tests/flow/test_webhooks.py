@@ -237,7 +237,7 @@ async def test_a_test_is_sent_also_to_a_paused_one(client: Client, engine: Async
     assert [message["body"]["type"] for message in receiver.got] == ["webhook.test.v1"]
     assert receiver.verifies(receiver.got[0], made["secret"])
     row = (await client.get(f"{base}/deliveries")).json()["deliveries"][0]
-    assert (row["id"], row["status"], row["webhook_id"]) == (asked["id"], "delivered", f"test_{asked['id']}")
+    assert (row["id"], row["status"], row["message_id"]) == (asked["id"], "delivered", f"test_{asked['id']}")
     assert (await client.post(f"{base}/deliveries/{row['id']}:replay")).json()["code"] == "webhook.no_event"
     await client.patch(base, json={"status": "active"})
     await work(engine)

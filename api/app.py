@@ -211,7 +211,7 @@ def create_app(settings: Settings | None = None, *, in_sandbox: bool = False) ->
     app.add_middleware(PlainTiles)
     app.add_middleware(RateHeaders)
     app.add_middleware(PackedPages)
-    app.add_middleware(SecurityHeaders, over_https=chosen.public_url.lower().startswith("https://"))
+    app.add_middleware(SecurityHeaders, over_https=chosen.over_https)
     app.add_middleware(BodyLimit, most_bytes=chosen.max_body_bytes, most_upload_bytes=chosen.max_upload_bytes)
     describe(app)
     if not in_sandbox:

@@ -121,7 +121,7 @@ class PlainReports:
         if warnings := await datum_warnings(container, report, receipt, locale):
             shown["warnings"] = warnings
         start, body = _answer(shown, receipt, locale)
-        if scope["scheme"] == "https":
+        if scope["scheme"] == "https" or container.settings.over_https:
             start["headers"].append((b"strict-transport-security", FOR_HTTPS.encode()))
         rate: RateState | None = scope.get(IN_SCOPE)
         if rate is not None:

@@ -165,3 +165,8 @@ class Settings(LanguageSettings, GeoSettings, DispatchSettings, NotifyingSetting
     def _are_networks(cls, value: str) -> str:
         parse_networks(value)
         return value
+
+    @property
+    def over_https(self) -> bool:
+        """Whether browsers come by https, whatever the connection from the reverse proxy is."""
+        return self.public_url.lower().startswith("https://")

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.settings import Settings
 from tests.builders import INSIDE, WEST, report
 from tests.flow.conftest import Client
 from tests.unit.test_photos import jpeg
@@ -317,3 +318,12 @@ async def test_the_short_way_answers_what_the_long_way_answers(client: Client, c
         assert {k: v for k, v in other.json().items() if k not in keep} == {
             k: v for k, v in short.json().items() if k not in keep
         }
+
+
+async def test_the_short_way_too_says_stay_with_https_behind_a_proxy(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "strict-transport-security"
+    assert name not in (await client.post("/v1/reports", json=report(ticket="near"))).headers
+    monkeypatch.setattr(Settings, "over_https", True)
+    assert name in (await client.post("/v1/reports", json=report(ticket="behind"))).headers

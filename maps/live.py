@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from maps.i18n import Locale, catalogue
@@ -94,6 +96,7 @@ def console_context(
         "other_locale": other,
         "other_language": catalogue(other)["console.language_name"],
         "root": root,
+        "modules": _modules(),
         "texts": texts,
         "config": {
             "place": place,
@@ -105,3 +108,11 @@ def console_context(
             "shortcuts": [[list(keys), text] for keys, text in _SHORTCUTS],
         },
     }
+
+
+@cache
+def _modules() -> tuple[str, ...]:
+    """Paths of the page's modules but the first, which imports them: named at once, they need not be found in waves."""
+    static = Path(__file__).parent / "static"
+    found = sorted(path.relative_to(static).as_posix() for path in (static / "console").glob("*.js"))
+    return tuple(path for path in found if path not in {"console/main.js", "console/types.js"})

@@ -160,7 +160,11 @@ def _read(body: bytes) -> _Plain | None:
 
 
 def _is_sound(plain: _Plain) -> bool:
-    """Whether PostgreSQL can hold its texts: neither NUL nor half a surrogate pair (ValueError)."""
+    """Whether its ticket says something, and PostgreSQL can hold its texts: neither NUL nor half a surrogate pair
+    (ValueError).
+    """
+    if plain.ticket.isspace():
+        return False
     for text in (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers):
         if "\x00" in text:
             return False

@@ -19,7 +19,7 @@ from dispatch.placing import LivePlacer
 from dispatch.reference import ReferenceCache
 from dispatch.storage.intake import write_reports
 from geo.coordinates import CoordSys
-from geo.errors import Fault, GridwardError, InvalidRequestError
+from geo.errors import GridwardError, InvalidRequestError
 from geo.gazetteer.places import Candidate
 from geo.storage.gazetteer import search_places
 from geo.storage.uow import statement_unit, write_unit
@@ -94,9 +94,7 @@ class ReportDesk:
         )
 
     async def _placed(self, report: Report, photos: Sequence[Photo], moment: Moment) -> PreparedReport:
-        # Blanks alone are what a form sends for a field that nobody filled: no ticket, and no place either.
-        if report.ticket.isspace():
-            raise InvalidRequestError([Fault(code="request.missing", pointer="/ticket", params={"field": "ticket"})])
+        # Blanks alone are what a form sends for a field that nobody filled.
         if report.address.isspace():
             report = replace(report, address="")
         has_no_place = report.x is None and report.y is None and not report.address

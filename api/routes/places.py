@@ -154,9 +154,7 @@ async def _cells(
     if form in (Form.CSV, Form.XLSX):
         rows = await list_cell_rows(unit, found.id, asked) if found is not None else []
         answer = await page_answer(form, _sheet(locale), rows, locale=locale)
-        answer.headers.update(
-            {name: value for name, value in headers.items() if name in {"ETag", "Cache-Control", "Link"}}
-        )
+        answer.headers.update({name: value for name, value in headers.items() if name in _OF_FILES})
         return answer
     if is_file:
         of_level = f"-level{asked.level}" if asked.level else ""

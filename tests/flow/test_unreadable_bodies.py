@@ -76,6 +76,10 @@ async def test_blanks_alone_are_nothing(client: Client) -> None:
         "/v1/reports:batch", json={"reports": [blank, blank | somewhere | {"ticket": "  "}, blank | somewhere]}
     )
     assert [item["status"] for item in items.json()["results"]] == [422, 422, 200]
+    both = blank | somewhere | {"ticket": "  ", "category": "Z9"}
+    many = (await client.post("/v1/reports:batch", json={"reports": [both]})).json()["results"][0]["problem"]
+    for told in ((await client.post("/v1/reports", json=both)).json(), many):
+        assert {fault["pointer"] for fault in told["errors"]} == {"/ticket", "/category"}
 
 
 async def test_swapped_axes_are_told_beside_a_system_that_does_not_exist(client: Client) -> None:

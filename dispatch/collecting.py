@@ -1,11 +1,12 @@
 """The collecting writer: concurrent reports share one statement and one commit.
 
 While a statement runs, new reports wait in a bounded queue in which the channels take turns; the next statement takes
-all of them at once. With one report at a time there is nothing to wait for, so nothing is delayed; under a burst a
-second statement begins only when half of all that are on their way wait for it, or after some milliseconds, so that
-collections grow instead of multiplying: while the one half is written, the other is read, prepared and answered. A
-report is answered only after the commit that holds it. When a collection fails because one row is bad, its halves are
-tried until the bad one is alone, so it hurts nobody else.
+them together. With one report at a time there is nothing to wait for, so nothing is delayed. Under a burst a statement
+takes half of all that are on their way, no more, and a second one begins only when the other half waits for it, or
+after some milliseconds: collections grow instead of multiplying, and while the one half is written, the other is read,
+prepared and answered. (Were all taken that wait, everybody would soon go in step: database and process would each be
+idle while the other works.) A report is answered only after the commit that holds it. When a collection fails because
+one row is bad, its halves are tried until the bad one is alone, so it hurts nobody else.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ log = structlog.get_logger("gridward.intake")
 _GATHER_S = 0.004
 _FORGOTTEN = 0.95
 """What is left, with each statement, of the memory of how many were on their way at once."""
+
+_FEW = 4
+"""So many share a statement even when that is more than half: to begin one costs as much as some reports."""
 
 Write = Callable[[Sequence[PreparedReport]], Awaitable[list[Receipt | BadInputError]]]
 
@@ -145,7 +149,8 @@ class CollectingWriter:
             # One turn of the loop lets the requests that are already readable join this collection.
             await asyncio.sleep(0)
         with contextlib.suppress(asyncio.QueueEmpty):
-            while len(batch) < self._most:
+            most = max(self._share(), _FEW)
+            while len(batch) < most:
                 batch.append(self._queue.get_nowait())
         self._load = max(self._unanswered, self._load * _FORGOTTEN)
         return batch
@@ -161,7 +166,11 @@ class CollectingWriter:
 
     def _enough(self) -> int:
         """How many must wait, besides the first, for a statement of their own."""
-        return min(self._most, int(self._load / self._writers)) - 1
+        return self._share() - 1
+
+    def _share(self) -> int:
+        """How many of those lately on their way belong to one statement."""
+        return min(self._most, int(self._load / self._writers))
 
     async def _settle(self, batch: list[_Waiting]) -> None:
         try:

@@ -72,6 +72,29 @@ async def test_whatever_is_wrong_with_one_report_is_told_of_it_alone() -> None:
     assert _told(await CollectingWriter(write).write_many(_reports(3))) == [0, "storage.unavailable", 2]
 
 
+async def test_a_burst_is_written_in_halves() -> None:
+    """Else all would go in step, and database and process wait for each other by turns."""
+    begun: list[int] = []
+
+    async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
+        begun.append(len(reports))
+        await asyncio.sleep(0.002)
+        return cast("list[Receipt | BadInputError]", _numbers(reports))
+
+    writer = CollectingWriter(write)
+    await writer.start()
+
+    async def client(one: PreparedReport) -> None:
+        for _ in range(20):
+            await writer.submit(one)
+
+    await asyncio.gather(*(client(one) for one in _reports(32)))
+    await writer.stop()
+    assert sum(begun) == 640
+    assert max(begun) == 16
+    assert begun.count(16) > len(begun) / 2
+
+
 async def test_a_second_statement_begins_when_as_many_wait_as_are_written() -> None:
     """Not after a pause that everybody would pay: two statements share the load between them."""
     begun: list[list[int]] = []

@@ -50,8 +50,8 @@ class Place(Struct, frozen=True, kw_only=True):
     ladder: tuple[Rung, ...] = ()
     route: Route | None = None
     standing: Standing = NOBODY_STANDS
-    #: Outside: cells among which the nearest ones are, if that is known.
-    near: tuple[int, ...] | None = None
+    #: Outside: the nearest cells with their distances, if that is known.
+    nearest: tuple[Mapping[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +174,8 @@ class LivePlacer:
             )
         if self.near is None or lon is None or lat is None:
             return place
-        near = self.near.candidates(grid.version.key, lon, lat)
-        return place if near is None else replace(place, near=near)
+        nearest = self.near.nearest(grid.version.key, lon, lat)
+        return place if nearest is None else replace(place, nearest=nearest)
 
     def _inside(self, grid: LiveGrid, number: int, report: PreparedReport) -> Place | None:
         path, route, known = self._look_up(grid, number, report)

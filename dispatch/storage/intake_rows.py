@@ -57,7 +57,8 @@ class _Row(Struct, frozen=True, omit_defaults=True):
     open_phases: int = 0
     reporter_key: str | None = None
     actor: str | None = None
-    near: tuple[int, ...] | None = None
+    #: The nearest cells, where the process knows them.
+    near: tuple[Mapping[str, Any], ...] | None = None
     payload: Mapping[str, Any] = {}
 
 
@@ -193,7 +194,7 @@ def _report_row(line: int, report: PreparedReport, number: int, place: Place, ex
         len(report.phases),
         report.reporter.contact_key.hex() if report.reporter and report.reporter.contact_key else None,
         report.actor,
-        place.near,
+        place.nearest,
         extras,
     )
 
@@ -214,7 +215,7 @@ def make_receipt(
         ticket=report.ticket,
         state=CaseState(state),
         standing=place.standing,
-        nearest=() if is_dispatched else tuple(nearest or ()),
+        nearest=() if is_dispatched else place.nearest or tuple(nearest or ()),
         how=place.how.value,
         grid_version=_version(place),
         due_at=report.due_at if is_dispatched else None,

@@ -155,8 +155,8 @@ async def test_a_reference_to_what_is_not_there_is_named(client: Client, databas
     ]
 
 
-async def test_near_squares_name_all_cells_that_can_be_nearest(client: Client, engine: AsyncEngine) -> None:
-    """Every point of a square is answered from its candidates as by the search among all cells."""
+async def test_near_squares_say_what_the_database_says(client: Client, engine: AsyncEngine) -> None:
+    """Cells, order and decimetres, for every point of a known square."""
     container = container_of(client)
     await container.live.index.ready()
     grid = container.live.index.at(container.live.index.now())
@@ -166,24 +166,35 @@ async def test_near_squares_name_all_cells_that_can_be_nearest(client: Client, e
     chance = random.Random(5)
     lon, lat = OUTSIDE
     points = [(lon + chance.uniform(-0.02, 0.02), lat + chance.uniform(-0.01, 0.01)) for _ in range(40)]
-    assert squares.candidates(version.key, *points[0]) is None, "not yet known"
+    # Some kilometres away, and where a corner of two cells is the closest point of both.
+    points += [(lon + chance.uniform(-0.1, 0.1), lat + chance.uniform(-0.1, 0.1)) for _ in range(40)]
+    points = [point for point in points if not grid.chain(*point)]
+    assert squares.nearest(version.key, *points[0]) is None, "not yet known"
     points.append((113.2, 34.3))
+
+    async def known_squares() -> None:
+        while squares._asked:
+            await asyncio.sleep(0.01)
+
     for point in points:
-        squares.candidates(version.key, *point)
-    while squares._reading is not None and not squares._reading.done():
-        await asyncio.sleep(0.01)
+        squares.nearest(version.key, *point)
+    await known_squares()
     known = 0
     async with engine.connect() as connection:
+        for square in list(squares._known):
+            within = [((square[0] + chance.random()) / 2000, (square[1] + chance.random()) / 2000) for _ in range(5)]
+            points += [point for point in within if not grid.chain(*point)]
         for point in points:
-            ids = squares.candidates(version.key, *point)
-            asked = "SELECT geo.nearest_said(:v, ST_SetSRID(ST_MakePoint(:x, :y), 4326), 3, CAST(:ids AS bigint[]))"
-            values = {"v": version.id, "x": point[0], "y": point[1]}
-            whole = await connection.scalar(text(asked), values | {"ids": None})
+            asked = "SELECT geo.nearest_said(:v, ST_SetSRID(ST_MakePoint(:x, :y), 4326), 3, NULL)"
+            whole = await connection.scalar(text(asked), {"v": version.id, "x": point[0], "y": point[1]})
             assert whole
-            if ids is not None:
+            found = squares.nearest(version.key, *point)
+            if found is not None:
                 known += 1
-                assert await connection.scalar(text(asked), values | {"ids": list(ids)}) == whole
-    assert known == 40, "all but the one that is 40 km away"
+                assert list(found) == whole
+                assert [list(cell) for cell in found] == [list(cell) for cell in whole], "the order of jsonb"
+    assert len(points) > 200
+    assert known >= len(points) - 10, "all but the square that is 40 km away"
     other = replace(version, revision=version.revision + 1)
-    assert squares.candidates(other.key, *points[0]) is None, "another drawing has other cells"
+    assert squares.nearest(other.key, *points[0]) is None, "another drawing has other cells"
     await squares.stop()

@@ -44,14 +44,15 @@ decided AS MATERIALIZED (
          r.is_certain AND p.post_id IS NOT NULL AND p.dispatches_itself AS is_dispatched,
          -- A CASE, because it is evaluated only when its condition holds; a join would search for every report.
          CASE WHEN p.how = 'out_of_grid' AND NOT p.is_stale THEN
-           geo.nearest_said(p.version_id, ST_SetSRID(ST_MakePoint(r.lon, r.lat), 4326), 3, r.near) END AS nearest
+           coalesce(r.near, geo.nearest_said(p.version_id, ST_SetSRID(ST_MakePoint(r.lon, r.lat), 4326), 3, NULL))
+           END AS nearest
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (
            line int, id uuid, channel text, ticket text, digest text, category text, condition smallint, body text,
            address text, ledgers text[], lon float8, lat float8, raw_x float8, raw_y float8, coord_sys text,
            accuracy_m float8, confirm_on_site boolean, reported_at timestamptz, is_certain boolean,
            is_self_handled boolean, due_at timestamptz, due_said text, due_provisional boolean, warn_at timestamptz,
            limit_value numeric, limit_unit text, open_phases smallint, reporter_key text, actor text, place int, route int,
-           near bigint[], payload jsonb)
+           near jsonb, payload jsonb)
     JOIN place AS p USING (place)
     LEFT JOIN jsonb_to_recordset(%(routes)s::jsonb) AS o (route int, department text, said jsonb) USING (route)
 ),
@@ -112,5 +113,5 @@ recorded AS (
 queued AS (
   INSERT INTO dispatch.outbox (event_id) SELECT id FROM recorded
 )
-SELECT d.id, d.is_stale, n.ref, n.state, d.nearest
+SELECT d.id, d.is_stale, n.ref, n.state, CASE WHEN d.near IS NULL THEN d.nearest END
   FROM decided AS d LEFT JOIN inserted AS n ON n.id = d.id

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from dispatch.calendars import WorkingCalendar
+from dispatch.clocks import set_clocks
 from dispatch.deadlines import Deadline, Limit, LimitUnit, Pause, StartRule, clock_start, is_on_time
 from dispatch.escalation import EscalationRung
 from dispatch.handling_clock import Course, check_pause_end, extended, paused, resumed, warn_at
-from dispatch.intake import set_clocks
 from dispatch.joint_effects import follow_case, split
 from dispatch.making import Act, Elsewhere
 from dispatch.owning import find_owner, ladder_of, next_owner, settled_owner, told
@@ -277,10 +277,10 @@ async def _new_clock(act: Act, at: datetime, chosen: int | None = None) -> Colum
     )
     return {
         "condition_number": condition.number,
-        "due_at": clocks.due.due_at,
-        "due_provisional": clocks.due.is_provisional,
+        "due_at": clocks.due_at,
+        "due_provisional": clocks.is_provisional,
         "warn_at": clocks.warn_at,
-        "next_rung_at": clocks.due.due_at,
+        "next_rung_at": clocks.due_at,
         "limit_value": limit.value,
         "limit_unit": limit.unit.value,
         "open_phases": count,

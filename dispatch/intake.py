@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,11 +19,11 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from uuid_utils.compat import uuid7
 
-from dispatch.deadlines import Deadline, Limit, StartRule, add, clock_start
-from dispatch.lights import warn_share
+from dispatch.clocks import set_clocks
+from dispatch.deadlines import StartRule, clock_start
 from dispatch.limits import PhaseClock, set_phases
 from dispatch.posts import Head, Rung, parse_ladder
-from dispatch.reference import Category, Condition, Jurisdiction, Reference
+from dispatch.reference import Category, Condition, Reference
 from dispatch.reporters import Reporter, SealedReporter, faults_of
 from dispatch.routing import Route, parse_route
 from dispatch.segments import to_micros
@@ -176,58 +175,19 @@ class Receipt(Struct, frozen=True, kw_only=True):
         return self.standing.backup
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clocks:
-    """The instants that a handling limit sets."""
-
-    due: Deadline
-    warn_at: datetime
-
-
-def set_clocks(jurisdiction: Jurisdiction, start_rule: str, limit: Limit, dispatched_at: datetime) -> Clocks:
-    """Deadline and yellow light for a case dispatched at an instant.
-
-    Parameters
-    ----------
-    start_rule
-        The channel's: most count from dispatch, a 12345 ticket from the next day.
-    """
-    start = clock_start(jurisdiction.calendar, dispatched_at, StartRule(start_rule))
-    return Clocks(
-        due=add(jurisdiction.calendar, start, limit),
-        warn_at=add(jurisdiction.calendar, start, _until_yellow(limit)).due_at,
-    )
-
-
-@lru_cache(maxsize=4096)
-def _until_yellow(limit: Limit) -> Limit:
-    return limit.times(warn_share(limit.span.total_seconds()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Set:
-    """What a condition sets at an instant: limit, clocks, and the deadlines on the way."""
-
-    limit: Limit
-    clocks: Clocks
-    phases: tuple[PhaseClock, ...]
-
-
 @dataclass(slots=True, kw_only=True)
 class Moment:
-    """The rules at the instant when reports arrived. Those that come together share what it has worked out."""
+    """The rules at the instant when reports arrived: one for all that come together."""
 
     reference: Reference
     jurisdiction_code: str
     received_at: datetime
     #: Whether the reference data were read after the reports had come: then what they do not know does not exist.
     is_fresh: bool = False
-    _set: dict[tuple[str, str, int], _Set] = field(default_factory=dict)
 
     def renew(self, reference: Reference) -> None:
         """Go on with reference data that were read just now."""
         self.reference, self.is_fresh = reference, True
-        self._set.clear()
 
     def prepare(self, report: Report) -> PreparedReport:
         """Apply the rules to a report.
@@ -255,7 +215,17 @@ class Moment:
             faults.append(Fault(code="dispatch.unknown_channel", pointer="", params={"channel": report.channel}))
         if faults or category is None or channel is None:
             raise InvalidRequestError(faults)
-        set_ = self._clocks(jurisdiction, channel.start_rule, category, condition) if condition is not None else None
+        at = self.received_at
+        limit, clocks = None, None
+        phases: tuple[PhaseClock, ...] = ()
+        if condition is not None:
+            calendar = jurisdiction.calendar
+            limit = condition.limit_on(calendar.local_date(to_micros(at))) if condition.seasons else condition.limit
+            clocks = set_clocks(jurisdiction, channel.start_rule, limit, at)
+            if condition.phases:
+                phases = set_phases(
+                    calendar, clock_start(calendar, at, StartRule(channel.start_rule)), condition.phases
+                )
         return PreparedReport(
             id=uuid7(),
             jurisdiction=jurisdiction.code,
@@ -273,34 +243,20 @@ class Moment:
             raw_x=report.x,
             raw_y=report.y,
             coord_sys=report.coord_sys.value if report.coord_sys else None,
-            reported_at=self.received_at,
+            reported_at=at,
             # Certain is what needs no human: the position finds its cell (decided in SQL), the limit is beyond doubt.
-            is_certain=set_ is not None and not report.is_self_handled,
+            is_certain=clocks is not None and not report.is_self_handled,
             is_self_handled=report.is_self_handled,
-            limit_value=set_.limit.value if set_ else None,
-            limit_unit=set_.limit.unit.value if set_ else None,
-            phases=set_.phases if set_ else (),
-            due_at=set_.clocks.due.due_at if set_ else None,
-            due_provisional=set_.clocks.due.is_provisional if set_ else False,
-            warn_at=set_.clocks.warn_at if set_ else None,
+            limit_value=limit.value if limit else None,
+            limit_unit=limit.unit.value if limit else None,
+            phases=phases,
+            due_at=clocks.due_at if clocks else None,
+            due_provisional=clocks.is_provisional if clocks else False,
+            warn_at=clocks.warn_at if clocks else None,
             accuracy_m=report.accuracy_m if lon is not None else None,
             actor=report.actor,
             said_at=report.said_at,
         )
-
-    def _clocks(self, jurisdiction: Jurisdiction, start_rule: str, category: Category, condition: Condition) -> _Set:
-        key = (start_rule, category.code, condition.number)
-        found = self._set.get(key)
-        if found is None:
-            calendar = jurisdiction.calendar
-            limit = condition.limit_on(calendar.local_date(to_micros(self.received_at)))
-            phases: tuple[PhaseClock, ...] = ()
-            if condition.phases:
-                start = clock_start(calendar, self.received_at, StartRule(start_rule))
-                phases = set_phases(calendar, start, condition.phases)
-            clocks = set_clocks(jurisdiction, start_rule, limit, self.received_at)
-            found = self._set[key] = _Set(limit=limit, clocks=clocks, phases=phases)
-        return found
 
 
 def prepare(report: Report, reference: Reference, jurisdiction_code: str, received_at: datetime) -> PreparedReport:

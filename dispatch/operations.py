@@ -16,8 +16,8 @@ from psycopg import Error as DatabaseError
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
+from dispatch.clocks import set_clocks
 from dispatch.deadlines import Limit, LimitUnit, StartRule, clock_start
-from dispatch.intake import set_clocks
 from dispatch.joint import LegPlan
 from dispatch.joint_effects import split
 from dispatch.making import Act, Actor, MoveRequest
@@ -304,8 +304,8 @@ async def _open(unit: WriteUnit, plan: Plan, occurs_at: datetime, reference: Ref
             "filed_at": at,
             "dispatched_at": at,
             "acknowledged_at": at,
-            "due_at": clocks.due.due_at,
-            "due_provisional": clocks.due.is_provisional,
+            "due_at": clocks.due_at,
+            "due_provisional": clocks.is_provisional,
             "warn_at": clocks.warn_at,
             "limit_value": limit.value,
             "limit_unit": limit.unit.value,
@@ -350,8 +350,8 @@ async def _open(unit: WriteUnit, plan: Plan, occurs_at: datetime, reference: Ref
             "nearest": [],
             "how": "covers",
             "grid_version": version,
-            "due_at": clocks.due.due_at.isoformat(),
-            "due_provisional": clocks.due.is_provisional,
+            "due_at": clocks.due_at.isoformat(),
+            "due_provisional": clocks.is_provisional,
         },
     )
     return case_id

@@ -126,7 +126,7 @@ async def read_photo_form(request: Request, *, part: str = "report") -> PhotoFor
             return await _read(form, part)
     except HTTPException as error:
         if "Too many files" in str(error.detail):
-            raise BadInputError("photo.too_many", most=MOST_PHOTOS) from error
+            raise BadInputError("photo.too_many", pointer=f"/photo/{MOST_PHOTOS}", most=MOST_PHOTOS) from error
         raise BadInputError("photo.bad_form", reason=str(error.detail)[:200]) from error
     except MultiPartException as error:
         raise BadInputError("photo.bad_form", reason=error.message[:200]) from error
@@ -135,7 +135,7 @@ async def read_photo_form(request: Request, *, part: str = "report") -> PhotoFor
 async def _read(form: FormData, part: str) -> PhotoForm:
     files = [value for name, value in form.multi_items() if isinstance(value, UploadFile) and name != part]
     if len(files) > MOST_PHOTOS:
-        raise BadInputError("photo.too_many", most=MOST_PHOTOS)
+        raise BadInputError("photo.too_many", pointer=f"/photo/{MOST_PHOTOS}", most=MOST_PHOTOS)
     report, kind = form.get(part), form.get("kind")
     if isinstance(report, UploadFile):
         said: bytes | None = await report.read(256 * 1024)

@@ -154,6 +154,17 @@ async def test_a_post_is_added_with_its_cell(app: FastAPI) -> None:
         assert "No post fits." in (await open_page(client, "/admin/posts?kind=leader&cell=1")).text
 
 
+async def test_a_head_of_a_department_has_its_name_on_their_page(app: FastAPI, engine: AsyncEngine) -> None:
+    async with signed_in(app, "chen") as client:
+        await send(client, "/admin/departments", "add", {"code": "greening", "name_zh": "园林绿化所"})
+        typed = {"kind": "department_handler", "title_zh": "所长", "department": "greening"}
+        answer, _ = await send(client, "/admin/posts", "add", typed | {"valid_from": "2026-01-01T00:00"})
+        page = answer.headers["location"].partition("?")[0]
+        person = (await client.get("/v1/people")).json()["people"][0]["id"]
+        await send(client, page, "appoint", {"person": person, "valid_from": "2026-01-02T08:00"})
+        assert "园林绿化所 (greening)" in (await open_page(client, f"/admin/people/{person}")).text
+
+
 async def test_an_office_with_more_people_than_one_page_offers_all_of_them(app: FastAPI, engine: AsyncEngine) -> None:
     async with write_unit(engine) as unit:
         await unit.connection.execute(

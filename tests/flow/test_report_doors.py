@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.settings import Settings
+from dispatch.photos import MOST_PHOTOS
 from tests.builders import INSIDE, WEST, report
 from tests.flow.conftest import Client
 from tests.unit.test_photos import jpeg
@@ -271,6 +272,10 @@ async def test_bad_photos_are_all_named_and_nothing_is_written(client: Client, e
     answer = await client.post("/v1/reports", data={"report": json.dumps(report())}, files=files)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/photo/0", "/photo/1"]
+    for many in (MOST_PHOTOS + 1, MOST_PHOTOS + 2):
+        files = [("photo", ("a.jpg", b"<svg/>", "image/jpeg"))] * many
+        answer = await client.post("/v1/reports", data={"report": json.dumps(report())}, files=files)
+        assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/photo/{MOST_PHOTOS}"], answer.text
     assert await count(engine) == 0
     odd = await client.post("/v1/reports", content=b"--x\r\nbroken", headers={"Content-Type": "multipart/form-data"})
     assert odd.status_code == 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,6 +14,7 @@ from api.admin.frame import add_page
 from api.admin.inside import path_of
 from api.admin.parts import Cell, Facts, Link, Page, Section, Table
 from api.routes.admin.people import standing_of
+from api.routes.admin.posts import departments_of
 
 __all__ = ["router"]
 
@@ -24,6 +26,9 @@ async def _person(desk: Desk) -> Page:
     one = await desk.get("/v1/people/{person}", person=person)
     leave = (await desk.get("/v1/people/{person}/leave", person=person))["leave"]
     url = path_of("/v1/people/{person}", person=person)
+    # Only heads of departments have any; most people need no list of them.
+    named = await departments_of(desk) if any(post["department"] for post in one["posts"]) else ()
+    departments = {choice.value: choice.text for choice in named}
     facts = Facts(
         items=(
             (desk.t("admin.people.standing"), standing_of(desk, one)),
@@ -37,7 +42,7 @@ async def _person(desk: Desk) -> Page:
         back=Link(text=desk.t("admin.people.title"), to="/admin/people"),
         sections=(
             Section(id="facts", facts=facts),
-            _posts(desk, one),
+            _posts(desk, one, departments),
             _leave(desk, leave, url),
             Section(id="change", forms=(_change(desk, one, url), _gone(desk, one, url))),
         ),
@@ -60,14 +65,17 @@ def _phone(desk: Desk, one: dict[str, Any], url: str) -> Cell:
     return Cell(forms=(show,))
 
 
-def _posts(desk: Desk, one: dict[str, Any]) -> Section:
+def _posts(desk: Desk, one: dict[str, Any], departments: Mapping[str, str]) -> Section:
     rows = tuple(
         (
             Cell(text=post["title"] or "–", to=path_of("/admin/posts/{post}", post=post["id"])),
             Cell(
                 text=desk.named("posts.kind.", post["kind"]), under=desk.t(f"admin.rank.{post['rank']}"), is_typed=False
             ),
-            Cell(text=post["cell"] or post["department"] or "–", is_number=True),
+            # One that is out of use is in no list to choose from: its code still says which it was.
+            Cell(text=departments.get(post["department"], post["department"]))
+            if post["department"]
+            else Cell(text=post["cell"] or "–", is_number=True),
             Cell(text=desk.span(post["valid_from"], post["valid_until"]), is_number=True, is_typed=False),
         )
         for post in one["posts"]

@@ -23,8 +23,11 @@ from pyproj import Geod
 __all__ = ["NearCell", "NearPlane"]
 
 _Point = tuple[float, float]
+_Floats = NDArray[np.float64]
 
 _SPHEROID: Final = Geod(ellps="WGS84")
+#: Less than any radius of the earth, so that no angle is taken for too small. Units: metres.
+_LEAST_RADIUS_M: Final = 6_335_000.0
 #: What is so close to where it is rounded is left to the database. Units: metres; fifty times the greatest difference
 #: ever seen.
 _UNSURE_M: Final = 1e-6
@@ -47,30 +50,33 @@ class NearPlane:
     ----------
     lon, lat
         Where the plane touches. Units: degrees. SRID: 4326.
+    around_m
+        How far from there points will lie at most. Units: metres.
     cells
         All that can be among the nearest of the points asked for; at least one.
+
+    Notes
+    -----
+    Of each cell only those edges are kept that can be the closest one of such a point: a few, however many it has.
     """
 
     __slots__ = ("_along", "_cells", "_edges", "_first", "_lat", "_lon", "_per_length", "_starts")
 
-    def __init__(self, lon: float, lat: float, cells: Sequence[NearCell]) -> None:
+    def __init__(self, lon: float, lat: float, around_m: float, cells: Sequence[NearCell]) -> None:
         self._lon, self._lat, self._cells = lon, math.radians(lat), tuple(cells)
         #: Start and end of every edge. Units: radians on the sphere, east and north of the middle.
         self._edges: list[tuple[_Point, _Point]] = []
         #: Number of each cell's first edge, and one past the last.
         self._first = [0]
         for cell in cells:
+            edges: list[tuple[_Point, _Point]] = []
             for part in shapely.get_parts(cell.boundary):
                 for ring in shapely.get_rings(part):
-                    corners = [self._project(*corner) for corner in shapely.get_coordinates(ring).tolist()]
-                    self._edges.extend(pairwise(corners))
+                    edges.extend(pairwise(self._project(*corner) for corner in shapely.get_coordinates(ring).tolist()))
+            self._edges.extend(_close(edges, 2 * around_m / _LEAST_RADIUS_M))
             self._first.append(len(self._edges))
         # Shape of these three: (2, edges).
-        edges: NDArray[np.float64] = np.array(self._edges)
-        self._starts = np.ascontiguousarray(edges[:, 0].T)
-        self._along = np.ascontiguousarray(edges[:, 1].T) - self._starts
-        squared = (self._along**2).sum(axis=0)
-        self._per_length = self._along / np.where(squared > 0, squared, 1.0)
+        self._starts, self._along, self._per_length = _arrays(self._edges)
 
     def nearest(self, lon: float, lat: float, wanted: int) -> tuple[dict[str, Any], ...] | None:
         """The nearest cells with their distances in metres to the decimetre, as events keep them.
@@ -87,17 +93,9 @@ class NearPlane:
 
         Notes
         -----
-        Cost: some 20 µs for four cells of twenty edges.
+        Cost: some 20 µs for four cells.
         """
-        east, north = self._project(lon, lat)
-        x, y = east - self._starts[0], north - self._starts[1]
-        # Where on each edge, from its start (0) to its end (1), its closest point lies.
-        share = x * self._per_length[0] + y * self._per_length[1]
-        np.maximum(share, 0.0, out=share)
-        np.minimum(share, 1.0, out=share)
-        x -= share * self._along[0]
-        y -= share * self._along[1]
-        gaps = x * x + y * y
+        share, gaps = _closest(self._project(lon, lat), self._starts, self._along, self._per_length)
         found = []
         for cell, first, end in zip(self._cells, self._first, self._first[1:], strict=False):
             edge = first + int(gaps[first:end].argmin())
@@ -132,3 +130,30 @@ class NearPlane:
         sine = math.hypot(east, north)
         stretch = math.asin(sine) / sine if sine else 1.0
         return east * stretch, north * stretch
+
+
+def _arrays(edges: Sequence[tuple[_Point, _Point]]) -> tuple[_Floats, _Floats, _Floats]:
+    """Starts of edges, the ways along them, and these by the square of their length. Shape: (2, edges)."""
+    points: _Floats = np.array(edges)
+    starts = np.ascontiguousarray(points[:, 0].T)
+    along = np.ascontiguousarray(points[:, 1].T) - starts
+    squared = (along**2).sum(axis=0)
+    return starts, along, along / np.where(squared > 0, squared, 1.0)
+
+
+def _closest(point: _Point, starts: _Floats, along: _Floats, per_length: _Floats) -> tuple[_Floats, _Floats]:
+    """Where on each edge, from its start (0) to its end (1), the point closest to another lies; the gap's square."""
+    x, y = point[0] - starts[0], point[1] - starts[1]
+    share: _Floats = x * per_length[0] + y * per_length[1]
+    np.maximum(share, 0.0, out=share)
+    np.minimum(share, 1.0, out=share)
+    x -= share * along[0]
+    y -= share * along[1]
+    return share, x * x + y * y
+
+
+def _close(edges: Sequence[tuple[_Point, _Point]], further: float) -> list[tuple[_Point, _Point]]:
+    """Edges that are at most so much further from the middle than the closest one."""
+    _, squares = _closest((0.0, 0.0), *_arrays(edges))
+    gaps = np.sqrt(squares)
+    return [edge for edge, gap in zip(edges, gaps, strict=True) if gap <= gaps.min() + further]

@@ -35,7 +35,7 @@ _PER_DEGREE: Final = 2000
 _HALF_DIAGONAL_M: Final = math.hypot(111_700, 111_700) / _PER_DEGREE / 2 + 0.05
 #: Beyond this the search itself is content with less than the truth (alembic/sql/0014_nearest_cells.sql).
 _FARTHEST_M: Final = 20_000.0
-#: Each holds the edges of its candidates, some kilobytes.
+#: Each holds some edges of its candidates, a few kilobytes.
 _MOST_SQUARES: Final = 4_096
 _MOST_ASKED: Final = 200
 _AT_ONCE: Final = 20
@@ -159,7 +159,7 @@ def _plane(lon: float, lat: float, rows: Sequence[Mapping[str, Any]]) -> NearPla
         )
         for row in rows
     ]
-    return NearPlane(lon, lat, cells) if cells else None
+    return NearPlane(lon, lat, _HALF_DIAGONAL_M, cells) if cells else None
 
 
 def _among(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -166,19 +166,15 @@ async def test_near_squares_say_what_the_database_says(client: Client, engine: A
     chance = random.Random(5)
     lon, lat = OUTSIDE
     points = [(lon + chance.uniform(-0.02, 0.02), lat + chance.uniform(-0.01, 0.01)) for _ in range(40)]
-    # Some kilometres away, and where a corner of two cells is the closest point of both.
+    # And some kilometres away.
     points += [(lon + chance.uniform(-0.1, 0.1), lat + chance.uniform(-0.1, 0.1)) for _ in range(40)]
     points = [point for point in points if not grid.chain(*point)]
     assert squares.nearest(version.key, *points[0]) is None, "not yet known"
     points.append((113.2, 34.3))
-
-    async def known_squares() -> None:
-        while squares._asked:
-            await asyncio.sleep(0.01)
-
     for point in points:
         squares.nearest(version.key, *point)
-    await known_squares()
+    while squares._asked:
+        await asyncio.sleep(0.01)
     known = 0
     async with engine.connect() as connection:
         for square in list(squares._known):

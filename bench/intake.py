@@ -3,7 +3,8 @@
 The pgbench baseline ``plain`` locates a point and inserts the case row alone, one report a statement: less work than
 ours, which adds head, first event, outbox row and guards.
 The ORM baseline is the same write in the usual style (``bench/_orm_intake.py``). A batch is 10,000 reports in one
-request, answered when all are written. The load comes from a process of its own, and everything shares the machine.
+request, answered when all are written. The steady stream begins when the disk is done with the bursts before it. The
+load comes from a process of its own, and everything shares the machine.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import psycopg
 
 from bench import benchmark
 from bench._intake_stage import Stage, post, prepare_stage, rate_of, serving
-from bench.profile import Profile
+from bench.profile import Profile, settle
 from bench.report import Result
 from geo.storage.cluster import find_postgres
 from geo.storage.engine import dsn
@@ -65,6 +66,8 @@ def intake(profile: Profile) -> Iterator[Result]:
                     _add(rates, f"post-{clients}", rate_of(post(stage, port, f"r{round_}c{clients}", clients)))
                 _add(rates, "orm-16", rate_of(post(stage, orm_port, f"o{round_}", 16)))
                 _add(rates, "batch", _batch(stage, port, f"r{round_}b"))
+            with psycopg.connect(dsn(url), autocommit=True) as connection:
+                settle(connection)
             steady = post(stage, port, "steady", 16, rate_per_s=100.0, seconds=30.0 if profile.full else 6.0)
         medians = {name: statistics.median(values) for name, values in rates.items()}
         for clients in _CLIENTS:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from geo.storage.cluster import Cluster
+from geo.storage.engine import dsn
 
 ROUND_S = 0.3
 _VERSIONS = "SELECT current_setting('server_version'), postgis_lib_version() || ', GEOS ' || postgis_geos_version()"
@@ -39,7 +41,8 @@ class Profile:
         Parameters
         ----------
         durable
-            With every setting that keeps a committed row through a power cut, as in production. Without it the server
+            With every setting that keeps a committed row through a power cut, as in production, and with the log files
+            of a server that has served for a while: both sides of a comparison find them made. Without it the server
             does not flush: right only where nothing written is measured.
         """
         directory = Path(tempfile.mkdtemp(prefix="gridward-bench-"))
@@ -47,6 +50,8 @@ class Profile:
         cluster = Cluster(directory / "cluster")
         try:
             cluster.start(throw_away=not durable)
+            if durable:
+                _age(cluster)
             yield cluster
         finally:
             cluster.stop()
@@ -89,3 +94,22 @@ class Profile:
                     if ended > until:
                         break
         return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def settle(connection: psycopg.Connection[Any]) -> None:
+    """Have everything on the disk that was left to be written, so that what is measured next does not wait for it."""
+    connection.execute("CHECKPOINT")
+
+
+def _age(cluster: Cluster) -> None:
+    """Fill as many log files as the server keeps, and let it take them back for use."""
+    with psycopg.connect(dsn(cluster.url("postgres")), autocommit=True) as connection:
+        files = connection.execute(
+            "SELECT sum(CASE name WHEN 'min_wal_size' THEN pg_size_bytes(setting || unit) END)"
+            " / sum(CASE name WHEN 'wal_segment_size' THEN setting::bigint END) FROM pg_settings"
+        ).fetchone()
+        assert files is not None
+        for _ in range(int(files[0])):
+            # A file in which nothing stands is not left for the next one.
+            connection.execute("SELECT pg_logical_emit_message(false, 'gridward', ''), pg_switch_wal()")
+        settle(connection)

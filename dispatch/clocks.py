@@ -1,8 +1,8 @@
 """When a case is due and when it turns yellow, for a limit that begins to count at an instant.
 
 To work that out takes microseconds, and a burst of reports asks for the same few limits at nearly the same instant.
-Between two edges of the working day a deadline just moves along with its start, so what was worked out for one start is
-kept as a stretch of starts, and the next answer is one addition.
+Between two edges of the working day a deadline just moves along with its start, and outside working hours it stands
+still, so what was worked out for one start is kept as a stretch of starts, and the next answer is one addition at most.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def set_clocks(jurisdiction: Jurisdiction, start_rule: str, limit: Limit, dispat
 
     Notes
     -----
-    Cost: a microsecond within the stretch asked for last, else some ten.
+    Cost: a microsecond within the stretch asked for last, else some ten. A stretch is a morning, a night, a day off.
     """
     calendar = jurisdiction.calendar
     if dispatched_at.tzinfo is not UTC:
@@ -112,27 +112,34 @@ def _stretch_around(
         return _Stretch(from_micros(since), from_micros(until), None, clocks)
     since, until = _FIRST_US, _LAST_US
     if limit.unit.is_working:
-        here = _worked_around(calendar, at)
-        if here is None:
-            return None  # at night a deadline does not move with its start
-        since, until = here
+        since, until, is_worked = _hours_around(calendar, at)
+        if not is_worked:
+            # At night no time is used up, so nothing moves until the morning. (No limit is empty.)
+            return _Stretch(from_micros(since), from_micros(until), None, clocks)
         for instant in (clocks.due_at, clocks.warn_at):
             end = to_micros(instant)
             # Work that fills a segment ends at its end: the last instant before belongs to the segment.
-            there = _worked_around(calendar, end - 1)
-            if there is None:
+            begun, over, is_worked = _hours_around(calendar, end - 1)
+            if not is_worked:
                 return None
-            since = max(since, there[0] - (end - at) + 1)
-            until = min(until, there[1] - (end - at) + 1)
+            since = max(since, begun - (end - at) + 1)
+            until = min(until, over - (end - at) + 1)
     return _Stretch(from_micros(since), from_micros(until), start, clocks)
 
 
-def _worked_around(calendar: WorkingCalendar, micros: int) -> tuple[int, int] | None:
-    """The working hours that an instant lies in, as far as they are of its local day, so that days are settled or not
-    for all of them alike. Boundary: ``[start, end)``. Units: microseconds UTC.
+def _hours_around(calendar: WorkingCalendar, micros: int) -> tuple[int, int, bool]:
+    """The working hours that an instant lies in, or the time off; and whether it is worked. As far as they are of its
+    local day, so that days are settled or not for all of them alike. Boundary: ``[start, end)``. Units: microseconds
+    UTC.
     """
-    segments = calendar.segments_between(*_day_around(calendar, micros))
-    return next(((begin, end) for begin, end in segments if begin <= micros < end), None)
+    since, until = _day_around(calendar, micros)
+    for begin, end in calendar.segments_between(since, until):
+        if micros < begin:
+            return since, begin, False
+        if micros < end:
+            return begin, end, True
+        since = end
+    return since, until, False
 
 
 def _day_around(calendar: WorkingCalendar, micros: int) -> tuple[int, int]:

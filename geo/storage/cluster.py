@@ -52,6 +52,8 @@ _SETTINGS: Final = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "max_wal_size": "4GB",
+    # Used files of the log are kept for the next burst: to make one, 16 MB of zeros, holds up everybody who commits.
+    "min_wal_size": "1GB",
     "wal_compression": "on",
     "random_page_cost": "1.1",
     # Our statements are short; compiling one costs more than running it.

@@ -211,6 +211,9 @@ class StatementUnits:
         connection = await self._engine.connect()
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         driver = await Unit(connection=connection).driver()
+        # The same few statements for as long as the line lives: should the planner come to think that a plan for each
+        # execution were cheaper, to make it would cost as much as to run it.
+        await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
         if self._checks_keys:
             # A login that may not do this has its keys checked twice, which costs time and nothing else.
             with contextlib.suppress(psycopg.errors.InsufficientPrivilege):

@@ -14,8 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatch.intake import PreparedReport, Report
+from dispatch.intake import PreparedReport, Receipt, Report
 from dispatch.placing import Place
+from dispatch.storage.intake import write_reports
 from dispatch.storage.references import Dangling, find_dangling
 from geo.coordinates import CoordSys
 from geo.near_squares import NearSquares, squares_reader
@@ -50,6 +51,28 @@ async def test_lines_do_without_foreign_keys_where_the_login_may(
             driver = await unit.driver()
             row = await (await driver.execute("SHOW session_replication_role")).fetchone()
             assert row == (asked,)
+    finally:
+        await lines.aclose()
+        await lending.dispose()
+
+
+async def test_the_statement_is_planned_once_for_the_life_of_a_line(client: Client, database: str) -> None:
+    desk = container_of(client).desk
+    lon, lat = INSIDE
+    lending = create_engine(database, name="test")
+    lines = StatementUnits(lending, most=1, patience_s=5.0, checks_keys=True)
+    try:
+        async with lines.lend() as unit:
+            for ticket in range(12):
+                said = Report(channel="hotline", ticket=f"T-{ticket}", text="x", category="E0110")
+                prepared = [await desk.prepare(changed(said, x=lon, y=lat, coord_sys=CoordSys.WGS84))]
+                (receipt,) = await write_reports(unit, prepared, await desk.live.place(prepared))
+                assert isinstance(receipt, Receipt)
+            driver = await unit.driver()
+            plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '-- Intake:%'"
+            (row,) = await (await driver.execute(plans)).fetchall()
+            assert row[0] >= 5
+            assert row[1] == 0
     finally:
         await lines.aclose()
         await lending.dispose()

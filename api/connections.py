@@ -8,8 +8,10 @@ all connections decides, so a request pays a few comparisons.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -34,6 +36,8 @@ LEAST_BODY_BYTES: Final = 10_240
 """Of a body per window: 1 kB/s, a tenth of the slowest mobile line."""
 UNFETCHED_S: Final = 27.0
 """With the look once a second, and on a machine with too much to do, cut within thirty."""
+LEAST_FETCHED_BYTES: Final = 27_648
+"""Of an answer in that time: 1 kB/s as well. Whoever fetches more is slow, and gets everything."""
 MOST_CONNECTIONS: Final = 4_000
 
 _REASONS: Final = {
@@ -53,7 +57,9 @@ class GuardedProtocol(HttpToolsProtocol):
     head_bytes: int
     since: float
     body_bytes: int
+    #: Since when the reader has fetched less than the least, and how much was left then.
     unfetched_since: float | None
+    unfetched_bytes: int
     is_too_large: bool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -62,7 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.in_head, self.in_body = True, False
         self.head_bytes = self.body_bytes = 0
         self.since = time.monotonic()
-        self.unfetched_since = None
+        self.unfetched_since, self.unfetched_bytes = None, 0
         self.is_too_large = False
         if len(self.connections) > MOST_CONNECTIONS:
             self.refuse(503, "storage.busy")
@@ -124,20 +130,27 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(answer.body))
         self.transport.close()
 
-    def look(self, now: float) -> None:
-        """End the connection if it is too slow."""
+    def resume_writing(self) -> None:
+        """The system has taken most of what waited, so the reader does read."""
+        super().resume_writing()
+        self.unfetched_since = None
+
+    def look(self, now: float, *, unfetched_s: float | None = None) -> None:
+        """End the connection if it is too slow.
+
+        Parameters
+        ----------
+        unfetched_s
+            How long an answer may lie unfetched; None is the usual time.
+        """
         if self.transport.is_closing():
             return
         if self.flow.write_paused:
-            self.unfetched_since = self.unfetched_since or now
-            if now - self.unfetched_since > UNFETCHED_S:
-                # Not closed but cut: closing would wait for the very bytes that nobody fetches.
-                log.info("connection_cut", why="unfetched")
-                # With a reset: else the system itself would keep what is unsent, and offer it for many minutes more.
-                raw = self.transport.get_extra_info("socket")
-                if raw is not None:
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.transport.abort()
+            left = self._count_unfetched()
+            if self.unfetched_since is None or left <= self.unfetched_bytes - LEAST_FETCHED_BYTES:
+                self.unfetched_since, self.unfetched_bytes = now, left
+            if now - self.unfetched_since > (UNFETCHED_S if unfetched_s is None else unfetched_s):
+                self._cut()
             return
         self.unfetched_since = None
         if self.in_head and now - self.since > HEAD_S:
@@ -147,6 +160,26 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.body_bytes < LEAST_BODY_BYTES and not self.flow.read_paused:
                 self.refuse(408, "request.too_slow")
             self.body_bytes, self.since = 0, now
+
+    def _count_unfetched(self) -> int:
+        """Bytes that the reader's system has not acknowledged: those that wait here, and those in our own system.
+
+        The latter takes more only when a third of what it holds has gone, which a slow line needs long for.
+        """
+        raw = self.transport.get_extra_info("socket")
+        kept = 0
+        if raw is not None:
+            (kept,) = struct.unpack("i", fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return self.transport.get_write_buffer_size() + kept
+
+    def _cut(self) -> None:
+        # Not closed but cut: closing would wait for the very bytes that nobody fetches.
+        log.info("connection_cut", why="unfetched")
+        # With a reset: else the system itself would keep what is unsent, and offer it for many minutes more.
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 def send_whole(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
@@ -178,9 +211,9 @@ def send_whole(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], 
     return True
 
 
-def look_over(connections: set[Any]) -> None:
+def look_over(connections: set[Any], *, unfetched_s: float | None = None) -> None:
     """Look at every connection once. Cost: about a microsecond each."""
     now = time.monotonic()
     for connection in list(connections):
         if isinstance(connection, GuardedProtocol):
-            connection.look(now)
+            connection.look(now, unfetched_s=unfetched_s)

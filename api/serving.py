@@ -14,6 +14,8 @@ from api.settings import Settings
 
 #: Requests in flight get this long to finish at a stop. Units: seconds.
 GRACE_S = 10
+#: At a stop nobody waits for a reader who has fetched nothing for this long. Units: seconds.
+_UNFETCHED_S = 2.0
 
 
 class Server(uvicorn.Server):
@@ -67,6 +69,7 @@ class Server(uvicorn.Server):
         await self.app.state.container.broadcaster.end_streams()
         if isinstance(self.app, Application) and self.app.sandbox is not None:
             await self.app.sandbox.end_streams()
+        look_over(self.server_state.connections, unfetched_s=_UNFETCHED_S)
         await super().shutdown(sockets)
 
 

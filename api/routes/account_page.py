@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from api.access import require_person
 from api.account_pages import page_context
 from api.accounts.callers import Caller
+from api.accounts.devices import describe_browser
 from api.accounts.lockout import allow_attempt, forget_attempts
 from api.accounts.pages import home_of
 from api.accounts.passwords import verify_password
@@ -200,8 +201,8 @@ async def _page(
         "sessions": [
             {
                 "id": row["id"],
-                "browser": row["browser"][:80],
-                "method": row["method"],
+                "device": _device(row["browser"], locale) or translate(locale, f"account.method.{row['method']}"),
+                "since": _said(row["created_at"], zone),
                 "seen": _said(row["seen_at"], zone),
                 "is_here": row["id"] == caller.session,
             }
@@ -213,6 +214,15 @@ async def _page(
     if asked in LOCALES:
         response.set_cookie(COOKIE, asked, max_age=31_536_000, samesite="lax", httponly=True)
     return response
+
+
+def _device(agent: str, locale: Locale) -> str:
+    browser, system = describe_browser(agent)
+    # A program says its name in its first word.
+    names = [translate(locale, f"account.browser.{browser}") if browser else agent.partition(" ")[0][:40]]
+    if system:
+        names.append(translate(locale, f"account.system.{system}"))
+    return " · ".join(name for name in names if name)
 
 
 async def _area_names(unit: Unit, jurisdiction: str, locale: Locale) -> dict[str, Any]:

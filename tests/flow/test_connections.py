@@ -6,9 +6,14 @@ import asyncio
 import contextlib
 import json
 import re
+import select
+import socket
+import time
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from api import connections
 from api.serving import Server, make_server
@@ -21,7 +26,13 @@ async def server(district: District, database: str, monkeypatch: pytest.MonkeyPa
     """Give the port of the real server in this process, with short patience."""
     monkeypatch.setattr(connections, "HEAD_S", 0.5)
     monkeypatch.setattr(connections, "BODY_WINDOW_S", 0.5)
+    monkeypatch.setattr(connections, "UNFETCHED_S", 2.0)
     server: Server = make_server(Settings(database_url=database, port=1))
+
+    async def flood(_: Request) -> Response:
+        return StreamingResponse(b"x" * 65536 for _ in range(FLOOD_BYTES // 65536))
+
+    server.app.add_route("/flood", flood)
     server.config.port = 0
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server._serve())
@@ -30,6 +41,19 @@ async def server(district: District, database: str, monkeypatch: pytest.MonkeyPa
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await task
+
+
+FLOOD_BYTES = 12 * 1024**2
+"""More than the systems of both sides keep for a connection, so that the server has to wait for its reader."""
+
+
+def ask_for_flood(port: int) -> socket.socket:
+    """A connection whose system keeps little, with a request on it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+    connection.connect(("127.0.0.1", port))
+    connection.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    return connection
 
 
 async def exchange(port: int, *pieces: bytes, pause_s: float = 0.0) -> bytes:
@@ -99,6 +123,32 @@ async def test_slow_clients_are_told_and_let_go(server: int) -> None:
     assert told(head) == (408, "request.too_slow")
     # Without a key the body is not even read; with or without, the connection ends.
     assert int(body[9:12]) in {401, 408}
+
+
+async def test_who_fetches_slowly_gets_everything_and_who_fetches_nothing_is_cut(server: int) -> None:
+    def fetch() -> int:
+        received = 0
+        with ask_for_flood(server) as connection:
+            connection.settimeout(20)
+            while piece := connection.recv(65536):
+                received += len(piece)
+                time.sleep(0.03)
+        return received
+
+    def stall() -> float:
+        begun = time.monotonic()
+        with ask_for_flood(server) as connection:
+            # Nothing is read; the system tells of the cut all the same.
+            poll = select.poll()
+            poll.register(connection, select.POLLERR)
+            assert poll.poll(20_000)
+        return time.monotonic() - begun
+
+    begun = time.monotonic()
+    received, cut_after = await asyncio.gather(asyncio.to_thread(fetch), asyncio.to_thread(stall))
+    assert received > FLOOD_BYTES
+    assert time.monotonic() - begun > connections.UNFETCHED_S, "it took longer than somebody who stalls is given"
+    assert cut_after >= connections.UNFETCHED_S
 
 
 async def test_answers_are_hardened(server: int) -> None:

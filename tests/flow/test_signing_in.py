@@ -178,6 +178,19 @@ async def test_a_new_password_ends_all_other_sessions(app: FastAPI, engine: Asyn
         assert {(await client.get("/v1/inboxes")).status_code for client in (one, other)} == {401}
 
 
+async def test_devices_are_named_as_people_know_them(app: FastAPI, engine: AsyncEngine) -> None:
+    await make_person(engine, "wang", DESK)
+    phone = "Mozilla/5.0 (Linux; Android 14; K) AppleWebKit/537.36 Chrome/142.0.0.0 Mobile MicroMessenger/8.0.54"
+    async with signed_in(app, "wang") as one, browser(app) as other:
+        other.headers["User-Agent"] = phone
+        assert (await sign_in(other, "wang")).status_code == 303
+        page = (await one.get("/account?lang=zh-CN")).text
+        assert "微信 · Android" in page
+        assert "Mozilla" not in page
+        assert f"python-httpx/{httpx.__version__}<small" in page, "a program's name is its first word"
+        assert "WeChat · Android" in (await one.get("/account?lang=en")).text
+
+
 async def test_other_sites_forms_change_nothing(app: FastAPI, engine: AsyncEngine) -> None:
     await make_person(engine, "wang", DESK)
     async with signed_in(app, "wang") as client:

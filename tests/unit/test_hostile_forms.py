@@ -71,7 +71,7 @@ def _error(text: str) -> dict[str, Any]:
 
 
 def _account(text: str) -> dict[str, Any]:
-    session = {"id": text, "is_here": False, "browser": text, "method": "password", "seen": text}
+    session = {"id": text, "is_here": False, "device": text, "since": text, "seen": text}
     return {
         "home": "/",
         "name": text,

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from dispatch.making import Act, Actor, Elsewhere, MoveRequest
 from dispatch.moves import make_move, record_event, tell_elsewhere
+from dispatch.owning import kept_ladder
 from dispatch.posts import Rung, find_head, parse_ladder
 from dispatch.queries import database_now
 from dispatch.reference import Reference
@@ -104,7 +105,7 @@ async def foresee_many(unit: WriteUnit, requests: Sequence[MoveRequest], referen
 def _foreseen(act: Act) -> Foreseen:
     state = CaseState(act.case["state"])
     # What an act decided is with its event; without a decision everybody keeps what they have.
-    kept = act.payload.get("ladder") or act.before["owner_ladder"]
+    kept = act.payload.get("ladder") or kept_ladder(act.before)
     owner = act.case["owner_post_id"]
     rungs = [rung for rung in parse_ladder(kept) if rung.post_id == owner]
     head = find_head(rungs)

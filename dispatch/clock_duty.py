@@ -18,6 +18,7 @@ from dispatch.operations import open_due
 from dispatch.queries import database_now, load_reference
 from dispatch.recomputing import recompute_provisional
 from dispatch.segments import from_micros
+from dispatch.storage.standings import KEPT_LADDER
 from geo.storage.uow import WriteUnit, write_unit
 
 __all__ = ["ClockDuty", "settle_provisional", "tell_overdue_phases"]
@@ -26,15 +27,15 @@ _SYSTEM: Final = Actor(kind="system", id="worker")
 _SETTLE_EVERY_S: Final = 60.0
 _BATCH: Final = 200
 # The case first, then its phase (decision 0002): whoever reports a phase holds the case as well.
-_PHASES: Final = """
-SELECT c.id, c.ref, c.state, c.owner_post_id, c.owner_person_id, c.owner_ladder, p.number, p.name_zh,
-       p.name_en, p.due_at
+_PHASES: Final = f"""
+SELECT c.id, c.ref, c.state, c.owner_post_id, c.owner_person_id, {KEPT_LADDER} AS owner_ladder,
+       p.number, p.name_zh, p.name_en, p.due_at
   FROM dispatch.case_phase AS p
   JOIN dispatch.dispatch_case AS c ON c.id = p.case_id AND c.clock_epoch = p.clock_epoch
  WHERE p.done_at IS NULL AND p.overdue_told_at IS NULL AND p.due_at < now()
    AND c.state IN ('dispatched', 'returned', 'handling', 'reopened')
  ORDER BY p.due_at LIMIT %(batch)s FOR UPDATE OF c SKIP LOCKED
-"""
+"""  # noqa: S608 - constants only
 
 
 @dataclass(slots=True, kw_only=True)

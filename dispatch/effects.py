@@ -13,7 +13,7 @@ from dispatch.escalation import EscalationRung
 from dispatch.handling_clock import Course, check_pause_end, extended, paused, resumed, warn_at
 from dispatch.joint_effects import follow_case, split
 from dispatch.making import Act, Elsewhere
-from dispatch.owning import find_owner, ladder_of, next_owner, settled_owner, told
+from dispatch.owning import find_owner, kept_ladder, ladder_of, next_owner, settled_owner, told
 from dispatch.phasing import finish_phases, follow_phases, open_phases, report_phase
 from dispatch.posts import find_top
 from dispatch.reference import Condition
@@ -317,5 +317,4 @@ async def _moved_clock(act: Act, due: Deadline) -> Columns:
 
 def _owner_level(case: dict[str, Any]) -> int | None:
     """Level at which the case was solved: that of the post that owned it. Units: cell level, 1 = subdistrict."""
-    ladder = case["owner_ladder"] or []
-    return next((rung["level"] for rung in ladder if rung["post_id"] == case["owner_post_id"]), None)
+    return next((rung["level"] for rung in kept_ladder(case) if rung["post_id"] == case["owner_post_id"]), None)

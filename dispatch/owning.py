@@ -7,7 +7,7 @@ whatever posts and the matrix say today (decision 0026).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -74,11 +74,16 @@ async def next_owner(act: Act) -> Columns | None:
 
 async def ladder_of(act: Act) -> tuple[Rung, ...]:
     """The ladder of a case under way: led by the department that it was dispatched to, if it was."""
-    kept = act.case["owner_ladder"] or ()
-    if isinstance(kept, Jsonb):
-        kept = kept.obj
-    leading = next((rung["department"] for rung in kept if rung.get("department")), None)
+    leading = next((rung["department"] for rung in kept_ladder(act.case) if rung.get("department")), None)
     return await led_ladder(act.unit, act.case["jurisdiction"], act.path, leading, act.at)
+
+
+def kept_ladder(case: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The ladder by which a locked case has its owner: what an act has just decided, else what is kept of it."""
+    ladder = case["owner_ladder"]
+    if isinstance(ladder, Jsonb):
+        ladder = ladder.obj
+    return ladder or case["kept_ladder"] or ()
 
 
 def nobody(act: Act) -> BadInputError:

@@ -16,6 +16,7 @@ from dispatch.moves import record_event
 from dispatch.posts_keeping import appoint, check_interval, end_appointment, person_of, post_of
 from dispatch.states import OPEN_STATES
 from dispatch.storage.posts import change_row, insert_row, lock_row, open_cases_of, read_rows
+from dispatch.storage.standings import KEPT_LADDER
 from geo.errors import BadInputError, ConflictError, NotFoundError
 from geo.storage.uow import WriteUnit
 
@@ -129,12 +130,12 @@ async def _give(
     # The look before took no lock: a case that has moved on meanwhile stays with whoever has it now.
     row = await (
         await driver.execute(
-            "UPDATE dispatch.dispatch_case SET owner_person_id = %(person)s, version = version + 1,"
+            "UPDATE dispatch.dispatch_case AS c SET owner_person_id = %(person)s, version = version + 1,"  # noqa: S608
             # Why it is this post stays as decided; who stands on its rung is the one who came.
             " owner_ladder = (SELECT jsonb_agg(CASE WHEN (r ->> 'post_id')::bigint = %(post)s AND"
             " r ->> 'person_id' = owner_person_id::text THEN r || jsonb_build_object("
             "'person_id', %(person)s::text, 'person_name', %(name)s::text) ELSE r END ORDER BY place)"
-            " FROM jsonb_array_elements(owner_ladder) WITH ORDINALITY AS l (r, place))"
+            f" FROM jsonb_array_elements({KEPT_LADDER}) WITH ORDINALITY AS l (r, place))"
             " WHERE id = %(case)s AND owner_post_id = %(post)s RETURNING state",
             {"person": comes["id"], "name": comes["name"], "post": post["id"], "case": case_id},
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw
@@ -16,10 +18,13 @@ __all__ = ["NOBODY_STANDS", "Standing"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Standing:
-    """A chain, its ladder and who answers; with their JSON, as events keep it.
+    """A chain, its ladder and who answers; with their JSON, as it is kept (``dispatch/storage/standings.py``).
 
     Compared by identity: whoever shows or writes standings keeps what it has made of one as long as that one lives.
     """
+
+    #: Made of the content: whoever says the same means the same row.
+    id: UUID
 
     ladder: tuple[Rung, ...]
     head: Head | None
@@ -32,13 +37,15 @@ class Standing:
     def of(cls, chain: Sequence[Mapping[str, Any]], ladder: tuple[Rung, ...]) -> Standing:
         """Work it out."""
         head = find_head(ladder)
+        chain_raw, ladder_raw = msgspec.json.encode(chain), msgspec.json.encode(ladder_json(ladder))
         return cls(
+            id=UUID(bytes=hashlib.sha256(chain_raw + b"\n" + ladder_raw).digest()[:16]),
             ladder=ladder,
             head=head,
             backup=find_backup(ladder, head) if head else None,
             chain=tuple(chain),
-            chain_raw=Raw(msgspec.json.encode(chain)),
-            ladder_raw=Raw(msgspec.json.encode(ladder_json(ladder))),
+            chain_raw=Raw(chain_raw),
+            ladder_raw=Raw(ladder_raw),
         )
 
 

@@ -13,6 +13,7 @@ from dispatch.belonging import BELONGING_COLUMNS
 from dispatch.case_views import CaseFilter, CaseView, EventView, Inbox
 from dispatch.lights import light
 from dispatch.states import HANDLING_STATES, OPEN_STATES, TO_DISPATCH_STATES, CaseState, Light
+from dispatch.storage.standings import KEPT_LADDER, WHOLE_PAYLOAD
 from dispatch.words import WORDS
 from geo.storage.uow import Unit, WriteUnit
 
@@ -25,7 +26,10 @@ k.name_zh AS category_zh, k.name_en AS category_en, c.condition_number AS condit
 c.reported_at, c.dispatched_at, c.acknowledged_at, c.handled_at, c.closed_at, c.suspended_until, c.due_at,
 c.due_provisional, c.warn_at, c.is_on_time, ST_X(c.location) AS lon, ST_Y(c.location) AS lat, c.coord_sys,
 c.accuracy_m, c.confirm_on_site, c.limit_value, c.limit_unit, c.located_how AS how,
-coalesce(c.nearest, '[]') AS nearest, c.owner_post_id, coalesce(c.owner_ladder, '[]') AS ladder,
+coalesce(c.nearest, '[]') AS nearest, c.owner_post_id,
+coalesce("""  # noqa: S608 - constants only
+    + KEPT_LADDER
+    + """, '[]') AS ladder,
 c.clock_epoch, c.return_count, c.rework_count, c.extension_count, c.suspend_count, c.asked, c.is_exempt, c.follow_up,
 c.received_by, c.supervised_until, c.stage_clock, c.stage_due_at, c.open_legs, c.open_phases,
 (SELECT p.ref FROM dispatch.dispatch_case AS p WHERE p.id = c.parent_case_id) AS follows,
@@ -36,7 +40,7 @@ CASE WHEN c.ledgers = '{}' THEN '[]' ELSE
                                        'name_en', coalesce(l.name_en, '')) ORDER BY tag.place)
      FROM unnest(c.ledgers) WITH ORDINALITY AS tag (code, place) LEFT JOIN dispatch.ledger AS l ON l.code = tag.code)
 END AS ledger_names,
-"""  # noqa: S608 - constants only
+"""
     + BELONGING_COLUMNS
 )
 _SOURCES = """
@@ -221,9 +225,10 @@ async def list_events(unit: Unit, case_id: UUID) -> list[EventView]:
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            "SELECT e.seq, e.type, e.moves, e.from_state, e.to_state, e.occurred_at, e.actor_kind, e.actor_id,"
+            "SELECT e.seq, e.type, e.moves, e.from_state, e.to_state, e.occurred_at, e.actor_kind, e.actor_id,"  # noqa: S608
             " coalesce(p.name, c.name_zh, e.actor_id) AS actor_name_zh,"
-            " coalesce(p.name, c.name_en, e.actor_id) AS actor_name_en, e.payload"
+            " coalesce(p.name, c.name_en, e.actor_id) AS actor_name_en,"
+            f" {WHOLE_PAYLOAD} AS payload"
             " FROM dispatch.case_event AS e"
             " LEFT JOIN dispatch.person AS p ON p.id = CASE WHEN e.actor_kind = 'person' THEN e.actor_id::uuid END"
             " LEFT JOIN dispatch.channel AS c ON e.actor_kind = 'channel' AND c.code = e.actor_id"
@@ -249,10 +254,17 @@ async def count_inboxes(unit: Unit, jurisdiction: str | None) -> dict[Inbox, int
 
 
 async def lock_case(unit: WriteUnit, ref: str) -> dict[str, Any] | None:
-    """Lock a case before looking at it, so that two people cannot both act on what they saw (decision 0002)."""
+    """Lock a case before looking at it, so that two people cannot both act on what they saw (decision 0002).
+
+    All its columns, and ``kept_ladder``.
+    """
     driver = await unit.driver()
     async with driver.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute("SELECT * FROM dispatch.dispatch_case WHERE ref = %s FOR UPDATE", (ref,))
+        await cursor.execute(
+            f"SELECT c.*, {KEPT_LADDER} AS kept_ladder FROM dispatch.dispatch_case AS c"  # noqa: S608
+            " WHERE c.ref = %s FOR UPDATE OF c",
+            (ref,),
+        )
         return await cursor.fetchone()
 
 

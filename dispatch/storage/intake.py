@@ -19,6 +19,7 @@ from dispatch.states import CaseState
 from dispatch.storage.intake_rows import encode_rows, make_extras, make_receipt
 from dispatch.storage.legs import add_phases
 from dispatch.storage.reporters import add_reporters
+from dispatch.storage.standings import WHOLE_PAYLOAD, keep_standings
 from dispatch.storage.statements import raw_statement, statement
 from geo.cells import LocatedHow
 from geo.errors import BadInputError, UnavailableError
@@ -28,15 +29,17 @@ from geo.uncertainty import CONFIRM_RULE, Inaccurate, assess_many
 WAKE_UP = "SELECT pg_notify('gridward_events', '')"
 """No payload: it says "look" (decision 0004). Whoever writes reports sends it after the commit, not within it."""
 
-_REPEATS = """
+_REPEATS = f"""
 SELECT c.id, c.ref, c.channel_code, c.ticket, c.request_digest, ST_X(c.location) AS lon, ST_Y(c.location) AS lat,
-       e.to_state AS state, e.payload, c.origin
+       e.to_state AS state, {WHOLE_PAYLOAD} AS payload, c.origin
   FROM dispatch.dispatch_case AS c
   JOIN dispatch.case_event AS e ON e.case_id = c.id AND e.seq = 1
  WHERE (c.channel_code, c.ticket) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
-"""
+"""  # noqa: S608 - constants only
 _MOST_TRIES = 5
-"""Each further try needs a version or a post to have changed in the milliseconds since the one before."""
+"""Each further try needs a version or a post to have changed in the milliseconds since the one before, or a standing
+that nobody had before.
+"""
 
 
 async def write_reports(
@@ -59,7 +62,8 @@ async def write_reports(
 
     Notes
     -----
-    Cost: one round trip, plus one for reports that SQL must place, plus one when there are repeats.
+    Cost: one round trip, plus two for reports that SQL must place, plus one when there are repeats; plus two for the
+    first report of a standing.
     """
     driver = await unit.driver()
     receipts: dict[UUID, Receipt] = {}
@@ -68,12 +72,17 @@ async def write_reports(
         unplaced = [report for report in left if report.id not in places]
         if unplaced:
             found, fresh = await _place(driver, unplaced)
+            await keep_standings(driver, (place.standing for place in found.values()))
             places |= found
             # Of two snapshots the older one: it makes the guard stricter, never laxer.
             known = known or fresh
-        left = await _write(unit, left, places, known, receipts)
+        left, stale = await _write(unit, left, places, known, receipts)
         if not left:
             break
+        if not stale:
+            # Whoever is there for the first time; all else that was decided stays right.
+            await keep_standings(driver, (places[report.id].standing for report in left))
+            continue
         known = ""
         for report in left:
             del places[report.id]
@@ -133,21 +142,24 @@ async def _write(
     places: Mapping[UUID, Place],
     known: str,
     receipts: dict[UUID, Receipt],
-) -> list[PreparedReport]:
-    """Write placed reports, add the receipts of those written, and return those that the guard refused."""
+) -> tuple[list[PreparedReport], bool]:
+    """Write placed reports, add the receipts of those written, and return those that were not, and whether any of them
+    was refused as stale; else all that is lacking is their standing.
+    """
     extras = {report.id: make_extras(report) for report in reports}
     await _assess(unit, reports, places, extras)
     rows, placed, routes = encode_rows(reports, places, extras)
-    stale = set()
     driver = await unit.driver()
     async with AsyncRawCursor(driver) as cursor:
         text = raw_statement("intake", "rows", "places", "routes", "known")
         await cursor.execute(text, (rows, placed, routes, known))
         written = {row[0]: row for row in await cursor.fetchall()}
+    left, stale = [], False
     for report in reports:
-        _, is_stale, ref, state, nearest = written[report.id]
-        if is_stale:
-            stale.add(report.id)
+        _, is_stale, ref, state, nearest, lacks_standing = written[report.id]
+        if is_stale or lacks_standing:
+            left.append(report)
+            stale = stale or is_stale
         elif ref is not None:
             receipts[report.id] = make_receipt(report, places[report.id], extras[report.id], ref, state, nearest)
     phased = [
@@ -161,7 +173,7 @@ async def _write(
     known_by = [(r.id, r.channel, r.reporter) for r in reports if r.reporter is not None and r.id in receipts]
     if known_by:
         await add_reporters(unit, known_by)
-    return [report for report in reports if report.id in stale]
+    return left, stale
 
 
 async def _assess(

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from dispatch.intake import PreparedReport, Receipt
 from dispatch.placing import Place
@@ -75,6 +75,7 @@ class _Placed(Struct, frozen=True):
     cell_path: tuple[str, ...]
     post_id: int | None
     person_id: UUID | None
+    standing_id: UUID
     said: Mapping[str, Any]
 
 
@@ -131,12 +132,6 @@ def _ticket(report: PreparedReport) -> tuple[str, str]:
 def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:
     standing = place.standing
     head = standing.head
-    said: dict[str, Raw | object] = {
-        "chain": standing.chain_raw,
-        "ladder": standing.ladder_raw,
-        "how": place.how.value,
-        "grid_version": _version(place),
-    }
     return _Placed(
         number,
         report.jurisdiction,
@@ -148,7 +143,8 @@ def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:
         place.path,
         head.rung.post_id if head else None,
         head.rung.person_id if head else None,
-        said,
+        standing.id,
+        {"how": place.how.value, "grid_version": _version(place)},
     )
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Final
+
+from dispatch.storage.standings import KEPT_LADDER, WHOLE_PAYLOAD
+
+_EXPRESSIONS: Final = {"{kept_ladder}": KEPT_LADDER, "{whole_payload}": WHOLE_PAYLOAD}
 
 
 @cache
@@ -21,5 +26,8 @@ def raw_statement(name: str, *parameters: str) -> bytes:
 
 @cache
 def statement(name: str) -> str:
-    """Return the text of ``sql/<name>.sql``; read once per process."""
-    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    """Return the text of ``sql/<name>.sql``, with the expressions that others use as well; read once per process."""
+    text = (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    for word, expression in _EXPRESSIONS.items():
+        text = text.replace(word, expression)
+    return text

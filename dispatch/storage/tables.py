@@ -302,6 +302,8 @@ class CaseRow(Base):
 
     owner_post_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch.post.id"))
     owner_person_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.person.id"))
+    # The standing by which the report was taken in, for ever; the ladder only where somebody has decided anew since.
+    standing_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.standing.id"))
     owner_ladder: Mapped[Any | None] = mapped_column(JSONB)
     # Who answers now may follow a later drawing than the one that placed the case; both stay empty until a redraw.
     owner_version_id: Mapped[int | None] = mapped_column(Integer)
@@ -309,6 +311,17 @@ class CaseRow(Base):
     # Kept by a trigger on the parts of joint work; empty (NULL) where there are none.
     leg_departments: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     department_code: Mapped[str | None] = mapped_column(ForeignKey("dispatch.department.code"))
+
+
+class StandingRow(Base):
+    """A chain of cells with its ladder of posts, kept once (decision 0044). Append-only, by a trigger."""
+
+    __tablename__ = "standing"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    #: Made of the content (``dispatch/standings.py``).
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    said: Mapped[Any] = mapped_column(JSONB)
 
 
 class CaseEventRow(Base):
@@ -338,6 +351,8 @@ class CaseEventRow(Base):
     recorded_at: Mapped[datetime] = mapped_column(INSTANT, server_default=func.now())
     actor_kind: Mapped[str] = mapped_column(Text)
     actor_id: Mapped[str] = mapped_column(Text, server_default="")
+    #: Of a first event: chain and ladder, which its payload then leaves out.
+    standing_id: Mapped[UUID | None] = mapped_column(ForeignKey("dispatch.standing.id"))
     payload: Mapped[Any] = mapped_column(JSONB, server_default="{}")
     txid: Mapped[int] = mapped_column(Xid8, server_default=sql("pg_current_xact_id()"))
 

@@ -74,8 +74,9 @@ async def test_every_case_of_a_storm_carries_the_version_valid_when_it_was_writt
         cases = (
             await connection.execute(
                 text(
-                    "SELECT c.grid_version_id, c.cell_path, g.path, e.recorded_at, e.payload"
+                    "SELECT c.grid_version_id, c.cell_path, g.path, e.recorded_at, t.said"
                     " FROM dispatch.dispatch_case AS c JOIN dispatch.case_event AS e ON e.case_id = c.id AND e.seq = 1"
+                    " JOIN dispatch.standing AS t ON t.id = e.standing_id"
                     " JOIN geo.cell AS g ON g.id = c.cell_id AND g.version_id = c.grid_version_id"
                 )
             )
@@ -95,8 +96,8 @@ async def test_every_case_of_a_storm_carries_the_version_valid_when_it_was_writt
     for case in cases:
         # Cell, path, chain and ladder are all of the one version that the case names.
         assert case.cell_path == case.path == truth[case.grid_version_id]
-        assert [cell["code"] for cell in case.payload["chain"]] == case.path
-        assert case.payload["ladder"][0]["cell_code"] == case.path[-1]
+        assert [cell["code"] for cell in case.said["chain"]] == case.path
+        assert case.said["ladder"][0]["cell_code"] == case.path[-1]
         newest_begun = max(place for place, start in enumerate(starts) if start <= case.recorded_at)
         assert ids.index(case.grid_version_id) == newest_begun
     assert committed == sorted(committed)

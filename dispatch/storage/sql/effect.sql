@@ -1,8 +1,8 @@
 -- What a version would change if it were valid: where every open case lies in it, and who would answer there.
 WITH placed AS MATERIALIZED (
-  SELECT c.ref, c.state, c.owner_post_id, coalesce(c.owner_path, c.cell_path) AS old_path, c.owner_ladder,
+  SELECT c.ref, c.state, c.owner_post_id, coalesce(c.owner_path, c.cell_path) AS old_path, {kept_ladder} AS owner_ladder,
          ST_X(c.location) AS lon, ST_Y(c.location) AS lat, found.path AS new_path,
-         EXISTS (SELECT FROM jsonb_array_elements(c.owner_ladder) AS r
+         EXISTS (SELECT FROM jsonb_array_elements({kept_ladder}) AS r
                   WHERE r ->> 'department' IS NOT NULL) AS is_led
     FROM dispatch.dispatch_case AS c
     LEFT JOIN LATERAL geo.covering_cell(%(version)s, c.location) AS found ON true

@@ -14,12 +14,12 @@ WITH stale AS (
         LIMIT %(batch)s)) AS c
    LIMIT %(batch)s)
 SELECT c.id, c.jurisdiction, c.state, c.owner_post_id, c.cell_path, coalesce(c.owner_path, c.cell_path) AS old_path,
-       c.owner_ladder, v.id AS version_id, v.number AS version_number, found.path AS new_path,
+       {kept_ladder} AS owner_ladder, v.id AS version_id, v.number AS version_number, found.path AS new_path,
        (SELECT jsonb_agg(to_jsonb(s) ORDER BY s.step)
           -- A department that has the case keeps it: only the territory has been redrawn.
           FROM dispatch.duty_ladder(
                  c.jurisdiction, found.path,
-                 (SELECT r ->> 'department' FROM jsonb_array_elements(c.owner_ladder) AS r
+                 (SELECT r ->> 'department' FROM jsonb_array_elements({kept_ladder}) AS r
                    WHERE r ->> 'department' IS NOT NULL LIMIT 1),
                  now()) AS s) AS ladder
   FROM dispatch.dispatch_case AS c

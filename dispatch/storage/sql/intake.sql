@@ -6,6 +6,7 @@
 -- Cell and head come from the index and the roster in memory, or from place.sql. They are written only if the version is
 -- the one valid now, and nothing about posts was committed that the placing did not know; a report that fails this
 -- guard is not written and comes back as stale. A report whose (channel, ticket) is already there has no ref.
+-- Chain and ladder are kept once for all who share them (decision 0044); a standing that is not kept yet comes back, too.
 -- Whatever a row refers to is looked up here, because lines of the intake have their foreign keys switched off, which ask
 -- the same again for every row and key (decision 0042). A row that refers to what is not there is stale, too. Nothing can
 -- go away meanwhile: whoever deletes waits for the intake (alembic/sql/0023_intake_keys.sql).
@@ -21,11 +22,12 @@ WITH place AS MATERIALIZED (
            SELECT FROM dispatch.duty_change AS d
             WHERE d.txid >= pg_snapshot_xmin(%(known)s::pg_snapshot)
               AND NOT pg_visible_in_snapshot(d.txid, %(known)s::pg_snapshot)) AS is_stale,
+         (SELECT 1 FROM dispatch.standing AS t WHERE t.id = s.standing_id) IS NULL AS lacks_standing,
          coalesce(p.dispatches_itself, true) AS dispatches_itself,
          coalesce(p.accept_minutes, 15) AS accept_minutes, coalesce(p.acknowledge_minutes, 30) AS acknowledge_minutes
     FROM jsonb_to_recordset(%(places)s::jsonb) AS s (
            place int, jurisdiction text, time_zone text, version_id int, version_revision int, how text,
-           cell_id bigint, cell_path text[], post_id bigint, person_id uuid, said jsonb)
+           cell_id bigint, cell_path text[], post_id bigint, person_id uuid, standing_id uuid, said jsonb)
     LEFT JOIN LATERAL geo.valid_version(s.jurisdiction, now()) AS v ON true
     -- The subdistrict's own profile before the jurisdiction's; without either, dispatch/profiles.py, DEFAULT_PROFILE.
     LEFT JOIN LATERAL (
@@ -35,6 +37,7 @@ WITH place AS MATERIALIZED (
 ),
 decided AS MATERIALIZED (
   SELECT r.*, p.jurisdiction, p.time_zone, p.version_id, p.cell_id, p.cell_path, p.how, p.person_id, p.post_id,
+         p.standing_id, p.lacks_standing,
          o.department, p.said, o.said AS route_said, p.accept_minutes, p.acknowledge_minutes,
          p.is_stale OR (SELECT 1 FROM dispatch.channel AS k WHERE k.code = r.channel) IS NULL
            OR (SELECT 1 FROM dispatch.category AS k WHERE k.code = r.category) IS NULL
@@ -61,7 +64,7 @@ inserted AS (
          id, jurisdiction, ref, channel_code, ticket, request_digest, category_code, condition_number, text, address,
          ledgers, location, raw_x, raw_y, coord_sys, accuracy_m, confirm_on_site, grid_version_id, cell_id, cell_path, located_how, nearest,
          state, reported_at, accepted_at, filed_at, dispatched_at, due_at, due_provisional, warn_at, next_rung_at,
-         stage_clock, stage_due_at, limit_value, limit_unit, open_phases, owner_post_id, owner_person_id, department_code, reporter_key, owner_ladder)
+         stage_clock, stage_due_at, limit_value, limit_unit, open_phases, owner_post_id, owner_person_id, department_code, reporter_key, standing_id)
   SELECT d.id, d.jurisdiction,
          to_char(d.reported_at AT TIME ZONE d.time_zone, 'YYYYMMDD') || '-'
            || lpad(nextval('dispatch.case_number')::text, 7, '0'),
@@ -82,10 +85,9 @@ inserted AS (
          CASE WHEN d.is_dispatched THEN d.limit_value END, CASE WHEN d.is_dispatched THEN d.limit_unit END,
          CASE WHEN d.is_dispatched THEN coalesce(d.open_phases, 0) ELSE 0 END,
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END,
-         d.department, decode(d.reporter_key, 'hex'),
-         nullif(d.said -> 'ladder', '[]')
+         d.department, decode(d.reporter_key, 'hex'), d.standing_id
     FROM decided AS d
-   WHERE NOT d.is_stale
+   WHERE NOT d.is_stale AND NOT d.lacks_standing
    -- Of equal tickets the first is written; and two statements with the same tickets take them in the same order, so
    -- that neither waits for the other crosswise.
    ORDER BY d.line
@@ -94,15 +96,14 @@ inserted AS (
 ),
 recorded AS (
   INSERT INTO dispatch.case_event (case_id, seq, type, moves, from_state, to_state, occurred_at, actor_kind, actor_id,
-                                   payload)
+                                   standing_id, payload)
   SELECT n.id, 1,
          CASE WHEN d.is_dispatched THEN 'case.dispatched.v1' WHEN d.is_self_handled THEN 'case.self_handled.v1'
               ELSE 'case.reported.v1' END,
          CASE WHEN d.is_dispatched THEN ARRAY['report', 'accept', 'file', 'dispatch']
               WHEN d.is_self_handled THEN ARRAY['self_handle'] ELSE ARRAY['report'] END,
          NULL, n.state, d.reported_at, CASE WHEN d.actor IS NULL THEN 'channel' ELSE 'person' END,
-         coalesce(d.actor, d.channel),
-         -- The small parts first: each joining writes all it joins anew, and the chain with its ladder is the most of it.
+         coalesce(d.actor, d.channel), d.standing_id,
          d.said || (coalesce(d.route_said, '{}') || coalesce(d.payload, '{}') || CASE WHEN d.is_dispatched
            THEN jsonb_build_object('due_at', d.due_said, 'due_provisional', coalesce(d.due_provisional, false),
                                    'nearest', '[]'::jsonb)
@@ -113,5 +114,5 @@ recorded AS (
 queued AS (
   INSERT INTO dispatch.outbox (event_id) SELECT id FROM recorded
 )
-SELECT d.id, d.is_stale, n.ref, n.state, CASE WHEN d.near IS NULL THEN d.nearest END
+SELECT d.id, d.is_stale, n.ref, n.state, CASE WHEN d.near IS NULL THEN d.nearest END, d.lacks_standing
   FROM decided AS d LEFT JOIN inserted AS n ON n.id = d.id

@@ -1,6 +1,6 @@
 -- Outbox relay: events whose consequences are due, with whom they concern. The outbox row stays locked until the
 -- consequences commit; a crash leaves it for the next worker.
-SELECT o.id, o.event_id, o.attempts, e.type, e.occurred_at, e.payload, c.ref, c.owner_person_id, c.jurisdiction,
+SELECT o.id, o.event_id, o.attempts, e.type, e.occurred_at, {whole_payload} AS payload, c.ref, c.owner_person_id, c.jurisdiction,
        coalesce(c.owner_path, c.cell_path) AS path,
        k.name_zh AS category_zh, k.name_en AS category_en, c.due_at, c.address, j.time_zone
   FROM dispatch.outbox AS o

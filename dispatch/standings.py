@@ -25,7 +25,6 @@ class Standing:
 
     #: Made of the content: whoever says the same means the same row.
     id: UUID
-
     ladder: tuple[Rung, ...]
     head: Head | None
     backup: Rung | None

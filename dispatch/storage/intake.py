@@ -76,11 +76,11 @@ async def write_reports(
             places |= found
             # Of two snapshots the older one: it makes the guard stricter, never laxer.
             known = known or fresh
-        left, stale = await _write(unit, left, places, known, receipts)
+        left, has_stale = await _write(unit, left, places, known, receipts)
         if not left:
             break
-        if not stale:
-            # Whoever is there for the first time; all else that was decided stays right.
+        if not has_stale:
+            # Some standing is there for the first time; all that was decided stays right.
             await keep_standings(driver, (places[report.id].standing for report in left))
             continue
         known = ""
@@ -143,8 +143,8 @@ async def _write(
     known: str,
     receipts: dict[UUID, Receipt],
 ) -> tuple[list[PreparedReport], bool]:
-    """Write placed reports, add the receipts of those written, and return those that were not, and whether any of them
-    was refused as stale; else all that is lacking is their standing.
+    """Write placed reports, add the receipts of those written, and return those that were not, and whether the guard
+    refused any of them; else what is lacking is a standing.
     """
     extras = {report.id: make_extras(report) for report in reports}
     await _assess(unit, reports, places, extras)
@@ -154,12 +154,13 @@ async def _write(
         text = raw_statement("intake", "rows", "places", "routes", "known")
         await cursor.execute(text, (rows, placed, routes, known))
         written = {row[0]: row for row in await cursor.fetchall()}
-    left, stale = [], False
+    lacks_standing = any(row[5] for row in written.values())
+    left, has_stale = [], False
     for report in reports:
-        _, is_stale, ref, state, nearest, lacks_standing = written[report.id]
+        _, is_stale, ref, state, nearest, _ = written[report.id]
         if is_stale or lacks_standing:
             left.append(report)
-            stale = stale or is_stale
+            has_stale = has_stale or is_stale
         elif ref is not None:
             receipts[report.id] = make_receipt(report, places[report.id], extras[report.id], ref, state, nearest)
     phased = [
@@ -173,7 +174,7 @@ async def _write(
     known_by = [(r.id, r.channel, r.reporter) for r in reports if r.reporter is not None and r.id in receipts]
     if known_by:
         await add_reporters(unit, known_by)
-    return left, stale
+    return left, has_stale
 
 
 async def _assess(

@@ -74,6 +74,16 @@ async def test_a_standing_is_kept_with_its_first_report_and_never_again(
     assert len(await _rows(engine, "SELECT id FROM dispatch.standing")) == 1
 
 
+async def test_of_equal_tickets_the_first_is_taken_even_where_nobody_has_reported_yet(client: Client) -> None:
+    assert (await client.post("/v1/reports", json=report(ticket="here"))).status_code == 201
+    items = [report(ticket="twice", lon=113.63, lat=34.77), report(ticket="other"), report(ticket="twice")]
+    answer = (await client.post("/v1/reports:batch", json={"reports": items})).json()
+    assert answer["taken"] == 2, answer
+    first, other, second = answer["results"]
+    assert [cell["code"] for cell in first["receipt"]["chain"]] != [cell["code"] for cell in other["receipt"]["chain"]]
+    assert second["problem"]["code"] == "dispatch.ticket_reused"
+
+
 async def test_two_who_keep_the_same_standings_meet(client: Client, engine: AsyncEngine) -> None:
     """Each in a transaction of its own, in opposite orders."""
     made = (await client.post("/v1/reports", json=report())).json()

@@ -6,7 +6,8 @@
 -- Cell and head come from the index and the roster in memory, or from place.sql. They are written only if the version is
 -- the one valid now, and nothing about posts was committed that the placing did not know; a report that fails this
 -- guard is not written and comes back as stale. A report whose (channel, ticket) is already there has no ref.
--- Chain and ladder are kept once for all who share them (decision 0044); a standing that is not kept yet comes back, too.
+-- Chain and ladder are kept once for all who share them (decision 0044). While one of the standings is not kept yet,
+-- nothing is written.
 -- Whatever a row refers to is looked up here, because lines of the intake have their foreign keys switched off, which ask
 -- the same again for every row and key (decision 0042). A row that refers to what is not there is stale, too. Nothing can
 -- go away meanwhile: whoever deletes waits for the intake (alembic/sql/0023_intake_keys.sql).
@@ -87,7 +88,8 @@ inserted AS (
          CASE WHEN d.is_dispatched THEN d.post_id END, CASE WHEN d.is_dispatched THEN d.person_id END,
          d.department, decode(d.reporter_key, 'hex'), d.standing_id
     FROM decided AS d
-   WHERE NOT d.is_stale AND NOT d.lacks_standing
+   -- All or none: were only some written now, of equal tickets it might not be the first.
+   WHERE NOT d.is_stale AND NOT EXISTS (SELECT FROM place AS q WHERE q.lacks_standing)
    -- Of equal tickets the first is written; and two statements with the same tickets take them in the same order, so
    -- that neither waits for the other crosswise.
    ORDER BY d.line

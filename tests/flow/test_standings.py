@@ -6,16 +6,21 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import migrations
+from dispatch.intake import Receipt, Report
+from dispatch.standings import Standing
 from dispatch.storage import intake
 from dispatch.storage.standings import keep_standings
+from geo.coordinates import CoordSys
 from geo.storage.uow import write_unit
-from tests.builders import OUTSIDE, report
+from tests.builders import INSIDE, OUTSIDE, report
 from tests.flow.conftest import Client
+from tests.flow.test_locate import container_of
 
 
 async def _rows(engine: AsyncEngine, query: str) -> list[dict[str, Any]]:
@@ -76,20 +81,21 @@ async def test_a_standing_is_kept_with_its_first_report_and_never_again(
 
 async def test_of_equal_tickets_the_first_is_taken_even_where_nobody_has_reported_yet(client: Client) -> None:
     assert (await client.post("/v1/reports", json=report(ticket="here"))).status_code == 201
-    items = [report(ticket="twice", lon=113.63, lat=34.77), report(ticket="other"), report(ticket="twice")]
-    answer = (await client.post("/v1/reports:batch", json={"reports": items})).json()
-    assert answer["taken"] == 2, answer
-    first, other, second = answer["results"]
-    assert [cell["code"] for cell in first["receipt"]["chain"]] != [cell["code"] for cell in other["receipt"]["chain"]]
-    assert second["problem"]["code"] == "dispatch.ticket_reused"
+    container = container_of(client)
+    said = Report(channel="hotline", ticket="twice", text="x", category="E0110", coord_sys=CoordSys.WGS84)
+    prepared = [
+        await container.desk.prepare(replace(said, x=lon, y=lat)) for lon, lat in ((113.63, 34.77), INSIDE, OUTSIDE)
+    ]
+    first, second, third = await container.intake.write_many(prepared)
+    assert isinstance(first, Receipt)
+    assert first.chain
+    assert [getattr(other, "code", None) for other in (second, third)] == ["dispatch.ticket_reused"] * 2
 
 
 async def test_two_who_keep_the_same_standings_meet(client: Client, engine: AsyncEngine) -> None:
     """Each in a transaction of its own, in opposite orders."""
     made = (await client.post("/v1/reports", json=report())).json()
     assert made["head"]
-    from dispatch.standings import Standing
-
     standings = [Standing.of(({"code": f"C{number}"},), ()) for number in range(200)]
     ready = asyncio.Barrier(4)
 

@@ -23,7 +23,7 @@ class Standing:
     Compared by identity: whoever shows or writes standings keeps what it has made of one as long as that one lives.
     """
 
-    #: Made of the content: whoever says the same means the same row.
+    #: Made of the content: whoever says the same means the same row, wherever it was worked out.
     id: UUID
     ladder: tuple[Rung, ...]
     head: Head | None
@@ -36,15 +36,17 @@ class Standing:
     def of(cls, chain: Sequence[Mapping[str, Any]], ladder: tuple[Rung, ...]) -> Standing:
         """Work it out."""
         head = find_head(ladder)
-        chain_raw, ladder_raw = msgspec.json.encode(chain), msgspec.json.encode(ladder_json(ladder))
+        ladder_said = ladder_json(ladder)
+        # Sorted: what comes from the database has its keys in another order than what is made here.
+        content = msgspec.json.encode((chain, ladder_said), order="sorted")
         return cls(
-            id=UUID(bytes=hashlib.sha256(chain_raw + b"\n" + ladder_raw).digest()[:16]),
+            id=UUID(bytes=hashlib.sha256(content).digest()[:16]),
             ladder=ladder,
             head=head,
             backup=find_backup(ladder, head) if head else None,
             chain=tuple(chain),
-            chain_raw=Raw(chain_raw),
-            ladder_raw=Raw(ladder_raw),
+            chain_raw=Raw(msgspec.json.encode(chain)),
+            ladder_raw=Raw(msgspec.json.encode(ladder_said)),
         )
 
 

@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import migrations
 from dispatch.intake import Receipt, Report
+from dispatch.placing import NOTHING_KNOWN
 from dispatch.standings import Standing
 from dispatch.storage import intake
+from dispatch.storage.intake import write_reports
 from dispatch.storage.standings import keep_standings
 from geo.coordinates import CoordSys
 from geo.storage.uow import write_unit
@@ -57,6 +59,23 @@ async def test_reports_of_one_cell_share_a_standing(client: Client, engine: Asyn
         assert [cell["code"] for cell in row["said"]["chain"]] == [cell["code"] for cell in answer["chain"]]
     for answer in answers:
         await _told(client, answer["case"])
+
+
+async def test_memory_and_sql_mean_the_same_standing(client: Client, engine: AsyncEngine) -> None:
+    """Who is placed by the one shares the row of who was placed by the other."""
+    assert (await client.post("/v1/reports", json=report())).status_code == 201
+    container = container_of(client)
+    lon, lat = INSIDE
+    said = Report(channel="hotline", ticket="T", text="x", category="E0110", x=lon, y=lat, coord_sys=CoordSys.WGS84)
+    known = await container.desk.prepare(replace(said, ticket="known"))
+    placement = await container.desk.live.place([known])
+    assert set(placement.places) == {known.id}
+    for ticket, placed in (("known", placement), ("asked", NOTHING_KNOWN)):
+        prepared = known if ticket == "known" else await container.desk.prepare(replace(said, ticket=ticket))
+        async with write_unit(engine) as unit:
+            (receipt,) = await write_reports(unit, [prepared], placed)
+        assert isinstance(receipt, Receipt)
+    assert len(await _rows(engine, "SELECT DISTINCT standing_id FROM dispatch.case_event")) == 1
 
 
 async def test_a_standing_is_kept_with_its_first_report_and_never_again(

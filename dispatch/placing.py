@@ -60,6 +60,8 @@ class Placement:
 
     known: str
     places: Mapping[UUID, Place]
+    #: Ids of standings that need not be kept any more, as far as this process knows; whoever keeps one adds it.
+    kept: set[UUID] = field(default_factory=set)
 
 
 #: Nothing is known; the database decides everything.
@@ -92,6 +94,7 @@ class LivePlacer:
     _nowhere: dict[LocatedHow, Place] = field(default_factory=dict)
     _records: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     _standings: dict[tuple[int, str | None], Standing] = field(default_factory=dict)
+    _stored: set[UUID] = field(default_factory=set)
     #: Version, revision, and how often the roster had forgotten something: what the above is true of.
     _kept_of: tuple[int, int, int] = (0, 0, 0)
 
@@ -122,7 +125,9 @@ class LivePlacer:
                 place = self._inside(grid, number, report)
                 if place is not None:
                     places[report.id] = place
-        return Placement(known=known, places=places)
+        if len(self._stored) >= _MOST_KEPT:
+            self._stored.clear()
+        return Placement(known=known, places=places, kept=self._stored)
 
     def _forget_what_changed(self, grid: LiveGrid) -> None:
         now = (*grid.version.key, self.roster.forgotten)

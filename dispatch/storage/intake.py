@@ -62,12 +62,16 @@ async def write_reports(
 
     Notes
     -----
-    Cost: one round trip, plus two for reports that SQL must place, plus one when there are repeats; plus two for the
+    Cost: one round trip, plus two for reports that SQL must place, plus one when there are repeats; plus one for the
     first report of a standing.
     """
     driver = await unit.driver()
     receipts: dict[UUID, Receipt] = {}
     left, places, known = list(reports), dict(placement.places), placement.known
+    # A standing whose transaction was taken back is thought to be kept; then the statement says otherwise.
+    if new := [one for one in {place.standing for place in places.values()} if one.id not in placement.kept]:
+        await keep_standings(driver, new)
+        placement.kept.update(standing.id for standing in new)
     for _ in range(_MOST_TRIES):
         unplaced = [report for report in left if report.id not in places]
         if unplaced:
@@ -80,7 +84,7 @@ async def write_reports(
         if not left:
             break
         if not has_stale:
-            # Some standing is there for the first time; all that was decided stays right.
+            # All that was decided stays right.
             await keep_standings(driver, (places[report.id].standing for report in left))
             continue
         known = ""

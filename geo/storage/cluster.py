@@ -30,7 +30,16 @@ from geo.storage.cluster_errors import (
     UnsafeSettingsError,
 )
 from geo.storage.durability import check_durability
-from geo.storage.postgres import as_server, find_postgres, memory_settings, server_identity
+from geo.storage.postgres import (
+    ENVIRONMENT,
+    SERVER_SETTINGS,
+    as_server,
+    find_postgres,
+    has_setting,
+    memory_settings,
+    run_as_server,
+    server_identity,
+)
 
 __all__ = ["Cluster", "check_durability", "find_postgres"]
 
@@ -42,7 +51,6 @@ BURIAL_S: Final = 15
 NEEDED_MB: Final = 300  # what a fresh cluster takes with its first WAL segments
 # sun_path holds 108 bytes including the terminating zero; the server appends "/.s.PGSQL.5432".
 SOCKET_PATH_MAX: Final = 107 - len("/.s.PGSQL.5432")
-_ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _HOMELESS: Final = Path("/var/lib/gridward")
 
 _SETTINGS: Final = {
@@ -51,18 +59,15 @@ _SETTINGS: Final = {
     "max_connections": "100",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "max_wal_size": "4GB",
-    # Used files of the log are kept for the next burst: to make one, 16 MB of zeros, holds up everybody who commits.
-    "min_wal_size": "1GB",
-    "wal_compression": "on",
-    "random_page_cost": "1.1",
-    # Our statements are short; compiling one costs more than running it.
-    "jit": "off",
-    "track_io_timing": "on",
-    "log_min_duration_statement": "2000",
     "log_line_prefix": "'%m [%p] %q%a '",
 }
-_THROW_AWAY: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_wal_size": "8GB"}
+_THROW_AWAY: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "8GB",
+    "wal_compression": "off",
+}
 
 
 class _Running(NamedTuple):
@@ -161,7 +166,9 @@ class Cluster:
         version_file = self.data_dir / "PG_VERSION"
         if not version_file.exists():
             self._initialise(throw_away=throw_away)
-        settings = {**_SETTINGS, **memory_settings(), **(_THROW_AWAY if throw_away else {})}
+        settings = {**SERVER_SETTINGS, **_SETTINGS, **memory_settings(), **(_THROW_AWAY if throw_away else {})}
+        if not throw_away and not has_setting(self.data_dir, "wal_compression", settings["wal_compression"]):
+            settings["wal_compression"] = "on"  # a server built without it compresses in its own, slower way
         settings["unix_socket_directories"] = f"'{self._make_sockets()}'"
         lines = ["# Written at every start; put your own settings into postgresql.auto.conf (ALTER SYSTEM)."]
         lines += [f"{name} = {value}" for name, value in sorted(settings.items())]
@@ -204,7 +211,7 @@ class Cluster:
         command += ["--auth-local=trust", "--auth-host=reject"]
         if throw_away:
             command.append("--no-sync")
-        done = _run(as_server(command))
+        done = run_as_server(command)
         if done.returncode != 0:
             for entry in self.data_dir.iterdir():  # initdb's own cleaning fails when the disk is full
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -227,7 +234,7 @@ class Cluster:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd="/",
-                    env=_ENVIRONMENT,
+                    env=ENVIRONMENT,
                     start_new_session=True,
                 )
             return
@@ -239,7 +246,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 check=False,
                 start_new_session=True,
             )
@@ -364,19 +371,6 @@ class Cluster:
 
 def _is_open_to_all(directory: Path) -> bool:
     return all(path.stat().st_mode & 0o001 for path in (directory, *directory.parents))
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command, no shell
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd="/",
-        env=_ENVIRONMENT,
-        check=False,
-    )
 
 
 def _last_words(log: Path, lines: int = 3) -> str:

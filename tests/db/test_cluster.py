@@ -22,6 +22,7 @@ from geo.storage.cluster_errors import (
     UnsafeSettingsError,
 )
 from geo.storage.engine import dsn
+from geo.storage.postgres import SERVER_SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,6 +136,25 @@ def test_unsafe_settings_are_refused_by_name(durable: Cluster, name: str) -> Non
     assert caught.value.code == "cluster.unsafe_settings"
     assert not durable.is_running
     (durable.data_dir / "postgresql.auto.conf").write_text("")
+
+
+def test_what_the_server_was_not_built_with_does_not_keep_it_from_starting(
+    durable: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages in the log are compressed as asked for; where the server cannot, in its own way."""
+
+    def compression() -> str:
+        durable.stop()
+        durable.start()
+        with psycopg.connect(dsn(durable.url("postgres"))) as connection:
+            row = connection.execute("SELECT current_setting('wal_compression')").fetchone()
+        assert row is not None
+        return str(row[0])
+
+    durable.start()
+    assert compression() == SERVER_SETTINGS["wal_compression"]
+    monkeypatch.setitem(SERVER_SETTINGS, "wal_compression", "never-heard-of")
+    assert compression() == "pglz"
 
 
 def test_durability_sees_a_setting_of_the_database(durable: Cluster) -> None:

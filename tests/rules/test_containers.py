@@ -20,6 +20,7 @@ import yaml
 from api.cli import COMMANDS
 from api.settings import Settings
 from geo.storage.cluster import Cluster
+from geo.storage.postgres import SERVER_SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,7 +108,8 @@ def test_images_name_a_version(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_every_command_and_setting_exists(services: dict[str, dict[str, Any]]) -> None:
-    commands = [service["command"][0] for service in services.values() if "command" in service]
+    ours = [service for service in services.values() if service["image"].startswith("gridward")]
+    commands = [service["command"][0] for service in ours]
     assert sorted(commands) == ["migrate", "serve", "worker"]
     assert set(commands) <= set(COMMANDS)
     assert json.loads(dict(_final_stage())["CMD"])[0] in COMMANDS
@@ -125,6 +127,14 @@ def test_services_start_in_order_and_tell_their_health(services: dict[str, dict[
         assert needed["migrate"]["condition"] == "service_completed_successfully"
     check = services["worker"]["healthcheck"]["test"]
     assert check[1:] == ["python", "-P", "-m", "api.cli", "worker", "--check"]
+
+
+def test_the_database_is_set_as_the_embedded_one(services: dict[str, dict[str, Any]]) -> None:
+    server, *options = services["database"]["command"]
+    given = dict(option.removeprefix("--").split("=", 1) for option in options)
+    assert server == "postgres"
+    assert given.pop("shared_buffers") == "${GRIDWARD_DB_SHARED_BUFFERS:-512MB}"
+    assert given == SERVER_SETTINGS
 
 
 def test_nothing_is_open_to_the_network_and_no_password_is_written_down(services: dict[str, dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from api.cli import COMMANDS
 from api.settings import Settings
+from geo.storage.postgres import SERVER_SETTINGS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
 
@@ -26,3 +27,9 @@ def test_every_setting_is_named_with_its_default() -> None:
         for name, field in Settings.model_fields.items()
     }
     assert written == real
+
+
+def test_a_server_of_ones_own_is_told_to_be_set_as_ours() -> None:
+    written = dict(re.findall(r"^(\w+) = (\S+)", PAGE, re.MULTILINE))
+    assert written.pop("shared_buffers")
+    assert written == SERVER_SETTINGS

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.rendering import head_json, instant, local
 from dispatch.departments import Gap
-from dispatch.posts import Rung, Standing, candidates, find_head
+from dispatch.posts import Candidacy, Rung, candidates, find_head
 from dispatch.routing import RULE, Route
 from dispatch.storage.routing import Answer
 from maps.i18n import Locale, translate
@@ -155,11 +155,11 @@ def candidates_json(ladder: Sequence[Rung], locale: Locale, zone: str) -> list[d
     ]
 
 
-def candidate_text(rung: Rung, standing: Standing, locale: Locale, zone: str) -> str:
+def candidate_text(rung: Rung, found: Candidacy, locale: Locale, zone: str) -> str:
     """One sentence about one candidate."""
     until = local(rung.leave_until, zone) if rung.leave_until is not None else ""
     return translate(
-        locale, f"posts.standing.{standing.value}", post=rung.title(locale), name=rung.person_name or "–", until=until
+        locale, f"posts.standing.{found.value}", post=rung.title(locale), name=rung.person_name or "–", until=until
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from api.posts_json import candidate_text, candidates_json, route_json, route_text
 from api.rendering import cell_json, head_json, instant, local
 from dispatch.case_views import CaseView
-from dispatch.posts import Standing, candidates
+from dispatch.posts import Candidacy, candidates
 from dispatch.tracing import Decision, RuleStep
 from maps.i18n import Locale, translate
 
@@ -119,9 +119,9 @@ def _steps(
     looked_at = candidates(one.ladder)
     # Whoever only stands by below the answer was not needed.
     steps.extend(
-        {"step": "duty", "text": candidate_text(rung, standing, locale, zone)}
-        for rung, standing in looked_at
-        if standing is not Standing.STANDS_BY
+        {"step": "duty", "text": candidate_text(rung, found, locale, zone)}
+        for rung, found in looked_at
+        if found is not Candidacy.STANDS_BY
     )
     head = one.head
     at = local(one.at, zone)

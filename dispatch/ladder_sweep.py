@@ -30,7 +30,7 @@ from dispatch.escalation import (
     plan_rungs,
 )
 from dispatch.joint import RUNNING, LegState
-from dispatch.ladder_targets import Standing, Told, find_told
+from dispatch.ladder_targets import Told, Whereabouts, find_told
 from dispatch.posts import Rung
 from dispatch.queries import database_now, load_reference, responsible_many
 from dispatch.reference import Reference
@@ -230,12 +230,12 @@ async def _write_together(unit: WriteUnit, looks: Sequence[Look], at: datetime) 
     if not looks:
         return
     firing = [look for look in looks if look.fire]
-    standings = await _standings(unit, firing, at)
+    places = await _whereabouts(unit, firing, at)
     seats = await storage.list_seats(unit, sorted({look.row["jurisdiction"] for look in firing}), at) if firing else {}
     rungs: list[dict[str, Any]] = []
-    for look, standing in zip(firing, standings, strict=True):
+    for look, where in zip(firing, places, strict=True):
         for one in look.fire:
-            told = find_told(one.rung.target, standing, seats.get(look.row["jurisdiction"], ()))
+            told = find_told(one.rung.target, where, seats.get(look.row["jurisdiction"], ()))
             rungs.append(_fired(look, one, told, len(rungs)))
             if told.empty:
                 log.warning("rung_empty", case=look.row["ref"], rung=one.rung.code, empty=list(told.empty))
@@ -246,7 +246,7 @@ async def _write_together(unit: WriteUnit, looks: Sequence[Look], at: datetime) 
         log.info("rungs_fired", rungs=fired, clocks=len(firing))
 
 
-async def _standings(unit: Unit, looks: Sequence[Look], at: datetime) -> list[Standing]:
+async def _whereabouts(unit: Unit, looks: Sequence[Look], at: datetime) -> list[Whereabouts]:
     by_place: dict[tuple[str, tuple[str, ...]], tuple[Rung, ...]] = {}
     for jurisdiction in sorted({look.row["jurisdiction"] for look in looks}):
         paths = sorted({tuple(look.row["cell_path"]) for look in looks if look.row["jurisdiction"] == jurisdiction})
@@ -259,7 +259,7 @@ async def _standings(unit: Unit, looks: Sequence[Look], at: datetime) -> list[St
     ]
     departments = await storage.departments_of(unit, asked, at)
     return [
-        Standing(
+        Whereabouts(
             path=tuple(look.row["cell_path"]),
             heads=by_place[look.row["jurisdiction"], tuple(look.row["cell_path"])],
             owner_post_id=look.row["owner_post_id"],

@@ -10,7 +10,7 @@ from uuid import UUID
 from dispatch.escalation import Target
 from dispatch.posts import Rung
 
-__all__ = ["Seat", "Standing", "Told", "find_told"]
+__all__ = ["Seat", "Told", "Whereabouts", "find_told"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Whereabouts:
     """Where a clock stands: its cells from the top, the heads who answer for them, its owner, its department.
 
     A leg of joint work is owned in its department; ``lead`` is who owns the case that it is a part of.
@@ -79,7 +79,7 @@ _NEXT: Final = {
 }
 
 
-def find_told(target: Target, standing: Standing, seats: Sequence[Seat]) -> Told:
+def find_told(target: Target, where: Whereabouts, seats: Sequence[Seat]) -> Told:
     """The person whom a rung tells.
 
     A leg climbs in its own line first: a vacant handler's reminder goes to the department's head. Its parent is
@@ -90,7 +90,7 @@ def find_told(target: Target, standing: Standing, seats: Sequence[Seat]) -> Told
     empty: list[str] = []
     step: Target | None = target
     while step is not None:
-        for place in _PLACES[step](standing, seats):
+        for place in _PLACES[step](where, seats):
             if place.person_id is not None:
                 return Told(
                     target=place.target,
@@ -101,42 +101,47 @@ def find_told(target: Target, standing: Standing, seats: Sequence[Seat]) -> Told
                     empty=tuple(dict.fromkeys(empty)),
                 )
             empty.append(place.label)
-        step = Target.DEPARTMENT_HEAD if step is Target.OWNER and standing.is_leg else _NEXT.get(step)
+        step = Target.DEPARTMENT_HEAD if step is Target.OWNER and where.is_leg else _NEXT.get(step)
     return Told(target=None, person_id=None, post_id=None, title_zh="", title_en="", empty=tuple(dict.fromkeys(empty)))
 
 
-def _owner(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
-    yield _of_post("owner", Target.OWNER, standing.owner_post_id, standing.owner_person_id, standing, seats)
+def _owner(where: Whereabouts, seats: Sequence[Seat]) -> Iterator[_Place]:
+    yield _of_post("owner", Target.OWNER, where.owner_post_id, where.owner_person_id, where, seats)
 
 
 def _of_post(
-    label: str, target: Target, post_id: int | None, person_id: UUID | None, standing: Standing, seats: Sequence[Seat]
+    label: str,
+    target: Target,
+    post_id: int | None,
+    person_id: UUID | None,
+    where: Whereabouts,
+    seats: Sequence[Seat],
 ) -> _Place:
-    titles = {rung.post_id: (rung.title_zh, rung.title_en) for rung in standing.heads}
+    titles = {rung.post_id: (rung.title_zh, rung.title_en) for rung in where.heads}
     titles |= {seat.post_id: (seat.title_zh, seat.title_en) for seat in seats}
     zh, en = titles.get(post_id or 0, ("", ""))
     return _Place(label=label, target=target, post_id=post_id, person_id=person_id, title_zh=zh, title_en=en)
 
 
-def _above(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
-    own = len(standing.path) + 1
-    if standing.is_leg:
-        yield _of_post("lead", Target.PARENT_HEAD, standing.lead_post_id, standing.lead_person_id, standing, seats)
+def _above(where: Whereabouts, seats: Sequence[Seat]) -> Iterator[_Place]:
+    own = len(where.path) + 1
+    if where.is_leg:
+        yield _of_post("lead", Target.PARENT_HEAD, where.lead_post_id, where.lead_person_id, where, seats)
         level = own
     else:
         # A department's handler stands below the cell's own head: that head is the first who hears of it.
-        level = next((rung.level for rung in standing.heads if rung.post_id == standing.owner_post_id), own)
+        level = next((rung.level for rung in where.heads if rung.post_id == where.owner_post_id), own)
     for above in range(min(level, own) - 1, 0, -1):
-        yield _head(standing, above, Target.PARENT_HEAD)
+        yield _head(where, above, Target.PARENT_HEAD)
 
 
-def _top(standing: Standing, _: Sequence[Seat]) -> Iterator[_Place]:
-    yield _head(standing, 1, Target.TOP_HEAD)
+def _top(where: Whereabouts, _: Sequence[Seat]) -> Iterator[_Place]:
+    yield _head(where, 1, Target.TOP_HEAD)
 
 
-def _head(standing: Standing, level: int, target: Target) -> _Place:
-    label = f"head:{standing.path[level - 1] if level <= len(standing.path) else '–'}"
-    rung = next((one for one in standing.heads if one.level == level and one.is_available), None)
+def _head(where: Whereabouts, level: int, target: Target) -> _Place:
+    label = f"head:{where.path[level - 1] if level <= len(where.path) else '–'}"
+    rung = next((one for one in where.heads if one.level == level and one.is_available), None)
     if rung is None:
         return _Place(label=label, target=target)
     return _Place(
@@ -149,35 +154,35 @@ def _head(standing: Standing, level: int, target: Target) -> _Place:
     )
 
 
-def _department(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
-    label = f"department:{standing.department or '–'}"
+def _department(where: Whereabouts, seats: Sequence[Seat]) -> Iterator[_Place]:
+    label = f"department:{where.department or '–'}"
     # The head of a department is its leader; a department without such a post is answered for by its handlers.
-    own = [seat for seat in seats if standing.department and seat.department_code == standing.department]
+    own = [seat for seat in seats if where.department and seat.department_code == where.department]
     own.sort(key=lambda seat: (seat.kind != "leader", seat.post_id))
     yield from _first(own, label, Target.DEPARTMENT_HEAD)
 
 
-def _leader(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
-    own = _of_subdistrict(standing, seats, "leader")
+def _leader(where: Whereabouts, seats: Sequence[Seat]) -> Iterator[_Place]:
+    own = _of_subdistrict(where, seats, "leader")
     if own:
-        yield from _first(own, f"leader:{standing.path[0] if standing.path else '–'}", Target.LEADER)
+        yield from _first(own, f"leader:{where.path[0] if where.path else '–'}", Target.LEADER)
     else:
-        yield from _top(standing, seats)
+        yield from _top(where, seats)
 
 
-def _shift(standing: Standing, seats: Sequence[Seat]) -> Iterator[_Place]:
-    label = f"shift_leader:{standing.path[0] if standing.path else '–'}"
-    yield from _first(_of_subdistrict(standing, seats, "shift_leader"), label, Target.SHIFT_LEADER)
+def _shift(where: Whereabouts, seats: Sequence[Seat]) -> Iterator[_Place]:
+    label = f"shift_leader:{where.path[0] if where.path else '–'}"
+    yield from _first(_of_subdistrict(where, seats, "shift_leader"), label, Target.SHIFT_LEADER)
 
 
-def _of_subdistrict(standing: Standing, seats: Sequence[Seat], kind: str) -> list[Seat]:
+def _of_subdistrict(where: Whereabouts, seats: Sequence[Seat], kind: str) -> list[Seat]:
     """Posts of the case's own subdistrict, then of the whole jurisdiction."""
     found = [
         seat
         for seat in seats
         if seat.kind == kind
         and seat.department_code is None
-        and (seat.cell_code is None or seat.cell_code in standing.path[:1])
+        and (seat.cell_code is None or seat.cell_code in where.path[:1])
     ]
     return sorted(found, key=lambda seat: (seat.cell_code is None, seat.post_id))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from dispatch.escalation import Target
-from dispatch.ladder_targets import Standing, find_told
+from dispatch.ladder_targets import Whereabouts, find_told
 from dispatch.queries import responsible_many
 from dispatch.routing import Mode
 from dispatch.storage.escalation import list_seats
@@ -51,9 +51,9 @@ async def approving(unit: WriteUnit, rows: Sequence[dict[str, Any]]) -> dict[int
             continue
         path, at = tuple(row["path"] or ()), row["occurred_at"]
         (heads,) = await responsible_many(unit, row["jurisdiction"], [path], at)
-        standing = Standing(path=path, heads=heads, owner_post_id=None, owner_person_id=None)
+        where = Whereabouts(path=path, heads=heads, owner_post_id=None, owner_person_id=None)
         seats = (await list_seats(unit, [row["jurisdiction"]], at)).get(row["jurisdiction"], [])
-        told = find_told(Target.LEADER, standing, seats).person_id
+        told = find_told(Target.LEADER, where, seats).person_id
         if told is not None:
             found[row["id"]] = told
         else:

@@ -40,8 +40,8 @@ class Nobody(StrEnum):
     NONE_ON_DUTY = "none_on_duty"
 
 
-class Standing(StrEnum):
-    """What was found of a candidate. Texts: ``standing.<value>`` in the catalogues."""
+class Candidacy(StrEnum):
+    """What was found of a candidate. Texts: ``posts.standing.<value>`` in the catalogues."""
 
     RESPONSIBLE = "responsible"
     STANDS_BY = "stands_by"
@@ -200,22 +200,22 @@ def passed_over(ladder: Sequence[Rung], taken: Rung, why: str) -> tuple[Rung, ..
     )
 
 
-def candidates(ladder: Sequence[Rung]) -> tuple[tuple[Rung, Standing], ...]:
+def candidates(ladder: Sequence[Rung]) -> tuple[tuple[Rung, Candidacy], ...]:
     """Everybody who was looked at, in order, with what was found; the first who can take it is the answer."""
     head = find_head(ladder)
-    return tuple((rung, _standing(rung, head)) for rung in ladder)
+    return tuple((rung, _candidacy(rung, head)) for rung in ladder)
 
 
-def _standing(rung: Rung, head: Head | None) -> Standing:
+def _candidacy(rung: Rung, head: Head | None) -> Candidacy:
     if rung.passed:
-        return Standing(rung.passed)
+        return Candidacy(rung.passed)
     if rung.person_id is None:
-        return Standing.VACANT
+        return Candidacy.VACANT
     if rung.leave_until is not None:
-        return Standing.ON_LEAVE
+        return Candidacy.ON_LEAVE
     if rung.is_off_shift:
-        return Standing.OFF_SHIFT
-    return Standing.RESPONSIBLE if head is not None and rung is head.rung else Standing.STANDS_BY
+        return Candidacy.OFF_SHIFT
+    return Candidacy.RESPONSIBLE if head is not None and rung is head.rung else Candidacy.STANDS_BY
 
 
 def _why(ladder: Sequence[Rung], taken: Rung) -> Why:

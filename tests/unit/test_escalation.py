@@ -27,7 +27,7 @@ from dispatch.escalation import (
     owed,
     plan_rungs,
 )
-from dispatch.ladder_targets import Seat, Standing, find_told
+from dispatch.ladder_targets import Seat, Whereabouts, find_told
 from dispatch.posts import Rung
 from dispatch.states import CaseState
 
@@ -263,14 +263,14 @@ def test_whom_a_rung_tells_and_which_places_were_empty(
     who: str | None,
     empty: tuple[str, ...],
 ) -> None:
-    standing = Standing(
+    where = Whereabouts(
         path=PATH, heads=heads, owner_post_id=30, owner_person_id=uuid5(NAMES, "owner"), department=department
     )
-    told = find_told(target, standing, seats)
+    told = find_told(target, where, seats)
     assert told.person_id == (uuid5(NAMES, who) if who else None)
     assert told.empty == empty
 
 
 def test_a_departments_handler_is_below_the_cells_own_head() -> None:
-    standing = Standing(path=PATH, heads=HEADS, owner_post_id=103, owner_person_id=uuid5(NAMES, "x"), department="s")
-    assert find_told(Target.PARENT_HEAD, standing, ()).post_id == 30
+    where = Whereabouts(path=PATH, heads=HEADS, owner_post_id=103, owner_person_id=uuid5(NAMES, "x"), department="s")
+    assert find_told(Target.PARENT_HEAD, where, ()).post_id == 30

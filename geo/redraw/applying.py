@@ -26,7 +26,7 @@ from geo.redraw.operations import (
     Split,
 )
 from geo.redraw.patch import DraftCell, Patch, Point, as_multi, rings
-from geo.redraw.proving import prove
+from geo.redraw.proving import given_up, prove
 from geo.redraw.vertices import insert_everywhere
 
 _SMALLEST_SHARE = 1e-6
@@ -56,6 +56,8 @@ def apply(patch: Patch, operation: Operation, area_m2: Callable[[BaseGeometry], 
             raise
         lon, lat = patch.to_degrees(grid)
         raise BadInputError(error.code, pointer=error.pointer, **error.params, lon=lon, lat=lat) from None
+    except shapely.errors.GEOSException as error:
+        raise given_up(patch) from error
     patch.renew_paths()
     prove(patch, area_m2)
     return _lineage(patch, touched)

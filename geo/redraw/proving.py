@@ -25,7 +25,7 @@ def prove(patch: Patch, area_m2: Area) -> None:
         ``geo.redraw_too_fine`` when rounding to the grid would break a ring or the tiling: the line passes closer to
         an existing vertex or edge than the grid can tell apart. Nobody can do that by hand; a computed line can.
     """
-    changed = [cell for code, cell in patch.cells.items() if cell.shape is not _shape_before(patch, code)]
+    changed = _changed(patch)
     shapes = np.array([cell.shape for cell in changed], dtype=object)
     for at in np.flatnonzero(~shapely.is_valid(shapes)).tolist():
         raise _too_fine(patch, changed[at])
@@ -37,6 +37,16 @@ def prove(patch: Patch, area_m2: Area) -> None:
         after = _error_of(patch, patch.cells, parent, area_m2)
         if after > 0 and after > _error_of(patch, patch.before, parent, area_m2) + _SLACK_M2:
             raise _too_fine(patch, patch.cells[parent] if parent is not None else changed[0])
+
+
+def given_up(patch: Patch) -> BadInputError:
+    """The refusal of a change that GEOS could not follow: its rings had come too close to each other on the grid."""
+    changed = _changed(patch) or list(patch.cells.values())
+    return _too_fine(patch, next((cell for cell in changed if not cell.shape.is_valid), changed[0]))
+
+
+def _changed(patch: Patch) -> list[DraftCell]:
+    return [cell for code, cell in patch.cells.items() if cell.shape is not _shape_before(patch, code)]
 
 
 def _is_whole(patch: Patch, parent: str) -> bool:
@@ -80,4 +90,4 @@ def _too_fine(patch: Patch, cell: DraftCell) -> BadInputError:
     return BadInputError("geo.redraw_too_fine", pointer="", cell=cell.code, lon=lon, lat=lat)
 
 
-__all__ = ["prove"]
+__all__ = ["given_up", "prove"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, Polygon, box
 
@@ -68,6 +68,8 @@ def proven(patch: Patch) -> bool:
         ],
         area_m2,
         tolerance_m2=0.0,
+        # What is a sliver to a district is half of one of the tiny cells here.
+        sliver_width_m=0.0,
     )
     return found.is_proven
 
@@ -292,6 +294,7 @@ def _random_operation(patch: Patch, dice: random.Random, number: int) -> Operati
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(seed=963, scale=0.002)  # a moved boundary whose rings GEOS cannot put together again
 @given(seed=st.integers(0, 2**32), scale=st.sampled_from([1.0, 0.05, 0.002]))
 def test_any_sequence_of_operations_keeps_an_exact_tiling(seed: int, scale: float) -> None:
     """Also on cells of 40 by 40 grid points (half a metre), where every line passes close to every corner."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from dispatch.posts import parse_ladder
 from dispatch.routing import parse_route
 from dispatch.standings import Standing
 from dispatch.states import CaseState
-from dispatch.storage.intake_rows import encode_rows, make_extras, make_receipt
+from dispatch.storage.intake_rows import Entry, encode_rows, make_extras, make_receipt
 from dispatch.storage.legs import add_phases
 from dispatch.storage.reporters import add_reporters
 from dispatch.storage.standings import WHOLE_PAYLOAD, keep_standings
@@ -66,46 +66,52 @@ async def write_reports(
     first report of a standing.
     """
     driver = await unit.driver()
-    receipts: dict[UUID, Receipt] = {}
-    left, places, known = list(reports), dict(placement.places), placement.known
+    entries, known = [Entry(report, placement.places.get(report.id)) for report in reports], placement.known
     # A standing whose transaction was taken back is thought to be kept; then the statement says otherwise.
-    if new := [one for one in {place.standing for place in places.values()} if one.id not in placement.kept]:
+    if new := [one for one in _standings(entries) if one.id not in placement.kept]:
         await keep_standings(driver, new)
         placement.kept.update(standing.id for standing in new)
+    # Two statements with the same tickets take them in the same order: else each could wait for the other.
+    left = sorted(entries, key=_ticket)
     for _ in range(_MOST_TRIES):
-        unplaced = [report for report in left if report.id not in places]
+        unplaced = [entry for entry in left if entry.place is None]
         if unplaced:
-            found, fresh = await _place(driver, unplaced)
-            await keep_standings(driver, (place.standing for place in found.values()))
-            places |= found
+            fresh = await _place(driver, unplaced)
+            await keep_standings(driver, _standings(unplaced))
             # Of two snapshots the older one: it makes the guard stricter, never laxer.
             known = known or fresh
-        left, has_stale = await _write(unit, left, places, known, receipts)
+        left, has_stale = await _write(unit, left, known)
         if not left:
             break
         if not has_stale:
             # All that was decided stays right.
-            await keep_standings(driver, (places[report.id].standing for report in left))
+            await keep_standings(driver, _standings(left))
             continue
         known = ""
-        for report in left:
-            del places[report.id]
+        for entry in left:
+            entry.place = None
     else:
         raise UnavailableError("storage.busy")
-    repeated = [report for report in reports if report.id not in receipts]
+    repeated = [entry.report for entry in entries if entry.receipt is None]
     old: dict[tuple[str, str], dict[str, Any]] = {}
     if repeated:
         async with driver.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_REPEATS, ([r.channel for r in repeated], [r.ticket for r in repeated]))
             old = {(row["channel_code"], row["ticket"]): row for row in await cursor.fetchall()}
-    return [
-        receipts[report.id] if report.id in receipts else _repeat(report, old[(report.channel, report.ticket)])
-        for report in reports
-    ]
+    return [entry.receipt or _repeat(entry.report, old[_ticket(entry)]) for entry in entries]
 
 
-async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]) -> tuple[dict[UUID, Place], str]:
-    """Ask SQL where reports lie, and up to which snapshot that is so."""
+def _ticket(entry: Entry) -> tuple[str, str]:
+    return entry.report.channel, entry.report.ticket
+
+
+def _standings(entries: Iterable[Entry]) -> set[Standing]:
+    return {entry.place.standing for entry in entries if entry.place is not None}
+
+
+async def _place(driver: AsyncConnection[Any], entries: Sequence[Entry]) -> str:
+    """Ask SQL where reports lie; return up to which snapshot that is so."""
+    reports = [entry.report for entry in entries]
     rows = msgspec.json.encode(
         [
             {"id": r.id, "jurisdiction": r.jurisdiction, "category": r.category, "lon": r.lon, "lat": r.lat}
@@ -137,73 +143,73 @@ async def _place(driver: AsyncConnection[Any], reports: Sequence[PreparedReport]
         )
         for row in found
     }
-    return places, found[0]["known"]
+    for entry in entries:
+        entry.place = places[entry.report.id]
+    return str(found[0]["known"])
 
 
-async def _write(
-    unit: WriteUnit,
-    reports: Sequence[PreparedReport],
-    places: Mapping[UUID, Place],
-    known: str,
-    receipts: dict[UUID, Receipt],
-) -> tuple[list[PreparedReport], bool]:
-    """Write placed reports, add the receipts of those written, and return those that were not, and whether the guard
+async def _write(unit: WriteUnit, entries: Sequence[Entry], known: str) -> tuple[list[Entry], bool]:
+    """Write placed reports, give receipts to those written, and return those that were not, and whether the guard
     refused any of them; else what is lacking is a standing.
     """
-    extras = {report.id: make_extras(report) for report in reports}
-    await _assess(unit, reports, places, extras)
-    rows, placed, routes = encode_rows(reports, places, extras)
+    for entry in entries:
+        entry.extras = make_extras(entry.report)
+    await _assess(unit, entries)
     driver = await unit.driver()
     async with AsyncRawCursor(driver) as cursor:
         text = raw_statement("intake", "rows", "places", "routes", "known")
-        await cursor.execute(text, (rows, placed, routes, known))
-        written = {row[0]: row for row in await cursor.fetchall()}
-    lacks_standing = any(row[5] for row in written.values())
+        await cursor.execute(text, (*encode_rows(entries), known))
+        answers = await cursor.fetchall()
+    lacks_standing = any(answer[5] for answer in answers)
     left, has_stale = [], False
-    for report in reports:
-        _, is_stale, ref, state, nearest, _ = written[report.id]
+    for line, is_stale, ref, state, nearest, _ in answers:
+        entry = entries[line]
         if is_stale or lacks_standing:
-            left.append(report)
+            left.append(entry)
             has_stale = has_stale or is_stale
         elif ref is not None:
-            receipts[report.id] = make_receipt(report, places[report.id], extras[report.id], ref, state, nearest)
+            assert entry.place is not None
+            entry.receipt = make_receipt(entry.report, entry.place, entry.extras, ref, state, nearest)
+    left.sort(key=_ticket)
     phased = [
-        (report.id, 1, clock)
-        for report in reports
-        if report.phases and report.id in receipts and receipts[report.id].state is CaseState.DISPATCHED
-        for clock in report.phases
+        (entry.report.id, 1, clock)
+        for entry in entries
+        if entry.report.phases and entry.receipt is not None and entry.receipt.state is CaseState.DISPATCHED
+        for clock in entry.report.phases
     ]
     if phased:
         await add_phases(unit, phased)
-    known_by = [(r.id, r.channel, r.reporter) for r in reports if r.reporter is not None and r.id in receipts]
+    known_by = [
+        (entry.report.id, entry.report.channel, entry.report.reporter)
+        for entry in entries
+        if entry.report.reporter is not None and entry.receipt is not None
+    ]
     if known_by:
         await add_reporters(unit, known_by)
     return left, has_stale
 
 
-async def _assess(
-    unit: WriteUnit,
-    reports: Sequence[PreparedReport],
-    places: Mapping[UUID, Place],
-    extras: Mapping[UUID, dict[str, Any]],
-) -> None:
+async def _assess(unit: WriteUnit, entries: Sequence[Entry]) -> None:
     """Say of inaccurate positions which cells they may lie in. Cost: one round trip when there are any."""
-    asked: dict[UUID, Inaccurate] = {}
-    for report in reports:
-        version_id = places[report.id].version_id
-        if report.accuracy_m is None or version_id is None or report.lon is None or report.lat is None:
+    asked: list[tuple[Entry, Inaccurate]] = []
+    for entry in entries:
+        report, place = entry.report, entry.place
+        if report.accuracy_m is None or report.lon is None or report.lat is None:
             continue
-        asked[report.id] = Inaccurate(
+        if place is None or place.version_id is None:
+            continue
+        inaccurate = Inaccurate(
             jurisdiction=report.jurisdiction,
-            version_id=version_id,
+            version_id=place.version_id,
             lon=report.lon,
             lat=report.lat,
             accuracy_m=report.accuracy_m,
         )
+        asked.append((entry, inaccurate))
     if not asked:
         return
-    for report_id, found in zip(asked, await assess_many(unit, list(asked.values())), strict=True):
-        extras[report_id]["accuracy"] = {
+    for (entry, _), found in zip(asked, await assess_many(unit, [one for _, one in asked]), strict=True):
+        entry.extras["accuracy"] = {
             "accuracy_m": found.accuracy_m,
             "boundary_m": found.boundary_m,
             "candidates": [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,23 @@ from dispatch.placing import Place
 from dispatch.routing import Mode, Route, route_json
 from dispatch.states import CaseState
 
-__all__ = ["encode_rows", "make_extras", "make_receipt"]
+__all__ = ["Entry", "encode_rows", "make_extras", "make_receipt"]
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A report on its way into the database.
+
+    One object, because the fields of many reports kept in tables by id would be looked up a dozen times a report.
+    """
+
+    report: PreparedReport
+    #: None while nobody has found it, or no longer knows.
+    place: Place | None
+    #: What its first event says of it alone.
+    extras: dict[str, Any] = field(default_factory=dict)
+    #: Once it is written.
+    receipt: Receipt | None = None
 
 
 class _Row(Struct, frozen=True, omit_defaults=True):
@@ -97,17 +114,15 @@ def make_extras(report: PreparedReport) -> dict[str, Any]:
     return extras
 
 
-def encode_rows(
-    reports: Iterable[PreparedReport], places: Mapping[UUID, Place], extras: Mapping[UUID, Mapping[str, Any]]
-) -> tuple[str, str, str]:
-    """The statement's rows, places and routes, as JSON."""
+def encode_rows(entries: Sequence[Entry]) -> tuple[str, str, str]:
+    """The statement's rows, places and routes, as JSON; ``line`` is the place in the sequence."""
     numbers: dict[tuple[object, ...], int] = {}
     placed: list[_Placed] = []
     routes: dict[int, _Routed] = {}
     rows: list[_Row] = []
-    # Two statements with the same tickets take them in the same order: else each could wait for the other.
-    for line, report in enumerate(sorted(reports, key=_ticket)):
-        place = places[report.id]
+    for line, entry in enumerate(entries):
+        report, place = entry.report, entry.place
+        assert place is not None
         route = place.route
         # The standing by identity: it is one object per cell and ladder.
         key = (place.standing, place.how, place.version_id, place.version_revision, report.jurisdiction)
@@ -117,16 +132,12 @@ def encode_rows(
             placed.append(_place_row(number, report, place))
         if route is not None and route.rule_id not in routes:
             routes[route.rule_id] = _route_row(route)
-        rows.append(_report_row(line, report, number, place, extras[report.id]))
+        rows.append(_report_row(line, report, number, place, entry.extras))
     return _json(rows), _json(placed), _json(list(routes.values()))
 
 
 def _json(rows: Sequence[Struct]) -> str:
     return msgspec.json.encode(rows).decode()
-
-
-def _ticket(report: PreparedReport) -> tuple[str, str]:
-    return report.channel, report.ticket
 
 
 def _place_row(number: int, report: PreparedReport, place: Place) -> _Placed:

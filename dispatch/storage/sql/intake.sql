@@ -116,5 +116,5 @@ recorded AS (
 queued AS (
   INSERT INTO dispatch.outbox (event_id) SELECT id FROM recorded
 )
-SELECT d.id, d.is_stale, n.ref, n.state, CASE WHEN d.near IS NULL THEN d.nearest END, d.lacks_standing
+SELECT d.line, d.is_stale, n.ref, n.state, CASE WHEN d.near IS NULL THEN d.nearest END, d.lacks_standing
   FROM decided AS d LEFT JOIN inserted AS n ON n.id = d.id

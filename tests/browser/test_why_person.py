@@ -42,3 +42,26 @@ def test_the_panel_unfolds_the_way_from_point_to_person(site: Site, database: st
     expect(steps.last, "an answer that comes later leaves it open").to_be_visible()
     steps.last.scroll_into_view_if_needed()
     keep(page, "console-why-person")
+
+
+def test_what_is_unfolded_stays_so_when_the_panel_is_drawn_anew(site: Site, open_page: Any) -> None:
+    """Also when that happens in the very moment of the click."""
+    page = ready(open_page())
+    case = report(site, "WHY-2")["case"]
+    page.locator(f'[data-case="{case}"]').first.click()
+    panel = page.locator("#panel")
+    expect(panel).to_contain_text("同一地点没有未结的同类案件")  # the last answer there is
+    page.evaluate(
+        """(ref) => {
+          for (const line of document.querySelectorAll("#panel details.why > summary")) line.click();
+          document.querySelector(`[data-case="${ref}"]`).click();
+        }""",
+        case,
+    )
+    expect(panel.locator("details.why[open]")).to_have_count(2)
+    expect(panel.locator(".why-ledger li").first).to_be_visible()
+    expect(panel.locator(".why-steps li").first).to_be_visible()
+    panel.get_by_text("为什么是这个时间？").click()
+    expect(panel.locator("details.why[open]")).to_have_count(1)
+    page.locator(f'[data-case="{case}"]').first.click()
+    expect(panel.locator("details.why[open]")).to_have_count(1)

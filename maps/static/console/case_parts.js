@@ -129,7 +129,7 @@ export function deadlinePart(one, now) {
   add("console.fact.due_at", one.due_at ? moment(new Date(one.due_at), now) : t("console.time.none"));
   if (one.ledgers.length) add("console.panel.ledgers", one.ledger_names.join("、"));
   box.append(facts);
-  if (one.due_at) box.append(whyThisTime(one.case));
+  if (one.due_at) box.append(whyThisTime(one));
   return box;
 }
 

@@ -6,30 +6,54 @@ import { duration, moment, t } from "./texts.js";
 
 /** @typedef {import("./types.js").DeadlineLedger} DeadlineLedger */
 
+// The panel is drawn anew with every answer and every minute; what somebody is reading must not fold up.
+let isPersonOpen = false;
+/** @type {{ref: string, version: number, parts: HTMLElement[]}} the case whose ledger is unfolded, and what it said of which version */
+let ledger = { ref: "", version: 0, parts: [] };
+
 /**
- * A line to press that unfolds the ledger of a case's deadline; read when it is asked for.
- * @param {string} ref
+ * Unfold a box as it was in the drawing before, and remember what is done with it. A click is remembered at once:
+ * "toggle" is told only later, when the next drawing may have taken the box's place.
+ * @param {HTMLDetailsElement} box
+ * @param {boolean} isOpen
+ * @param {(isOpen: boolean) => void} remember
+ */
+function keep(box, isOpen, remember) {
+  box.open = isOpen;
+  box.querySelector("summary")?.addEventListener("click", () => remember(!box.open));
+  box.addEventListener("toggle", () => {
+    if (box.isConnected) remember(box.open);
+  });
+}
+
+/**
+ * A line to press that unfolds the ledger of a case's deadline; read when it is asked for, and for every version anew.
+ * @param {{case: string, version: number}} one
  * @returns {HTMLElement}
  */
-export function whyThisTime(ref) {
+export function whyThisTime({ case: ref, version }) {
   const box = make("details", "why");
-  box.append(make("summary", "link", t("console.why.time")));
   const body = make("div", "why-body");
   body.setAttribute("role", "status");
-  box.append(body);
+  box.append(make("summary", "link", t("console.why.time")), body);
+  const isOpen = ledger.ref === ref;
+  if (isOpen) body.append(...ledger.parts);
+  keep(box, isOpen, (isUnfolded) => {
+    if (isUnfolded && ledger.ref !== ref) ledger = { ref, version: 0, parts: [] };
+    else if (!isUnfolded && ledger.ref === ref) ledger = { ref: "", version: 0, parts: [] };
+  });
   box.addEventListener("toggle", async () => {
-    if (!box.open) return;
+    if (!box.open || (body.hasChildNodes() && ledger.version === version)) return;
     try {
-      body.replaceChildren(...ledgerParts(await getDeadline(ref), new Date()));
+      const parts = ledgerParts(await getDeadline(ref), new Date());
+      if (ledger.ref === ref) ledger = { ref, version, parts };
+      body.replaceChildren(...parts);
     } catch (fault) {
       body.replaceChildren(make("p", "fault", fault instanceof Error ? fault.message : ""));
     }
   });
   return box;
 }
-
-// The panel is drawn anew with every answer and every minute; what somebody is reading must not fold up.
-let isPersonOpen = false;
 
 /**
  * A line to press that unfolds why this person has the case: from the point to the post, as it was decided then.
@@ -41,8 +65,7 @@ export function whyThisPerson(lines) {
   const steps = make("ol", "why-body why-steps");
   steps.append(...lines.map((line) => make("li", "", line)));
   box.append(make("summary", "link", t("console.why.person")), steps);
-  box.open = isPersonOpen;
-  box.addEventListener("toggle", () => (isPersonOpen = box.open));
+  keep(box, isPersonOpen, (isOpen) => (isPersonOpen = isOpen));
   return box;
 }
 

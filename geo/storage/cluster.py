@@ -37,6 +37,7 @@ from geo.storage.postgres import (
     find_postgres,
     has_setting,
     memory_settings,
+    postgres_of,
     run_as_server,
     server_identity,
 )
@@ -221,8 +222,7 @@ class Cluster:
             file.write("\ninclude_if_exists = 'gridward.conf'\n")
 
     def _launch(self, *, throw_away: bool) -> None:
-        major = int((self.data_dir / "PG_VERSION").read_text(encoding="ascii").strip())
-        binaries = find_postgres(major)
+        binaries = postgres_of(self.data_dir)
         directory = str(self.data_dir.resolve())
         self.log.touch()
         self._own(self.log)

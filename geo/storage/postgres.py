@@ -64,6 +64,11 @@ def find_postgres(major: int | None = None) -> Path:
     raise PostgresMissingError(major=major)
 
 
+def postgres_of(data_dir: Path) -> Path:
+    """Return the ``bin`` folder of the version that made a server's files. Errors: as `find_postgres`."""
+    return find_postgres(int((data_dir / "PG_VERSION").read_text(encoding="ascii").strip()))
+
+
 @lru_cache(maxsize=1)
 def server_identity() -> tuple[int, int] | None:
     """Return (uid, gid) the server must run as, or None when that is simply us.
@@ -108,8 +113,7 @@ def run_as_server(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def has_setting(data_dir: Path, name: str, value: str) -> bool:
     """Tell whether the server of a directory, which need not run, can be set so. Cost: some 20 ms."""
-    major = int((data_dir / "PG_VERSION").read_text(encoding="ascii").strip())
-    server = str(find_postgres(major) / "postgres")
+    server = str(postgres_of(data_dir) / "postgres")
     return run_as_server([server, "-D", str(data_dir.resolve()), "-c", f"{name}={value}", "-C", name]).returncode == 0
 
 

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from api.account_pages import error_page, page_instead
 from api.language import locale_of
-from geo.coordinates import check_position
+from geo.coordinates import position_faults
 from geo.errors import (
     BadInputError,
     ConflictError,
@@ -242,11 +242,11 @@ def _unreadable(cause: BaseException | None) -> Fault | None:
     return None
 
 
-def position_faults(given: object, told: Iterable[Fault] = ()) -> list[Fault]:
+def _point_faults(given: object, told: Iterable[Fault]) -> list[Fault]:
     """Faults of the point ``lon``, ``lat`` in a body or query, to be told together with those of its shape.
 
-    The rules look at a point only when the shape is sound; a caller whose report lacks a field as well should not learn
-    one after the other that the axes are swapped.
+    The rules look at a point only when the shape is sound; a caller whose request lacks a field as well should not
+    learn one after the other that the axes are swapped.
     """
     if not isinstance(given, Mapping) or {"/lon", "/lat"} & {fault.pointer for fault in told}:
         return []
@@ -254,12 +254,9 @@ def position_faults(given: object, told: Iterable[Fault] = ()) -> list[Fault]:
     if not isinstance(lon, int | float | str) or not isinstance(lat, int | float | str):
         return []
     try:
-        check_position(float(lon), float(lat))
-    except BadInputError as error:
-        return [Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params)]
+        return position_faults(float(lon), float(lat))
     except (ValueError, OverflowError):
-        pass  # no number: that is a fault of the shape
-    return []
+        return []  # no number: that is a fault of the shape
 
 
 def _in_words(request: Request, document: Response) -> Response:
@@ -293,7 +290,7 @@ def install(app: FastAPI) -> None:
             # The framework reads a body only when it is said to be JSON, and then calls its bytes no object.
             return error_response(BadInputError("request.media_type"), locale_of(request))
         faults = shape_faults(error.errors(), error.body)
-        faults += position_faults(error.body if error.body is not None else request.query_params, faults)
+        faults += _point_faults(error.body if error.body is not None else request.query_params, faults)
         return _in_words(request, error_response(InvalidRequestError(faults), locale_of(request)))
 
     @app.exception_handler(StarletteHTTPException)

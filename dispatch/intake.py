@@ -29,8 +29,8 @@ from dispatch.routing import Route, parse_route
 from dispatch.segments import to_micros
 from dispatch.standings import Standing
 from dispatch.states import CaseState
-from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
-from geo.errors import BadInputError, Fault, InvalidRequestError, UnavailableError
+from geo.coordinates import CoordSys, position_faults, snap_to_grid, to_wgs84
+from geo.errors import Fault, InvalidRequestError, UnavailableError
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -301,18 +301,17 @@ def _position(report: Report, faults: list[Fault]) -> tuple[float | None, float 
         if not report.address:
             faults.append(Fault(code="dispatch.no_position", pointer="/lon"))
         return None, None
-    if report.x is None or report.y is None:
-        pointer = "/lon" if report.x is None else "/lat"
-        faults.append(Fault(code="dispatch.half_position", pointer=pointer))
-        return None, None
+    wrong = []
     if report.coord_sys is None:
         known = ", ".join(CoordSys)
-        faults.append(Fault(code="dispatch.coord_sys_required", pointer="/coord_sys", params={"known": known}))
-        return None, None
-    try:
-        check_position(report.x, report.y)
-    except BadInputError as error:
-        faults.append(Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params))
+        wrong.append(Fault(code="dispatch.coord_sys_required", pointer="/coord_sys", params={"known": known}))
+    if report.x is None or report.y is None:
+        wrong.append(Fault(code="dispatch.half_position", pointer="/lon" if report.x is None else "/lat"))
+    else:
+        # Swapped axes are seen in any system, also in one that was not given.
+        wrong.extend(position_faults(report.x, report.y))
+    if wrong or report.x is None or report.y is None or report.coord_sys is None:
+        faults.extend(wrong)
         return None, None
     lon, lat = to_wgs84(report.x, report.y, report.coord_sys)
     # The raw pair stays as given; what is located is on the grid, so that memory and SQL see the same point.

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from geo.errors import BadInputError
+from geo.errors import BadInputError, Fault
 
 SRID_WGS84 = 4326
 SRID_CGCS2000 = 4490
@@ -75,17 +75,34 @@ def check_position(lon: float, lat: float) -> None:
     Traceback (most recent call last):
     geo.errors.BadInputError: geo.axes_swapped(lon=34.754, lat=113.617)
     """
-    if not (math.isfinite(lon) and math.isfinite(lat)):
-        # NaN and infinity are not JSON, so they travel as text.
-        raise BadInputError("geo.coordinate_not_finite", lon=str(lon), lat=str(lat))
     if is_in_china_box(lon, lat):
         return
+    for fault in position_faults(lon, lat):
+        raise BadInputError(fault.code, pointer=fault.pointer, **fault.params)
+
+
+def position_faults(lon: float, lat: float) -> list[Fault]:
+    """Everything for which `check_position` would refuse a pair, at the fields ``/lon`` and ``/lat``.
+
+    Examples
+    --------
+    >>> [fault.code for fault in position_faults(999.0, 95.0)]
+    ['geo.longitude_out_of_range', 'geo.latitude_out_of_range']
+    """
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        # NaN and infinity are not JSON, so they travel as text.
+        return [Fault(code="geo.coordinate_not_finite", pointer="/lon", params={"lon": str(lon), "lat": str(lat)})]
+    if is_in_china_box(lon, lat):
+        return []
+    pair = {"lon": lon, "lat": lat}
     if is_in_china_box(lat, lon):
-        raise BadInputError("geo.axes_swapped", lon=lon, lat=lat)
+        return [Fault(code="geo.axes_swapped", pointer="/lon", params=pair)]
+    faults = []
     if not -180.0 <= lon <= 180.0:
-        raise BadInputError("geo.longitude_out_of_range", lon=lon, lat=lat)
+        faults.append(Fault(code="geo.longitude_out_of_range", pointer="/lon", params=pair))
     if not -90.0 <= lat <= 90.0:
-        raise BadInputError("geo.latitude_out_of_range", pointer="/lat", lon=lon, lat=lat)
+        faults.append(Fault(code="geo.latitude_out_of_range", pointer="/lat", params=pair))
+    return faults
 
 
 def to_grid(degrees: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -24,8 +24,8 @@ from dispatch.posts import find_backup, find_head
 from dispatch.queries import database_now
 from dispatch.whereabouts import ManyFound, Whereabouts, find_many, find_one
 from geo.cells import TIE_RULE
-from geo.coordinates import CoordSys, check_position, snap_to_grid, to_wgs84
-from geo.errors import BadInputError, Fault, InvalidRequestError
+from geo.coordinates import CoordSys, check_position, position_faults, snap_to_grid, to_wgs84
+from geo.errors import BadInputError, InvalidRequestError
 from geo.storage.uow import read_unit
 from geo.uncertainty import MOST_ACCURACY_M
 from maps.i18n import Locale
@@ -65,11 +65,8 @@ async def read_location(
     ] = None,
 ) -> Response:
     """Which cells cover a point, who is responsible, who stands in, and how it was decided."""
-    try:
-        check_position(lon, lat)
-    except BadInputError as error:
-        fault = Fault(code=error.code, pointer=error.pointer or "/lon", params=error.params)
-        raise InvalidRequestError([fault]) from None
+    if faults := position_faults(lon, lat):
+        raise InvalidRequestError(faults)
     x, y = to_wgs84(lon, lat, coord_sys)
     x, y = snap_to_grid(x), snap_to_grid(y)
     found = await find_one(container.engine, container.live, x, y, at=at, accuracy_m=accuracy_m)

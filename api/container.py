@@ -27,7 +27,7 @@ from api.settings import Settings
 from api.stream import Broadcaster
 from dispatch.collecting import CollectingWriter
 from dispatch.intake import PreparedReport, Receipt
-from dispatch.queries import load_reference
+from dispatch.queries import load_reference, read_stamp
 from dispatch.reference import Reference, ReferenceCache
 from dispatch.storage.intake import write_reports
 from geo.errors import BadInputError, ForbiddenError
@@ -100,6 +100,10 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
         async with read_unit(control, snapshot=True) as unit:
             return await load_reference(unit)
 
+    async def stamp() -> str:
+        async with read_unit(control) as unit:
+            return await read_stamp(unit)
+
     lines = StatementUnits(writing, most=most_lines, patience_s=settings.pool_timeout_s, checks_keys=True)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
@@ -124,7 +128,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
     intake = CollectingWriter(
         write, writers=settings.intake_writers, most=settings.intake_collect, backlog=settings.intake_backlog
     )
-    reference = ReferenceCache(load)
+    reference = ReferenceCache(load, stamp)
     broadcaster = Broadcaster(control, settings.database_url)
     keys = KeyRing(control)
     vault = IdentityVault(settings)

@@ -17,7 +17,7 @@ from dispatch.case_views import CaseFilter, CasePage, CaseView, EventView
 from dispatch.posts import Rung, parse_ladder
 from dispatch.storage import cases
 from dispatch.storage.cases import count_cases, count_inboxes, list_by_deadline
-from dispatch.storage.reference import load_reference
+from dispatch.storage.reference import load_reference, read_stamp
 from geo.errors import BadInputError, NotFoundError
 from geo.storage.uow import ReadUnit, Unit
 
@@ -30,6 +30,7 @@ __all__ = [
     "list_by_deadline",
     "list_cases",
     "load_reference",
+    "read_stamp",
     "responsible_at",
     "responsible_many",
     "stream_cases",

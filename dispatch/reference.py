@@ -116,6 +116,8 @@ class Reference:
     jurisdictions: Mapping[str, Jurisdiction]
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     profiles: Mapping[tuple[str, str], Profile] = field(default_factory=dict)
+    #: Differs as soon as one of the rows that this was made of has changed.
+    stamp: str = ""
 
     def profile(self, jurisdiction: str, path: Sequence[str]) -> Profile:
         """How the office of a cell (given by its path of codes) works."""
@@ -129,26 +131,39 @@ class ReferenceCache:
     ----------
     load
         Reads a fresh copy from the database.
+    read_stamp
+        Reads the stamp that a fresh copy would have, which costs a fraction of it.
     max_age_s
         A change made elsewhere is seen by this process after at most this long. Units: seconds.
     """
 
-    #: A burst of reports with a mistyped code must not become a burst of reloads.
+    #: While somebody goes on changing the data, a burst of reports with new codes must not become a burst of reloads.
     _MIN_RELOAD_S = 1.0
 
-    def __init__(self, load: Callable[[], Awaitable[Reference]], *, max_age_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[Reference]],
+        read_stamp: Callable[[], Awaitable[str]],
+        *,
+        max_age_s: float = 10.0,
+    ) -> None:
         self._load = load
+        self._read_stamp = read_stamp
         self._max_age_s = max_age_s
         self._copy: Reference | None = None
         self._loaded_at = 0.0
+        #: Up to when the copy is known to be right.
+        self._true_at = 0.0
+        self._forgotten = 0
         self._lock = asyncio.Lock()
 
     def forget(self) -> None:
-        """Let the next caller read afresh: somebody has changed the data through this very process.
+        """Let the next caller look afresh: somebody has changed the data through this very process.
 
         The copy of a transaction that has not committed yet must not be kept, so nothing is read here.
         """
-        self._loaded_at = float("-inf")
+        self._forgotten += 1
+        self._true_at = float("-inf")
 
     @property
     def last(self) -> Reference | None:
@@ -156,20 +171,25 @@ class ReferenceCache:
         return self._copy
 
     async def get(self, *, fresh: bool = False) -> Reference:
-        """Return a copy no older than allowed; ``fresh`` asks for one that was read after this very call.
+        """Return a copy no older than allowed; ``fresh`` asks for what is true at this very call.
 
-        Cost: a fresh copy may have to wait, because reloads are at least a second apart; callers share one.
+        Cost: a look at the stamp, which callers share; when something has changed, up to a second, because reloads are
+        at least so far apart.
         """
         asked_at = time.monotonic()
-        if not fresh and self._copy is not None and asked_at - self._loaded_at < self._max_age_s:
+        newest = asked_at if fresh else asked_at - self._max_age_s
+        if self._copy is not None and self._true_at > newest:
             return self._copy
         async with self._lock:
-            # Whoever waited for the lock finds the copy that the first one loaded.
-            newest = asked_at if fresh else asked_at - self._max_age_s
-            if self._copy is None or self._loaded_at < newest:
-                if self._copy is not None and fresh:
-                    await asyncio.sleep(max(0.0, self._loaded_at + self._MIN_RELOAD_S - time.monotonic()))
-                began_at = time.monotonic()
-                self._copy = await self._load()
-                self._loaded_at = began_at
+            # Whoever waited for the lock finds what the first one learned.
+            if self._copy is None or self._true_at < newest:
+                looked_at, forgotten = time.monotonic(), self._forgotten
+                if self._copy is None or self._copy.stamp != await self._read_stamp():
+                    if self._copy is not None and fresh:
+                        await asyncio.sleep(max(0.0, self._loaded_at + self._MIN_RELOAD_S - time.monotonic()))
+                    self._loaded_at = looked_at = time.monotonic()
+                    self._copy = await self._load()
+                # What was forgotten meanwhile was perhaps read before it changed.
+                if forgotten == self._forgotten:
+                    self._true_at = looked_at
             return self._copy

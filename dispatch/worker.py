@@ -25,7 +25,7 @@ from dispatch.auditor import Auditor
 from dispatch.handover import hand_over
 from dispatch.ladder_sweep import sweep
 from dispatch.notices import LogNotifier, Message, NoticeLane, Notifier, UnreachableError, relay
-from dispatch.queries import load_reference
+from dispatch.queries import load_reference, read_stamp
 from dispatch.reference import Reference, ReferenceCache
 from dispatch.settings import DispatchSettings
 from dispatch.stages import run_stages
@@ -72,7 +72,7 @@ class Worker:
     _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        self._reference = ReferenceCache(self._load)
+        self._reference = ReferenceCache(self._load, self._stamp)
         self._watch = Watch(engine=self.engine, media=[notifier.medium for notifier in self.notifiers])
 
     def stop(self) -> None:
@@ -104,6 +104,10 @@ class Worker:
     async def _load(self) -> Reference:
         async with read_unit(self.engine, snapshot=True) as unit:
             return await load_reference(unit)
+
+    async def _stamp(self) -> str:
+        async with read_unit(self.engine) as unit:
+            return await read_stamp(unit)
 
     async def _look(self) -> int:
         await self._watch.look()

@@ -20,6 +20,7 @@ from geo.errors import Fault, InvalidRequestError
 __all__ = ["read_report"]
 
 #: Stand in for what cannot be read, and are never told of.
+_IN_A_LIST: Final = "X"
 _STANDING_IN: Final[dict[str, Any]] = {"ticket": "X", "text": "X", "category": "X"}
 _SOMEWHERE: Final[dict[str, Any]] = {"lon": 114.0, "lat": 34.0, "coord_sys": "wgs84"}
 
@@ -48,7 +49,7 @@ async def _of_meaning(
     data: bytes, shape: Sequence[Fault], channel: str, desk: ReportDesk, moment: Moment | None
 ) -> list[Fault]:
     """What the rules say of the fields that can be read."""
-    spoiled = {_name(fault) for fault in shape if fault.pointer}
+    spoiled = {fault.pointer for fault in shape if fault.pointer}
     try:
         # Reads as the model does: orjson would refuse 1e400 and hide the other faults.
         said = from_json(data)
@@ -58,25 +59,34 @@ async def _of_meaning(
         if not isinstance(said, Mapping):
             return []
         report = report_of(ReportIn.model_validate_json(orjson.dumps(_mended(said, spoiled))), channel)
-        await desk.prepare(report, moment=moment)
+        await desk.check(report, moment)
     except InvalidRequestError as error:
-        return [fault for fault in error.faults if fault.pointer and _name(fault) not in spoiled]
+        return [fault for fault in error.faults if fault.pointer not in spoiled]
     except (ValidationError, orjson.JSONEncodeError):
         return []
     return []
 
 
-def _name(fault: Fault) -> str:
-    """The field of the report in which the fault lies: the first step of a JSON pointer (RFC 6901)."""
-    return fault.pointer.split("/")[1].replace("~1", "/").replace("~0", "~")
-
-
 def _mended(said: Mapping[str, Any], spoiled: set[str]) -> dict[str, Any]:
-    body = {name: value for name, value in said.items() if name not in spoiled}
-    body |= {name: value for name, value in (_STANDING_IN | _SOMEWHERE).items() if name in spoiled}
+    """What was said without what is wrong about it; the rules can be asked about the rest."""
+    body = {name: _without(value, _pointer("", name), spoiled) for name, value in said.items()}
+    gone = {name for name in (*said, *_STANDING_IN, *_SOMEWHERE) if _pointer("", name) in spoiled}
+    body = {name: value for name, value in body.items() if name not in gone}
+    body |= {name: value for name, value in (_STANDING_IN | _SOMEWHERE).items() if name in gone}
     if body.get("lon") is None and body.get("lat") is None and body.get("address"):
         # An address is looked for nowhere while there is something to mend.
         body |= _SOMEWHERE
-    # Who reported is sealed only when a case comes of it.
-    body.pop("reporter", None)
     return body
+
+
+def _without(value: Any, where: str, spoiled: set[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: part for name, part in value.items() if _pointer(where, name) not in spoiled}
+    if isinstance(value, list):
+        # In its place, so that the others keep theirs.
+        return [_IN_A_LIST if _pointer(where, place) in spoiled else part for place, part in enumerate(value)]
+    return value
+
+
+def _pointer(where: str, step: str | int) -> str:
+    return f"{where}/{str(step).replace('~', '~0').replace('/', '~1')}"

@@ -93,6 +93,16 @@ class ReportDesk:
             reporter=keys.seal(prepared.id, report.reporter),
         )
 
+    async def check(self, report: Report, moment: Moment | None = None) -> None:
+        """Apply the rules and leave it at that: who reported is sealed only when a case comes of it.
+
+        Raises
+        ------
+        InvalidRequestError
+            All faults at once.
+        """
+        await self._placed(report, (), moment or await self.open_moment(report.channel))
+
     async def _placed(self, report: Report, photos: Sequence[Photo], moment: Moment) -> PreparedReport:
         # Blanks alone are what a form sends for a field that nobody filled.
         if report.address.isspace():

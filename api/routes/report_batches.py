@@ -87,16 +87,19 @@ def _items(data: bytes) -> list[Any]:
         where = ("body", f"{error.lineno}:{error.colno}")
         fault = {"type": "json_invalid", "loc": where, "msg": error.msg, "input": None}
         raise RequestValidationError([fault]) from error
-    items = document.get("reports") if isinstance(document, dict) else None
-    if not isinstance(items, list) or not items:
+    if not isinstance(document, dict):
+        raise RequestValidationError([{"type": "dict_type", "loc": ("body",)}])
+    unknown = [{"type": "extra_forbidden", "loc": ("body", name)} for name in document if name != "reports"]
+    items = document.get("reports")
+    if not isinstance(items, list):
+        kind = "list_type" if "reports" in document else "missing"
+        raise RequestValidationError([{"type": kind, "loc": ("body", "reports")}, *unknown])
+    if unknown:
+        raise RequestValidationError(unknown)
+    if not items:
         raise BadInputError("batch.empty", pointer="/reports")
     if len(items) > MOST_REPORTS:
         raise BadInputError("batch.too_many", pointer="/reports", most=MOST_REPORTS)
-    unknown = [name for name in document if name != "reports"]
-    if unknown:
-        raise InvalidRequestError(
-            [Fault(code="request.unknown_field", pointer=f"/{name}", params={"field": name}) for name in unknown[:20]]
-        )
     return items
 
 

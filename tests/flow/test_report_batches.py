@@ -272,3 +272,19 @@ async def test_a_batch_that_could_not_be_finished_is_finished_with_the_same_key(
     async with engine.connect() as connection:
         written = await connection.execute(text("SELECT count(*) FROM dispatch.dispatch_case WHERE ticket LIKE 'K-%'"))
         assert written.scalar() == 6
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        ([], {"": "request.body_no_object"}),
+        ({}, {"/reports": "request.missing"}),
+        ({"reports": {}}, {"/reports": "request.not_a_list"}),
+        ({"reports": []}, {"/reports": "batch.empty"}),
+        ({"a/b": 1}, {"/reports": "request.missing", "/a~1b": "request.unknown_field"}),
+    ],
+)
+async def test_what_is_no_batch_is_told_what_it_is(client: Client, body: object, faults: dict[str, str]) -> None:
+    answer = await client.post("/v1/reports:batch", json=body)
+    assert answer.status_code == 422
+    assert {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]} == faults

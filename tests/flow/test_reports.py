@@ -209,10 +209,19 @@ async def test_faults_of_shape_and_of_meaning_are_told_together(client: Client) 
             {"lon": 34.75, "lat": 113.61, "coord_sys": "utm"},
             {"/lon": "geo.axes_swapped", "/coord_sys": "request.not_one_of"},
         ),
+        (
+            {"lon": "x", "reporter": {"phone": "abc"}},
+            {"/lon": "request.not_a_number", "/reporter/phone": "reporter.bad_phone"},
+        ),
+        (
+            {"reporter": {"name": 1, "phone": "abc"}},
+            {"/reporter/name": "request.not_text", "/reporter/phone": "reporter.bad_phone"},
+        ),
+        ({"ledgers": [1, "nope"]}, {"/ledgers/0": "request.not_text", "/ledgers/1": "dispatch.unknown_ledger"}),
         ({"a/b": 1, "category": "Z9999"}, {"/a~1b": "request.unknown_field", "/category": "dispatch.unknown_category"}),
     ],
 )
-async def test_all_faults_of_a_place_are_told_at_once(
+async def test_what_is_wrong_beside_what_cannot_be_read_is_told_at_once(
     client: Client, change: dict[str, object], faults: dict[str, str]
 ) -> None:
     answer = await client.post("/v1/reports", json=report(**change))

@@ -11,12 +11,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from api.move_schemas import PositionIn
 from api.schemas import Body, Code, Short
+from api.spelling import Spelling
 
 __all__ = ["ActionIn", "ActionKind", "ActionOut", "FieldDayOut", "TokenIn", "TokenOut"]
 
 Version = Annotated[int, Field(ge=1, le=999_999_999, strict=True)]
 #: As browsers make them; anything else of that alphabet will do.
-ActionKey = Annotated[str, StringConstraints(min_length=8, max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
+ActionKey = Annotated[str, Spelling("^[0-9A-Za-z_-]{8,64}$", "0197f0a4-7c3e-7d21")]
 
 
 class ActionKind(StrEnum):

@@ -5,19 +5,38 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+)
 
 from api.schemas import Short, SoundText
+from api.spelling import Spelling, misspelled
 from geo.cells import CellKind
 from geo.redraw.operations import Add, Edit, Merge, MoveBoundary, NewCell, Operation, Reassign, Retire, Split
 
-CellCode = Annotated[SoundText, StringConstraints(pattern=r"^[^\s/]{1,40}$")]
+CellCode = Annotated[SoundText, Spelling(r"^[^\s/]{1,40}$", "410102001001")]
 Name = Annotated[SoundText, StringConstraints(max_length=200)]
 Lon = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Lat = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Position = tuple[Lon, Lat]
 Line = Annotated[list[Position], Field(min_length=2, max_length=2000)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+#: What the column of versions' numbers holds.
+MOST_NUMBER = 2**31 - 1
+
+
+def _as_base(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_NUMBER
+    if is_number or value is None or value == "active":
+        return value
+    raise misspelled("3 / active")
 
 
 class _Strict(BaseModel):
@@ -28,7 +47,7 @@ class DraftIn(_Strict):
     """A new draft."""
 
     name: Name = ""
-    based_on: int | Literal["active"] | None = Field(
+    based_on: Annotated[int | Literal["active"] | None, BeforeValidator(_as_base)] = Field(
         "active", description="Number of the version to copy; `active` is the one valid now; null begins empty"
     )
     code_system: Annotated[str, StringConstraints(max_length=40)] | None = Field(

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from api.spelling import is_storable
 from geo.errors import Fault, InvalidRequestError
 
 __all__ = [
@@ -141,7 +142,7 @@ def _values(pairs: Sequence[tuple[str, str]], own: frozenset[str], faults: list[
             faults.append(_fault("ogc.unknown_parameter", shown, **facts))
         elif name in values:
             faults.append(_fault("ogc.repeated", name, field=name))
-        elif "\x00" in value or any("\ud800" <= sign <= "\udfff" for sign in value) or len(value) > 400:
+        elif not is_storable(value) or len(value) > 400:
             faults.append(_fault("ogc.bad_value", name, field=name))
         else:
             values[name] = value

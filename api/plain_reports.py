@@ -28,6 +28,7 @@ from api.errors import error_response
 from api.limits import FOR_ALL, FOR_DATA, FOR_HTTPS
 from api.rendering import receipt_json
 from api.responsible import zone_of
+from api.spelling import is_storable
 from dispatch.intake import Receipt, Report
 from geo.coordinates import CoordSys
 from geo.errors import GridwardError
@@ -160,16 +161,10 @@ def _read(body: bytes) -> _Plain | None:
 
 
 def _is_sound(plain: _Plain) -> bool:
-    """Whether its ticket says something, and PostgreSQL can hold its texts: neither NUL nor half a surrogate pair
-    (ValueError).
-    """
+    """Whether its ticket says something, and its texts can be stored."""
     if plain.ticket.isspace():
         return False
-    for text in (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers):
-        if "\x00" in text:
-            return False
-        text.encode()
-    return True
+    return all(map(is_storable, (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers)))
 
 
 def _report(plain: _Plain, channel: str) -> Report:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas import Body, Code, Short, SoundText
+from api.schemas import Body, Code, Short, SoundText, WallTime
+from api.spelling import Spelling
 from dispatch.routing import Mode
 
-
-def _wall(value: time) -> time:
-    if value.tzinfo is not None:
-        raise PydanticCustomError("bad_value", "a wall-clock time has no zone")
-    return value
-
-
-Wall = Annotated[time, AfterValidator(_wall)]
 Name = Annotated[SoundText, StringConstraints(min_length=1, max_length=120, strip_whitespace=True)]
 Place = Annotated[SoundText, StringConstraints(max_length=40)]
-StaffNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{3,23}$")]
-DepartmentCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
+StaffNumber = Annotated[str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", "ZY-017")]
+Phone = Annotated[str, Spelling(r"^\+?[0-9][0-9 -]{3,23}$", "138 0000 0000")]
+DepartmentCode = Annotated[str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", "urban-management")]
 
 
 class _In(BaseModel):
@@ -127,8 +119,8 @@ class ShiftIn(_In):
         },
     )  # fmt: skip
 
-    starts: Wall = Field(description="Wall clock of the jurisdiction")
-    ends: Wall
+    starts: WallTime = Field(description="WallTime clock of the jurisdiction")
+    ends: WallTime
     on_days: list[int] = Field(
         min_length=1, max_length=366, description="Days of the week, 0 is Monday; or of the cycle"
     )
@@ -152,8 +144,8 @@ class ExceptionIn(_In):
     """What holds on one day instead of the pattern; without times the day is free."""
 
     day: date
-    starts: Wall | None = None
-    ends: Wall | None = None
+    starts: WallTime | None = None
+    ends: WallTime | None = None
     person: UUID | None = None
     reason: Short = ""
 

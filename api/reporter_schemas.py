@@ -6,17 +6,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
+from api.spelling import sound
 from dispatch.reporters import Reporter
 
 __all__ = ["ReasonIn", "ReporterIn", "ReporterOut", "RevealedOut", "reporter_of"]
-
-
-def _sound(value: str) -> str:
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise PydanticCustomError("bad_character", "NUL or lone surrogate")
-    return value
 
 
 class ReporterIn(BaseModel):
@@ -24,9 +18,9 @@ class ReporterIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, StringConstraints(max_length=80, strip_whitespace=True), AfterValidator(_sound)] = ""
-    phone: Annotated[str, StringConstraints(max_length=40, strip_whitespace=True), AfterValidator(_sound)] = ""
-    email: Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), AfterValidator(_sound)] = ""
+    name: Annotated[str, StringConstraints(max_length=80, strip_whitespace=True), AfterValidator(sound)] = ""
+    phone: Annotated[str, StringConstraints(max_length=40, strip_whitespace=True), AfterValidator(sound)] = ""
+    email: Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), AfterValidator(sound)] = ""
     anonymous: bool = Field(
         False, strict=True, description="Wants not to be known: name and number are not kept, only that it is one voice"
     )
@@ -55,7 +49,7 @@ class ReasonIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "回访核实处置结果"}]})
 
     reason: Annotated[
-        str, StringConstraints(min_length=4, max_length=400, strip_whitespace=True), AfterValidator(_sound)
+        str, StringConstraints(min_length=4, max_length=400, strip_whitespace=True), AfterValidator(sound)
     ] = Field(description="Stands in the audit trail")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,15 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from api.reporter_schemas import ReporterIn
+from api.spelling import Spelling, sound
 from geo.coordinates import CoordSys
 from geo.uncertainty import MOST_ACCURACY_M
-
-
-def _sound(value: str) -> str:
-    # PostgreSQL text holds neither NUL nor half a surrogate pair; better told here than failed there.
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise PydanticCustomError("bad_character", "NUL or lone surrogate")
-    return value
 
 
 def _said(value: str) -> str:
@@ -28,17 +22,25 @@ def _said(value: str) -> str:
     return value
 
 
-SoundText = Annotated[str, AfterValidator(_sound)]
+def _on_the_wall(value: time) -> time:
+    if value.tzinfo is not None:
+        raise PydanticCustomError("timezone_naive", "a time on the wall has no zone")
+    return value
+
+
+SoundText = Annotated[str, AfterValidator(sound)]
 Ticket = Annotated[
     str,
     StringConstraints(min_length=1, max_length=120),
-    AfterValidator(_sound),
+    AfterValidator(sound),
     AfterValidator(_said),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
-Body = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_sound)]
-Short = Annotated[str, StringConstraints(max_length=400), AfterValidator(_sound)]
-Code = Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_sound)]
+Body = Annotated[str, StringConstraints(max_length=4000), AfterValidator(sound)]
+Short = Annotated[str, StringConstraints(max_length=400), AfterValidator(sound)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(sound)]
+EventType = Annotated[str, Spelling(r"^case\.[a-z_]{1,60}\.v[0-9]{1,3}$", "case.closed.v1")]
+WallTime = Annotated[time, AfterValidator(_on_the_wall)]
 Degrees = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 

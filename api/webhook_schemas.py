@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.event_json import EXAMPLE_DATA
-from api.schemas import Code, Short, SoundText
+from api.schemas import Code, EventType, Short, SoundText
 
-EventType = Annotated[str, StringConstraints(pattern=r"^case\.[a-z_]{1,60}\.v[0-9]{1,3}$")]
 WebhookUrl = Annotated[SoundText, StringConstraints(min_length=1, max_length=2000)]
 SecretText = Annotated[SoundText, StringConstraints(min_length=1, max_length=200)]
 Types = Annotated[list[EventType], Field(max_length=50)]

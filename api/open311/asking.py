@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from starlette.datastructures import QueryParams
 
 from api.open311.door import words_of
+from api.spelling import is_storable
 from dispatch.public_requests import MOST_ROWS, RequestQuery
 from geo.errors import Fault, InvalidRequestError
 
@@ -53,7 +54,7 @@ def read_question(params: QueryParams, now: datetime, zone: ZoneInfo, hidden: tu
     faults.extend(
         Fault(code="open311.bad_character", pointer=f"/{name[:40]}", params={"field": name[:40]})
         for name, value in params.multi_items()
-        if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
+        if not is_storable(value)
     )
     if len(refs) > MOST_ROWS:
         params_of = {"field": "service_request_id", "most": MOST_ROWS}

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
 from api.open311.services import CONDITION
+from api.spelling import is_storable
 from dispatch.intake import Report
 from dispatch.photos import MOST_BYTES, MOST_PHOTOS, Photo
 from dispatch.reference import Category
@@ -73,8 +74,7 @@ async def read_form(request: Request) -> Form:
 def _fields(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
-        # PostgreSQL text holds neither NUL nor half a surrogate pair.
-        if "\x00" in name + value or any("\ud800" <= letter <= "\udfff" for letter in name + value):
+        if not is_storable(name + value):
             raise BadInputError("open311.bad_character", field=name.encode("ascii", "replace").decode()[:80])
         if value.strip():
             fields.setdefault(name, []).append(value)

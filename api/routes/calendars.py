@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from api.access import require
@@ -17,7 +16,7 @@ from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import instant
 from api.report_bodies import parse_model
-from api.schemas import Short, SoundText, problems
+from api.schemas import Short, SoundText, WallTime, problems
 from api.seen_version import read_seen
 from dispatch.calendar_files import decode_table, read_csv, read_ics
 from dispatch.calendar_keeping import HOURS, Edit, YearView, find_revision, list_years, put_hours, put_year, read_year
@@ -57,15 +56,6 @@ class YearIn(BaseModel):
     days: list[DayIn] = Field(max_length=400)
     published: bool = Field(True, strict=True, description="False: local additions while the notice is not out yet")
     note: Short = Field("", description="Why it changes; kept with the revision")
-
-
-def _on_the_wall(value: time) -> time:
-    if value.tzinfo is not None:
-        raise PydanticCustomError("timezone_naive", "a time on the wall has no zone")
-    return value
-
-
-WallTime = Annotated[time, AfterValidator(_on_the_wall)]
 
 
 class SpanIn(BaseModel):

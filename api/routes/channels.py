@@ -14,7 +14,7 @@ from api.answers import json_answer
 from api.container import Reading, Wired
 from api.language import locale_of
 from api.rendering import instant
-from api.schemas import problems
+from api.schemas import Code, problems
 from dispatch.datum import MOST_REPORTS, PERIOD, ChannelDatum, check_channel, list_channels_reporting, reading_name
 from dispatch.queries import database_now
 from geo.coordinates import CoordSys
@@ -42,7 +42,7 @@ _OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
 )
 async def read_datum_check(
     request: Request,
-    code: Annotated[str, Path(min_length=1, max_length=40, description="Code of a channel")],
+    code: Annotated[Code, Path(description="Code of a channel")],
     unit: Reading,
     container: Wired,
     caller: Caller_,

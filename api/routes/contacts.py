@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,6 +15,7 @@ from api.answers import json_answer
 from api.container import OfficeReading, OfficeWriting
 from api.language import locale_of
 from api.schemas import SoundText, problems
+from api.spelling import Spelling
 from dispatch.office_area import check_keeps_person
 from geo.errors import NotFoundError
 from geo.storage.uow import Unit
@@ -31,10 +32,10 @@ class ContactIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"email": "wang@example.org"}]})
 
-    email: Annotated[str, Field(max_length=254, pattern=_MAIL)] | None = None
+    email: Annotated[str, Field(max_length=254), Spelling(_MAIL, "wang@example.org")] | None = None
     wecom: Annotated[SoundText, Field(min_length=1, max_length=100)] | None = Field(None, description="WeCom user id")
     locale: Locale = Field(LOCALES[0], description="Language of notices")
-    muted: Annotated[list[Annotated[str, Field(pattern="^(mail|sms|wecom)$")]], Field(max_length=3)] = Field(
+    muted: Annotated[list[Literal["mail", "sms", "wecom"]], Field(max_length=3)] = Field(
         [], description="Media that this person does not want"
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
@@ -17,6 +17,7 @@ from api.container import Reading, Wired, Writing
 from api.language import locale_of
 from api.rendering import instant
 from api.schemas import Body, Code, SoundText, problems
+from api.spelling import Spelling
 from dispatch.belonging import find_belongings
 from dispatch.queries import count_inboxes, database_now
 from dispatch.storage.replay import MOST_CASES, read_replay
@@ -29,7 +30,7 @@ _KEPT = timedelta(seconds=20)
 _LONGEST_REPLAY = timedelta(days=3)
 _MOST_VIEWS = 100
 
-Desk = Annotated[str, StringConstraints(pattern="^[0-9A-Za-z-]{8,40}$")]
+Desk = Annotated[str, Spelling("^[0-9A-Za-z-]{8,40}$", "5b2f6c1e")]
 Name = Annotated[SoundText, Field(min_length=1, max_length=60)]
 Mover = Annotated[Caller, Depends(require(Scope.CASES_MOVE))]
 

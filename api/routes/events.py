@@ -8,7 +8,6 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import StringConstraints
 
 from api.access import require
 from api.accounts.keys import Caller, Scope
@@ -18,7 +17,7 @@ from api.event_query import EventQuery, event_sheet
 from api.formats import MEDIA_TYPES, Form, accepted_form, next_link, tagged_answer
 from api.language import locale_of
 from api.responsible import zone_of
-from api.schemas import SoundText, problems
+from api.schemas import EventType, SoundText, problems
 from api.sheets import file_answer, page_answer
 from dispatch.feed import Cursor, FeedEvent, FeedFilter, FeedPage, feed_end, parse_cursor, read_page
 from dispatch.queries import database_now
@@ -30,7 +29,6 @@ MOST_PER_PAGE = 1000
 MOST_TYPES = 50
 #: Asked again after a wait: whoever waited may have lost the right meanwhile.
 allowed = require(Scope.CASES_READ, again=True)
-EventType = Annotated[str, StringConstraints(pattern=r"^case\.[a-z_]{1,60}\.v[0-9]{1,3}$")]
 
 
 @router.get(

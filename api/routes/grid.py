@@ -12,7 +12,7 @@ from api.accounts.keys import Caller, Scope
 from api.answers import GEOJSON, json_answer, quoted
 from api.container import Container, Reading, Wired, Writing, viewer_of
 from api.grid_rendering import change_json, effect_json, version_json
-from api.grid_schemas import ActivateIn, DraftIn, OperationIn
+from api.grid_schemas import MOST_NUMBER, ActivateIn, DraftIn, OperationIn
 from api.language import locale_of
 from api.schemas import SoundText, problems
 from dispatch.handover import read_effect
@@ -32,7 +32,7 @@ from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
 router = APIRouter(tags=["grid"])
 
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of a version")]
+Number = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="Number of a version")]
 Reader = Annotated[Caller, Depends(require(Scope.GRID_READ))]
 Writer = Annotated[Caller, Depends(require(Scope.GRID_WRITE))]
 IfMatch = Annotated[SoundText | None, Header(description='Revision that the drawer saw, such as `"4"`; optional')]

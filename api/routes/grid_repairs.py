@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import shapely
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.answers import GEOJSON, json_answer, quoted
 from api.container import Container, Reading, Wired, Writing
 from api.language import locale_of
 from api.routes.grid import IfMatch, Number, Reader, Writer, seen_revision
-from api.schemas import SoundText, problems
+from api.schemas import problems
+from api.spelling import Spelling
 from geo.cells import VersionStatus
 from geo.coverage import DEFAULT_SNAP_M, coverage_summary
 from geo.coverage.offers import Offer
@@ -32,7 +33,7 @@ _KEPT = 2
 _MOST_NAMED = 12
 _OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
 SnapM = Annotated[float, Field(ge=0.01, le=5.0, allow_inf_nan=False, description="Farthest a vertex moves, in metres")]
-RepairId = Annotated[SoundText, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+RepairId = Annotated[str, Spelling("^[0-9a-f]{16}$", "3f9a0c4e5b7d8821")]
 
 
 class RepairsIn(BaseModel):

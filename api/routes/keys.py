@@ -33,13 +33,16 @@ from api.language import locale_of
 from api.rendering import instant
 from api.sandbox.keys import as_sandbox_key, issue_sandbox_key, sandbox_engine
 from api.schemas import Code, SoundText, problems
+from api.spelling import Spelling
 from geo.errors import ForbiddenError
 from geo.storage.uow import WriteUnit, read_unit, write_unit
 
 router = APIRouter(tags=["keys"])
 Manager = Annotated[Caller, Depends(require(Scope.KEYS_MANAGE, in_area=True))]
 InSandbox = Annotated[bool, Query(description="The keys of the sandbox instead")]
-Prefix = Annotated[str, Path(pattern="^[0-9a-f]{8}$", description="The readable part of a key: gw_**prefix**_…")]
+Prefix = Annotated[
+    str, Spelling("^[0-9a-f]{8}$", "b78968e0"), Path(description="The readable part of a key: gw_**prefix**_…")
+]
 
 
 @asynccontextmanager

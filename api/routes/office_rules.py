@@ -16,6 +16,7 @@ from api.container import Container, Reading, Wired, Writing
 from api.joint_json import limit_json
 from api.language import locale_of
 from api.schemas import Code, SoundText, problems
+from api.spelling import Spelling
 from dispatch import office_rules
 from dispatch.deadlines import StartRule
 from dispatch.office_rules import PROFILE_DEFAULTS, ProfileEdit, RepeatRuleEdit
@@ -168,7 +169,7 @@ async def read_ledgers(request: Request, unit: Reading, _: Reader) -> Response:
 @router.put("/v1/ledgers/{code}", response_model=None, responses={200: _OBJECT, **_WRITES})
 async def put_ledger(
     request: Request,
-    code: Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,39}$", description="a-z, 0-9, _")],
+    code: Annotated[str, Spelling("^[a-z][a-z0-9_]{0,39}$", "three_illegals"), Path(description="a-z, 0-9, _")],
     body: LedgerIn,
     unit: Writing,
     container: Wired,

@@ -23,6 +23,7 @@ from api.ogc_documents import link as make_link
 from api.ogc_query import DEFAULT_LIMIT, MOST_LIMIT, ItemsQuery, OgcQueryError, make_cursor, parse_items, parse_only
 from api.rendering import instant
 from api.schemas import problems
+from api.spelling import is_storable
 from dispatch.case_views import CaseFilter
 from dispatch.queries import MOST_PER_PAGE, count_cases, database_now, get_case, list_cases
 from dispatch.states import CaseState
@@ -303,8 +304,7 @@ async def _cell(unit: ReadUnit, container: Container, level: int, feature: str, 
 
 
 def _check_sound(text: str, feature: str) -> None:
-    # PostgreSQL text holds neither NUL nor half a surrogate pair; nothing is called so.
-    if "\x00" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+    if not is_storable(text):  # then nothing is called so
         raise NotFoundError("ogc.unknown_feature", feature=ascii(feature[:80]))
 
 

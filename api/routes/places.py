@@ -16,6 +16,7 @@ from api.formats import MEDIA_TYPES, Form, accepted_form, digest_of, is_known, n
 from api.language import locale_of
 from api.schemas import Code, SoundText, problems
 from api.sheets import Sheet, page_answer
+from api.spelling import Spelling
 from geo.cells import VersionStatus
 from geo.errors import Fault, InvalidRequestError, NotFoundError
 from geo.storage.cells import CellFilter, cells_as_geojson, last_of_page, list_cell_rows
@@ -24,6 +25,11 @@ from geo.storage.uow import ReadUnit
 from maps.i18n import Locale, translate
 
 router = APIRouter(tags=["places"])
+Version = Annotated[
+    str,
+    Spelling("^(active|[1-9][0-9]{0,8})$", "active / 3"),
+    Query(description="`active`, or the number of a published version"),
+]
 
 _OF_FILES = frozenset({"ETag", "Cache-Control", "Link"})
 
@@ -42,9 +48,7 @@ async def read_cells(
     unit: Reading,
     container: Wired,
     _: Annotated[Caller, Depends(require(Scope.LOCATE))],
-    version: Annotated[
-        str, Query(pattern="^(active|[1-9][0-9]{0,8})$", description="`active`, or the number of a published version")
-    ] = "active",
+    version: Version = "active",
     level: Annotated[int | None, Query(ge=1, le=9)] = None,
     cell: Annotated[
         Code | None, Query(description="Code of a cell; itself and everything below it", examples=["410102001"])
@@ -62,8 +66,8 @@ async def read_cells(
     ] = None,
     limit: Annotated[int | None, Query(ge=1, le=1000, description="Cells per page; absent: all of them")] = None,
     cursor: Annotated[
-        str | None,
-        Query(pattern=r"^[1-9]-[0-9A-Za-z._-]{1,40}$", description="Where the page before ended; see header Link"),
+        Annotated[str, Spelling(r"^[1-9]-[0-9A-Za-z._-]{1,40}$", "3-410102001001")] | None,
+        Query(description="Where the page before ended; see header Link"),
     ] = None,
 ) -> Response:
     """The cells of a grid version as GeoJSON, CSV or XLSX, from the top down; the ETag changes only with the version.
@@ -97,7 +101,7 @@ async def export_cells(
     unit: Reading,
     container: Wired,
     _: Annotated[Caller, Depends(require(Scope.LOCATE))],
-    version: Annotated[str, Query(pattern="^(active|[1-9][0-9]{0,8})$")] = "active",
+    version: Version = "active",
     level: Annotated[int | None, Query(ge=1, le=9)] = None,
     cell: Annotated[Code | None, Query(description="Code of a cell; itself and everything below it")] = None,
     bbox: Annotated[SoundText | None, Query(max_length=120, description="west,south,east,north in WGS84")] = None,

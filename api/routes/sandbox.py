@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.access import require
 from api.accounts.callers import Caller
@@ -35,7 +36,7 @@ class AdvanceIn(BaseModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> AdvanceIn:
         if (self.by_s is None) == (self.to is None):
-            raise ValueError("by_s or to")
+            raise PydanticCustomError("either", "one of both", {"expected": "by_s, to"})
         return self
 
 

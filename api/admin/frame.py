@@ -266,7 +266,10 @@ def _faulty(desk: Desk, page: Page, form: Form, answer: Answer) -> Page:
         # The interface speaks of fields by the names that programs use; on the page they have labels.
         text = desk.wall_times(places.get(one.name, ""))
         if answer.code.startswith("request."):
-            text = text.replace(one.name.replace("/", "."), one.label)
+            name = one.name.replace("/", ".")
+            # Between a program's name and Chinese words stands a blank, between Chinese words none.
+            gap = "" if one.label and one.label[-1] >= "\u2e80" else " "
+            text = text.replace(f"{name} ", f"{one.label}{gap}").replace(name, one.label)
         return replace(one, fault=text)
 
     again = replace(

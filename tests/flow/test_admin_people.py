@@ -61,6 +61,13 @@ async def test_somebody_is_added_changed_sent_on_leave_and_leaves(app: FastAPI) 
         form = drawn.form("add")
         assert (form.values["name"], form.values["staff_number"]) == (["王强"], ["?"])
         assert answer.text.count('aria-invalid="true"') == 2
+        # Each fault once in the list above the form, as a link to its field, and once beside the field.
+        assert drawn.text.count("Phone should be written like 138 0000 0000") == 2
+        assert ">Phone should be written like 138 0000 0000</a>" in answer.text
+        chinese, _ = await send(
+            client, "/admin/people", "add", {"name": "王强", "phone": "1"}, headers={"Accept-Language": "zh-CN"}
+        )
+        assert chinese.text.count("电话的写法不对，应形如 138 0000 0000") == 2
         answer, _ = await send(client, "/admin/people", "add", {"name": HOSTILE[:70], "staff_number": "N-1"})
         assert answer.status_code == 303
         page = answer.headers["location"].partition("?")[0]

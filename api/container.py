@@ -18,6 +18,7 @@ from api.accounts.oidc import SingleSignOn
 from api.accounts.watching import Watchtower
 from api.audit.watched import note_change
 from api.geocoding import open_geocoder
+from api.idempotency import forget_debts
 from api.identity_key import IdentityVault
 from api.live import LivePlacer, open_live
 from api.planning import open_facts
@@ -174,6 +175,8 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
                 await intake.stop()
                 await watchtower.stop()
                 await broadcaster.stop()
+                await keys.stop()
+                await forget_debts(service)
     finally:
         await engine.dispose()
         await lines.aclose()

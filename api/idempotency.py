@@ -23,7 +23,7 @@ from geo.errors import BadInputError, ConflictError, UnavailableError
 from geo.storage.engine import unavailable
 from geo.storage.uow import write_unit
 
-__all__ = ["MOST_LETTERS", "answer_once", "fingerprint_of", "key_of"]
+__all__ = ["MOST_LETTERS", "answer_once", "fingerprint_of", "forget_debts", "key_of"]
 
 MOST_LETTERS = 255
 _KEPT_HEADERS = ("content-type", "content-language", "location", "vary")
@@ -90,6 +90,13 @@ class _Door:
                 return
         self.owed.clear()
 
+    async def forget(self) -> None:
+        """Owe nothing any more: the claims run out, and the natural key finds what was written."""
+        self.owed.clear()
+        if self._paying is not None:
+            self._paying.cancel()
+            await asyncio.gather(self._paying, return_exceptions=True)
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn; ``storage.busy`` (503) before anything is begun."""
@@ -104,6 +111,13 @@ class _Door:
 
 
 _doors: WeakKeyDictionary[AsyncEngine, _Door] = WeakKeyDictionary()
+
+
+async def forget_debts(engine: AsyncEngine) -> None:
+    """End the tries to write down what could not be written: the process stops, and they hold connections."""
+    door = _doors.get(engine)
+    if door is not None:
+        await door.forget()
 
 
 def key_of(request: Request) -> str | None:

@@ -17,12 +17,14 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from geo.storage.cluster import Cluster
-from geo.storage.engine import create_engine
+from geo.storage.engine import PatientConnection, create_engine
 from geo.storage.uow import Unit, WriteUnit
 
 TEMPLATE = "gridward_template"
@@ -31,6 +33,22 @@ os.environ.setdefault("GRIDWARD_CHANNEL_RATE", "")
 # No test leaves a key behind in the source tree.
 os.environ.setdefault("GRIDWARD_IDENTITY_KEY", "Z3JpZHdhcmQncyB0ZXN0cywgbm90IGEgc2VjcmV0ISE=")
 _numbers = itertools.count(1)
+#: All connections of the application that are still there.
+_made: WeakSet[PatientConnection] = WeakSet()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _connections() -> Iterator[None]:
+    """Note every connection of the application, so that a test that leaves one open can be told from the others."""
+    make = PatientConnection.__init__
+
+    def noted(self: PatientConnection, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        _made.add(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PatientConnection, "__init__", noted)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +98,10 @@ def database(cluster: Cluster, template: str, request: pytest.FixtureRequest) ->
     name = f"flow_{os.getpid()}_{next(_numbers)}"
     cluster.create_database(name, template)
     yield cluster.url(name)
+    # Forgotten ones would be found by the collector some day, during a test that knows nothing of them.
+    left = [one for one in _made if not one.closed and one.info.dbname == name]
     cluster.drop_database(name)
+    assert not left, f"connections that nobody has closed: {left}"
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,14 @@ class KeyRing:
         self._marked: dict[str, float] = {}
         self._reading: dict[str, asyncio.Task[_Known | None]] = {}
         self._passed: dict[str, _Passed] = {}
+        #: What is under way, also what nobody waits for any more.
+        self._looks: set[asyncio.Task[_Known | None]] = set()
+
+    async def stop(self) -> None:
+        """End the looks that are under way: they hold connections."""
+        for look in self._looks:
+            look.cancel()
+        await asyncio.gather(*self._looks, return_exceptions=True)
 
     async def find_caller(self, text: str) -> Caller | None:
         """The caller behind a key, or None."""
@@ -133,10 +141,12 @@ class KeyRing:
 
     def _begin(self, prefix: str) -> asyncio.Task[_Known | None]:
         task = self._reading[prefix] = asyncio.create_task(self._read(prefix), name=f"key-{prefix}")
+        self._looks.add(task)
         task.add_done_callback(lambda done: self._finish(prefix, done))
         return task
 
     def _finish(self, prefix: str, task: asyncio.Task[_Known | None]) -> None:
+        self._looks.discard(task)
         known = None if task.cancelled() or task.exception() is not None else task.result()
         if self._reading.get(prefix) is not task:
             return  # forgotten meanwhile

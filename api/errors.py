@@ -28,6 +28,7 @@ from geo.errors import (
     InvalidRequestError,
     NotFoundError,
     UnavailableError,
+    json_pointer,
 )
 from geo.storage.engine import unavailable
 from maps.i18n import Locale, catalogue, spoken, translate
@@ -233,13 +234,12 @@ def shape_faults(errors: Iterable[Mapping[str, Any]], body: object = None) -> li
             # In signs, so that the sentence is right in any language.
             "bound": ", ".join(f"{sign} {context[name]}" for name, sign in _BOUNDS if name in context),
         }
-        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in where)
         kind = item["type"]
         if kind in ("too_long", "too_short") and isinstance(item.get("input"), str):
             kind = f"string_{kind}"  # what was read by a rule of ours is counted like anything that has a length
         if not where:
             kind = _OF_BODY.get(kind, kind)
-        faults.append(Fault(code=_SHAPE.get(kind, "request.bad_value"), pointer=pointer, params=params))
+        faults.append(Fault(code=_SHAPE.get(kind, "request.bad_value"), pointer=json_pointer(*where), params=params))
     return faults
 
 

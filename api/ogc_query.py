@@ -17,7 +17,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from api.spelling import is_storable
-from geo.errors import Fault, InvalidRequestError
+from geo.errors import Fault, InvalidRequestError, json_pointer
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -228,4 +228,4 @@ def _after(text: str | None, faults: list[Fault]) -> str | None:
 
 
 def _fault(code: str, name: str, **params: object) -> Fault:
-    return Fault(code=code, pointer="/" + name.replace("~", "~0").replace("/", "~1"), params=params)
+    return Fault(code=code, pointer=json_pointer(name), params=params)

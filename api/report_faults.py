@@ -15,7 +15,7 @@ from api.report_bodies import parse_model, report_of
 from api.reporting import ReportDesk
 from api.schemas import ReportIn
 from dispatch.intake import Moment, Report
-from geo.errors import Fault, InvalidRequestError
+from geo.errors import Fault, InvalidRequestError, json_pointer
 
 __all__ = ["read_report"]
 
@@ -69,8 +69,8 @@ async def _of_meaning(
 
 def _mended(said: Mapping[str, Any], spoiled: set[str]) -> dict[str, Any]:
     """What was said without what is wrong about it; the rules can be asked about the rest."""
-    body = {name: _without(value, _pointer("", name), spoiled) for name, value in said.items()}
-    gone = {name for name in (*said, *_STANDING_IN, *_SOMEWHERE) if _pointer("", name) in spoiled}
+    body = {name: _without(name, value, spoiled) for name, value in said.items()}
+    gone = {name for name in (*said, *_STANDING_IN, *_SOMEWHERE) if json_pointer(name) in spoiled}
     body = {name: value for name, value in body.items() if name not in gone}
     body |= {name: value for name, value in (_STANDING_IN | _SOMEWHERE).items() if name in gone}
     if body.get("lon") is None and body.get("lat") is None and body.get("address"):
@@ -79,14 +79,10 @@ def _mended(said: Mapping[str, Any], spoiled: set[str]) -> dict[str, Any]:
     return body
 
 
-def _without(value: Any, where: str, spoiled: set[str]) -> Any:
+def _without(field: str, value: Any, spoiled: set[str]) -> Any:
     if isinstance(value, Mapping):
-        return {name: part for name, part in value.items() if _pointer(where, name) not in spoiled}
+        return {name: part for name, part in value.items() if json_pointer(field, name) not in spoiled}
     if isinstance(value, list):
         # In its place, so that the others keep theirs.
-        return [_IN_A_LIST if _pointer(where, place) in spoiled else part for place, part in enumerate(value)]
+        return [_IN_A_LIST if json_pointer(field, place) in spoiled else part for place, part in enumerate(value)]
     return value
-
-
-def _pointer(where: str, step: str | int) -> str:
-    return f"{where}/{str(step).replace('~', '~0').replace('/', '~1')}"

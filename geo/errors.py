@@ -56,6 +56,17 @@ class UnavailableError(GridwardError):
     """A part we need is away; the caller may try again."""
 
 
+def json_pointer(*steps: str | int) -> str:
+    """The JSON pointer (RFC 6901) that leads from a document through fields and places to a part of it.
+
+    Examples
+    --------
+    >>> json_pointer("ledgers", 1), json_pointer("a/b"), json_pointer()
+    ('/ledgers/1', '/a~1b', '')
+    """
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One wrong field among several found at once."""

@@ -115,6 +115,15 @@ class Field:
         """The list that its row belongs to."""
         return self.name.partition("/")[0]
 
+    def in_words(self, fault: str) -> str:
+        """What the interface says of the field, which it calls by the name that programs use, with the label instead.
+
+        Between a program's name and Chinese words stands a blank, between Chinese words none.
+        """
+        name = self.name.replace("/", ".")
+        gap = "" if self.label and self.label[-1] >= "\u2e80" else " "
+        return fault.replace(f"{name} ", f"{self.label}{gap}").replace(name, self.label)
+
     @property
     def is_telling(self) -> bool:
         """Whether something in it means that its row was filled in; what stands chosen from the start does not."""

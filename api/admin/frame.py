@@ -263,14 +263,8 @@ def _faulty(desk: Desk, page: Page, form: Form, answer: Answer) -> Page:
     others = tuple(map(desk.wall_times, others))
 
     def marked(one: Field) -> Field:
-        # The interface speaks of fields by the names that programs use; on the page they have labels.
         text = desk.wall_times(places.get(one.name, ""))
-        if answer.code.startswith("request."):
-            name = one.name.replace("/", ".")
-            # Between a program's name and Chinese words stands a blank, between Chinese words none.
-            gap = "" if one.label and one.label[-1] >= "\u2e80" else " "
-            text = text.replace(f"{name} ", f"{one.label}{gap}").replace(name, one.label)
-        return replace(one, fault=text)
+        return replace(one, fault=one.in_words(text) if answer.code.startswith("request.") else text)
 
     again = replace(
         form,

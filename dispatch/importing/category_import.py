@@ -15,7 +15,7 @@ from dispatch.deadlines import Limit, LimitUnit
 from dispatch.importing.category_changes import Change, ChangeKind, StoredCategory, check_tree, find_changes
 from dispatch.importing.category_rows import CategoryTable, NewCategory, NewCondition, ReadingRules, read_categories
 from dispatch.importing.sheets import SheetFault, read_sheet
-from geo.errors import BadInputError, Fault
+from geo.errors import BadInputError, Fault, json_pointer
 from geo.storage.uow import ReadUnit, WriteUnit, read_unit, write_unit
 
 #: Faults that an answer lists; whoever has more mends these first.
@@ -65,9 +65,9 @@ class CategoriesRefusedError(BadInputError):
         self.causes = tuple(
             Fault(
                 code=fault.code,
-                pointer="/".join(
-                    ["", "table" if fault.file == file else "conditions"]
-                    + [str(part).replace("~", "~0").replace("/", "~1") for part in (fault.row, fault.column) if part]
+                pointer=json_pointer(
+                    "table" if fault.file == file else "conditions",
+                    *(part for part in (fault.row, fault.column) if part),
                 ),
                 params={**fault.params, "at_row": fault.row or 0, "at_column": fault.column},
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -132,6 +133,31 @@ async def test_every_change_of_a_row_changes_the_stamp(engine: AsyncEngine, dist
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         await connection.execute(text(f"DELETE FROM {table}"))
     assert len({before, after, await stamp()}) == 3
+
+
+async def test_changes_that_add_up_to_the_same_numbers_are_seen(engine: AsyncEngine, district: District) -> None:
+    del district
+    first, second = (f"UPDATE dispatch.category SET kind = kind WHERE code = '{code}'" for code in ("E0110", "P0102"))
+    async with AsyncExitStack() as stack:
+        four = [await stack.enter_async_context(engine.connect()) for _ in range(4)]
+        # Numbers in a row: the outer two write first, then the inner two, whose sum is the same.
+        for connection in four:
+            await connection.execute(text("SELECT pg_current_xact_id()"))
+
+        async def write(number: int, statement: str) -> None:
+            await four[number].execute(text(statement))
+            await four[number].commit()
+
+        async def stamp() -> str:
+            async with read_unit(engine) as unit:
+                return await read_stamp(unit)
+
+        await write(0, first)
+        await write(3, second)
+        before = await stamp()
+        await write(1, first)
+        await write(2, second)
+        assert await stamp() != before
 
 
 async def _some_column(engine: AsyncEngine, table: str) -> str:

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from api.errors import message_of, problem
 from maps.i18n import negotiate
 
-__all__ = ["GuardedProtocol", "look_over", "send_whole"]
+__all__ = ["GuardedProtocol", "head_of", "headers_of", "look_over", "send_whole"]
 
 log = structlog.get_logger("gridward.http")
 
@@ -55,6 +55,8 @@ class GuardedProtocol(HttpToolsProtocol):
     in_head: bool
     in_body: bool
     head_bytes: int
+    #: Of the piece that is read just now.
+    piece_bytes: int
     since: float
     body_bytes: int
     #: Since when the reader has fetched less than the least, and how much was left then.
@@ -66,7 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self.in_head, self.in_body = True, False
-        self.head_bytes = self.body_bytes = 0
+        self.head_bytes = self.piece_bytes = self.body_bytes = 0
         self.since = time.monotonic()
         self.unfetched_since, self.unfetched_bytes = None, 0
         self.is_too_large = False
@@ -75,6 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to an unfinished head, and hand on."""
+        self.piece_bytes = len(data)
         super().data_received(data)
         if self.in_head and not self.transport.is_closing():
             self.head_bytes += len(data)
@@ -88,8 +91,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse a head that is too large before anything is made of it."""
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > MOST_HEAD_BYTES or len(self.headers) > MOST_HEADERS:
+        if len(self.headers) > MOST_HEADERS or (
+            # The pieces that it came in are no smaller: mostly there is nothing to add up.
+            self.head_bytes + self.piece_bytes > MOST_HEAD_BYTES
+            and len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD_BYTES
+        ):
             self.is_too_large = True
             # The only way out of the parser; it comes back as send_400_response.
             raise _HeadTooLargeError
@@ -182,11 +188,29 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def send_whole(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+def head_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Header lines as they go over the wire, each with its line break.
+
+    Examples
+    --------
+    >>> head_of([(b"vary", b"Accept"), (b"content-length", b"2")])
+    b'vary: Accept\\r\\ncontent-length: 2\\r\\n'
+    """
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers)
+
+
+def headers_of(head: bytes) -> list[tuple[bytes, bytes]]:
+    """The pairs that `head_of` was given."""
+    pairs = (line.partition(b": ") for line in head.split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in pairs]
+
+
+def send_whole(send: Send, status: int, head: bytes, body: bytes) -> bool:
     """Send an answer that is complete in one piece, if this is the server's own way to send; else do nothing.
 
     Saves looking through every header for what we never write into one, and a second message. The caller answers for
-    the headers: names in small letters, values without line breaks, ``content-length`` among them.
+    the lines of the head (`head_of`): names in small letters, values without line breaks, ``content-length`` among
+    them.
 
     Returns
     -------
@@ -198,14 +222,9 @@ def send_whole(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], 
         return False
     if cycle.disconnected or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
         return False
-    pieces = [STATUS_LINE[status]]
-    for name, value in cycle.default_headers:
-        pieces += (name, b": ", value, b"\r\n")
-    for name, value in headers:
-        pieces += (name, b": ", value, b"\r\n")
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join((*pieces, b"\r\n", body)))
+    cycle.transport.write(b"".join((STATUS_LINE[status], head_of(cycle.default_headers), head, b"\r\n", body)))
     cycle.message_event.set()
     cycle.on_response()
     return True

@@ -15,13 +15,13 @@ import msgspec
 import orjson
 from fastapi import FastAPI
 from msgspec import Meta, Struct
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.accounts.callers import Caller
 from api.accounts.rates import IN_SCOPE, RateState, rate_headers
 from api.accounts.roles import Scope as KeyScope
-from api.connections import send_whole
+from api.accounts.sessions import TOKEN_PREFIX
+from api.connections import head_of, headers_of, send_whole
 from api.container import Container
 from api.datum_warnings import datum_warnings
 from api.errors import error_response
@@ -62,6 +62,9 @@ class _Plain(Struct, forbid_unknown_fields=True):
 _SECURITY: Final = [
     (name.lower().encode(), value.encode()) for name, value in (FOR_ALL | {"Content-Security-Policy": FOR_DATA}).items()
 ]
+#: What every report's answer has in its head, written once.
+_SECURITY_HEAD: Final = head_of(_SECURITY)
+_HTTPS_HEAD: Final = head_of([(b"strict-transport-security", FOR_HTTPS.encode())])
 _DECODER: Final = msgspec.json.Decoder(_Plain)
 
 
@@ -75,7 +78,8 @@ class PlainReports:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] != _PATH or not _is_plain(scope, self.most_bytes):
+        wanted = _wanted(scope, self.most_bytes) if scope["type"] == "http" and scope["path"] == _PATH else None
+        if wanted is None:
             await self.rest(scope, receive, send)
             return
         body, messages = b"", []
@@ -85,27 +89,26 @@ class PlainReports:
             body += message.get("body", b"")
             if message["type"] != "http.request" or not message.get("more_body") or len(body) > self.most_bytes:
                 break
-        report = _read(body) if len(messages) and messages[-1]["type"] == "http.request" else None
-        answer = await self._take(scope, report) if report is not None else None
+        report = _read(body) if message["type"] == "http.request" else None
+        answer = await self._take(scope, wanted, report) if report is not None else None
         if answer is None:
             await self.rest(scope, _again(messages, receive), send)
-            return
-        start, rest = answer
-        if not send_whole(send, start["status"], start["headers"], rest["body"]):
-            await send(start)
-            await send(rest)
+        elif not send_whole(send, answer.status, answer.head, answer.body):
+            await send(
+                {"type": "http.response.start", "status": answer.status, "headers": headers_of(answer.head)},
+            )
+            await send({"type": "http.response.body", "body": answer.body})
 
-    async def _take(self, scope: Scope, plain: _Plain) -> tuple[Message, Message] | None:
+    async def _take(self, scope: Scope, wanted: _Wanted, plain: _Plain) -> _Answer | None:
         container: Container = self.app.state.container
-        request = Request(scope)
         try:
-            caller = await container.doorkeeper.identify(request)
+            caller = await container.doorkeeper.identify_key(scope, wanted.key)
         except Exception:
             return None  # the route meets the same trouble, and is where errors are answered
         # Whoever may not report is the route's business: there is one place that refuses.
         if not isinstance(caller, Caller) or caller.channel is None or KeyScope.REPORTS_CREATE not in caller.scopes:
             return None
-        locale = _locale(request.headers.get("accept-language"))
+        locale = _locale(wanted.languages)
         report = _report(plain, caller.channel)
         try:
             receipt = await container.desk.take(report)
@@ -113,32 +116,61 @@ class PlainReports:
             refused = error_response(error, locale)
             if refused.status_code < 500:
                 return None  # said by the route, which says everything that is wrong
-            headers = [*_SECURITY, *refused.raw_headers]
-            refusal = {"type": "http.response.start", "status": refused.status_code, "headers": headers}
-            return refusal, {"type": "http.response.body", "body": bytes(refused.body)}
+            head = _SECURITY_HEAD + head_of(refused.raw_headers)
+            return _Answer(refused.status_code, head, bytes(refused.body))
         except Exception:
             return None  # should the report be written all the same, its ticket finds it
         shown = receipt_json(receipt, locale, await zone_of(container))
         if warnings := await datum_warnings(container, report, receipt, locale):
             shown["warnings"] = warnings
-        start, body = _answer(shown, receipt, locale)
+        answer = _answer(shown, receipt, locale)
         if scope["scheme"] == "https" or container.settings.over_https:
-            start["headers"].append((b"strict-transport-security", FOR_HTTPS.encode()))
+            answer.head += _HTTPS_HEAD
         rate: RateState | None = scope.get(IN_SCOPE)
         if rate is not None:
-            start["headers"] += rate_headers(rate)
-        return start, body
+            answer.head += head_of(rate_headers(rate))
+        return answer
 
 
-def _is_plain(scope: Scope, most_bytes: int) -> bool:
+class _Wanted(Struct, frozen=True):
+    """What the head of a plain request says."""
+
+    key: str
+    languages: str | None
+
+
+class _Answer(Struct):
+    """What is answered; ``head`` are its header lines."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+def _wanted(scope: Scope, most_bytes: int) -> _Wanted | None:
+    """What is wanted by a plain request; None of one that is not."""
     if scope["method"] != "POST" or scope["query_string"]:
-        return False
+        return None
+    given: bytes | None = None
+    languages: str | None = None
     for name, value in scope["headers"]:
-        if name in _UNUSUAL or (name == b"content-type" and not value.lower().startswith(b"application/json")):
-            return False
-        if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > most_bytes):
-            return False
-    return True
+        if name == b"content-length":
+            if not value.isdigit() or len(value) > 18 or int(value) > most_bytes:
+                return None
+        elif name == b"content-type":
+            if not value.lower().startswith(b"application/json"):
+                return None
+        elif name == b"authorization":
+            # Of several the first one counts, here as on the long way.
+            given = value if given is None else given
+        elif name == b"accept-language":
+            languages = value.decode("latin-1") if languages is None else languages
+        elif name in _UNUSUAL:
+            return None
+    kind, _, key = (given or b"").decode("latin-1").partition(" ")
+    if kind.lower() != "bearer" or not key or key.startswith(TOKEN_PREFIX):
+        return None  # whoever is signed in, or nobody
+    return _Wanted(key, languages)
 
 
 def plain_report(item: Any, channel: str) -> Report | None:
@@ -155,16 +187,19 @@ def plain_report(item: Any, channel: str) -> Report | None:
 def _read(body: bytes) -> _Plain | None:
     try:
         plain = _DECODER.decode(body)
-        return plain if _is_sound(plain) else None
     except ValueError:  # of shape, or of encoding
         return None
+    # What cannot be stored cannot be written in JSON either, but by escapes.
+    return plain if _is_sound(plain, has_escapes=b"\\u" in body) else None
 
 
-def _is_sound(plain: _Plain) -> bool:
+def _is_sound(plain: _Plain, *, has_escapes: bool = True) -> bool:
     """Whether its ticket says something, and its texts can be stored."""
     if plain.ticket.isspace():
         return False
-    return all(map(is_storable, (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers)))
+    return not has_escapes or all(
+        map(is_storable, (plain.ticket, plain.text, plain.category, plain.address, *plain.ledgers))
+    )
 
 
 def _report(plain: _Plain, channel: str) -> Report:
@@ -184,18 +219,13 @@ def _report(plain: _Plain, channel: str) -> Report:
     )
 
 
-def _answer(shown: dict[str, Any], receipt: Receipt, locale: Locale) -> tuple[Message, Message]:
+def _answer(shown: dict[str, Any], receipt: Receipt, locale: Locale) -> _Answer:
     body = orjson.dumps(shown)
-    headers = [
-        *_SECURITY,
-        (b"content-language", locale.encode()),
-        (b"vary", b"Accept, Accept-Language"),
-        (b"location", f"/v1/cases/{receipt.ref}".encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"content-type", b"application/json"),
-    ]
-    start = {"type": "http.response.start", "status": 200 if receipt.is_repeat else 201, "headers": headers}
-    return start, {"type": "http.response.body", "body": body}
+    head = (
+        b"%bcontent-language: %b\r\nvary: Accept, Accept-Language\r\nlocation: /v1/cases/%b\r\n"
+        b"content-length: %d\r\ncontent-type: application/json\r\n"
+    ) % (_SECURITY_HEAD, locale.encode(), receipt.ref.encode(), len(body))
+    return _Answer(200 if receipt.is_repeat else 201, head, body)
 
 
 def _again(messages: list[Message], receive: Receive) -> Receive:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
+from starlette.types import Scope as ServerScope
 
 from api.accounts.callers import Caller
 from api.accounts.key_ring import KeyRing
@@ -147,7 +148,7 @@ class Doorkeeper:
             held = await self.sessions.find(text.strip())
             return held.caller if held is not None else BadInputError("access.key_unknown")
         if scheme.lower() == "bearer" and text:
-            return await self._by_key(request, text)
+            return await self._by_key(request.scope, text)
         token = self.token_of(request)
         if token is not None:
             found = await self.sessions.find(token)
@@ -159,16 +160,16 @@ class Doorkeeper:
             return OPERATOR
         return BadInputError("access.key_required")
 
-    async def identify_key(self, request: HTTPConnection, text: str) -> Caller | GridwardError:
-        """Who asks by a key that came in another place than the header; from here on it is who asks."""
-        found = request.scope["gridward.caller"] = await self._by_key(request, text)
+    async def identify_key(self, scope: ServerScope, text: str) -> Caller | GridwardError:
+        """Who asks by a key that was read already, in whatever place it came; from here on it is who asks."""
+        found = scope["gridward.caller"] = await self._by_key(scope, text)
         return found
 
-    async def _by_key(self, request: HTTPConnection, text: str) -> Caller | GridwardError:
+    async def _by_key(self, scope: ServerScope, text: str) -> Caller | GridwardError:
         caller = await self.keys.find_caller(text.strip())
         if caller is None or caller.channel is None:
             return BadInputError("access.key_unknown")
-        request.scope[IN_SCOPE], too_many = self._rates.count(caller.channel, caller.rate)
+        scope[IN_SCOPE], too_many = self._rates.count(caller.channel, caller.rate)
         return too_many or caller
 
     def token_of(self, request: HTTPConnection) -> str | None:

@@ -136,7 +136,7 @@ def check_jurisdiction(request: Request, settings: Settings, named: str = "") ->
 
 async def _caller_of(request: Request, container: Container, key: str) -> Caller | GridwardError:
     if key.strip():
-        return await container.doorkeeper.identify_key(request, key)
+        return await container.doorkeeper.identify_key(request.scope, key)
     return await container.doorkeeper.identify(request)
 
 

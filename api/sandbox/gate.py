@@ -42,8 +42,9 @@ _ASK_EVERY_S: Final = 2.0
 
 def is_for_sandbox(scope: Scope) -> bool:
     """Whether a request carries a key of the sandbox; it says so by its first letters."""
-    if any(name == b"authorization" and value[:11].lower() == _BEARER for name, value in scope["headers"]):
-        return True
+    for name, value in scope["headers"]:
+        if name == b"authorization" and value[:11].lower() == _BEARER:
+            return True
     return _OPEN311 in scope["path"] and _PARAMETER.search(scope["query_string"]) is not None
 
 

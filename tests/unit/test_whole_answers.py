@@ -10,7 +10,7 @@ import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from api.connections import send_whole
+from api.connections import head_of, headers_of, send_whole
 
 _HEADERS = [(b"location", b"/v1/cases/20261121-0000001"), (b"content-length", b"2"), (b"content-type", b"text/plain")]
 
@@ -58,11 +58,12 @@ async def test_one_piece_is_what_two_pieces_are() -> None:
     slow, fast = _cycle(usual), _cycle(whole)
     await slow.send({"type": "http.response.start", "status": 201, "headers": _HEADERS})
     await slow.send({"type": "http.response.body", "body": b"ok", "more_body": False})
-    assert send_whole(cast("Any", fast.send), 201, _HEADERS, b"ok")
+    assert send_whole(cast("Any", fast.send), 201, head_of(_HEADERS), b"ok")
     assert whole.written == usual.written
     assert whole.finished == usual.finished == 1
     assert fast.response_complete
     assert fast.message_event.is_set()
+    assert headers_of(head_of(_HEADERS)) == _HEADERS
 
 
 @pytest.mark.parametrize("changes", [{"keep_alive": False}, {"disconnected": True}, {"response_started": True}])
@@ -70,7 +71,7 @@ async def test_the_last_answer_of_a_connection_goes_the_usual_way(changes: dict[
     """Whoever must hang up, or has nobody to answer, is not hurried past it."""
     wire = _Wire()
     cycle = _cycle(wire, **changes)
-    assert not send_whole(cast("Any", cycle.send), 201, _HEADERS, b"ok")
+    assert not send_whole(cast("Any", cycle.send), 201, head_of(_HEADERS), b"ok")
     assert wire.written == b""
 
 
@@ -79,9 +80,9 @@ async def test_a_slow_reader_is_waited_for() -> None:
     wire = _Wire()
     cycle = _cycle(wire)
     cycle.flow.pause_writing()
-    assert not send_whole(cast("Any", cycle.send), 201, _HEADERS, b"ok")
+    assert not send_whole(cast("Any", cycle.send), 201, head_of(_HEADERS), b"ok")
 
     async def other(_message: Any) -> None: ...
 
-    assert not send_whole(other, 201, _HEADERS, b"ok")
+    assert not send_whole(other, 201, head_of(_HEADERS), b"ok")
     assert wire.written == b""

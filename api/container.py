@@ -30,9 +30,10 @@ from dispatch.collecting import CollectingWriter
 from dispatch.intake import PreparedReport, Receipt
 from dispatch.queries import load_reference, read_stamp
 from dispatch.reference import Reference, ReferenceCache
-from dispatch.storage.intake import write_reports
+from dispatch.storage.intake import INTAKE, write_reports
 from geo.errors import BadInputError, ForbiddenError
 from geo.storage.engine import create_engine, unavailable
+from geo.storage.pipeline import StatementPipeline
 from geo.storage.uow import AREA_ROLE, NOBODY, ReadUnit, StatementUnits, Viewer, WriteUnit, read_unit, write_unit
 from maps.facts.keeping import FactKeeper
 
@@ -86,7 +87,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
     most_lines = settings.intake_writers + 2
     writing = create_engine(
         settings.database_url,
-        pool_size=most_lines,
+        pool_size=most_lines + 1,
         pool_timeout_s=settings.pool_timeout_s,
         statement_timeout_s=settings.statement_timeout_s,
         name="intake",
@@ -106,15 +107,18 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
             return await read_stamp(unit)
 
     lines = StatementUnits(writing, most=most_lines, patience_s=settings.pool_timeout_s, checks_keys=True)
+    pipeline = StatementPipeline(writing, INTAKE, checks_keys=True)
 
     async def write(reports: Sequence[PreparedReport]) -> list[Receipt | BadInputError]:
         # Phases and reporters are rows of their own, so they need a transaction; the rest is one guarded statement.
         has_more = any(report.phases or report.reporter for report in reports)
+        # A part of a batch takes as long as many single reports, and would let them wait behind it.
+        run = None if has_more or len(reports) > settings.intake_collect else pipeline.run
         for is_last in (False, True):
             try:
                 placement = await live.place(reports)
                 async with write_unit(service) if has_more else lines.lend() as unit:
-                    outcomes = await write_reports(unit, reports, placement)
+                    outcomes = await write_reports(unit, reports, placement, run)
             except Exception as error:
                 away = unavailable(error)
                 if away is None:
@@ -179,6 +183,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
                 await forget_debts(service)
     finally:
         await engine.dispose()
+        await pipeline.aclose()
         await lines.aclose()
         await writing.dispose()
         await service.dispose()

@@ -5,7 +5,8 @@ them together. With one report at a time there is nothing to wait for, so nothin
 takes half of all that are on their way, no more, and a second one begins only when the other half waits for it, or
 after some milliseconds: collections grow instead of multiplying, and while the one half is written, the other is read,
 prepared and answered. (Were all taken that wait, everybody would soon go in step: database and process would each be
-idle while the other works.) A report is answered only after the commit that holds it. When a collection fails because
+idle while the other works.) Both halves are on one line, where the server works them through in turn
+(`geo.storage.pipeline`). A report is answered only after the commit that holds it. When a collection fails because
 one row is bad, its halves are tried until the bad one is alone, so it hurts nobody else.
 """
 

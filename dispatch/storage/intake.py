@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -29,6 +29,9 @@ from geo.uncertainty import CONFIRM_RULE, Inaccurate, assess_many
 WAKE_UP = "SELECT pg_notify('gridward_events', '')"
 """No payload: it says "look" (decision 0004). Whoever writes reports sends it after the commit, not within it."""
 
+INTAKE: Final = raw_statement("intake", "rows", "places", "routes", "known")
+"""The writing statement, with the server's own placeholders."""
+
 _REPEATS = f"""
 SELECT c.id, c.ref, c.channel_code, c.ticket, c.request_digest, ST_X(c.location) AS lon, ST_Y(c.location) AS lat,
        e.to_state AS state, {WHOLE_PAYLOAD} AS payload, c.origin
@@ -42,8 +45,15 @@ that nobody had before.
 """
 
 
+Run = Callable[[Sequence[str]], Awaitable[list[tuple[Any, ...]]]]
+"""Executes `INTAKE` somewhere else than in the unit, with its parameters in order; `StatementPipeline.run`."""
+
+
 async def write_reports(
-    unit: WriteUnit, reports: Sequence[PreparedReport], placement: Placement = NOTHING_KNOWN
+    unit: WriteUnit,
+    reports: Sequence[PreparedReport],
+    placement: Placement = NOTHING_KNOWN,
+    run: Run | None = None,
 ) -> list[Receipt | BadInputError]:
     """Write reports and return a receipt for each, in order.
 
@@ -54,6 +64,8 @@ async def write_reports(
     ----------
     placement
         What the process has decided from memory; the rest, and what the guard refuses, is decided in SQL.
+    run
+        Where to execute the writing statement, when it needs no transaction of the unit; None executes it there.
 
     Raises
     ------
@@ -80,7 +92,7 @@ async def write_reports(
             await keep_standings(driver, _standings(unplaced))
             # Of two snapshots the older one: it makes the guard stricter, never laxer.
             known = known or fresh
-        left, has_stale = await _write(unit, left, known)
+        left, has_stale = await _write(unit, left, known, run)
         if not left:
             break
         if not has_stale:
@@ -148,18 +160,15 @@ async def _place(driver: AsyncConnection[Any], entries: Sequence[Entry]) -> str:
     return str(found[0]["known"])
 
 
-async def _write(unit: WriteUnit, entries: Sequence[Entry], known: str) -> tuple[list[Entry], bool]:
+async def _write(unit: WriteUnit, entries: Sequence[Entry], known: str, run: Run | None) -> tuple[list[Entry], bool]:
     """Write placed reports, give receipts to those written, and return those that were not, and whether the guard
     refused any of them; else what is lacking is a standing.
     """
     for entry in entries:
         entry.extras = make_extras(entry.report)
     await _assess(unit, entries)
-    driver = await unit.driver()
-    async with AsyncRawCursor(driver) as cursor:
-        text = raw_statement("intake", "rows", "places", "routes", "known")
-        await cursor.execute(text, (*encode_rows(entries), known))
-        answers = await cursor.fetchall()
+    parameters = (*encode_rows(entries), known)
+    answers = await (run(parameters) if run is not None else _run_within(unit, parameters))
     lacks_standing = any(answer[5] for answer in answers)
     left, has_stale = [], False
     for line, is_stale, ref, state, nearest, _ in answers:
@@ -187,6 +196,12 @@ async def _write(unit: WriteUnit, entries: Sequence[Entry], known: str) -> tuple
     if known_by:
         await add_reporters(unit, known_by)
     return left, has_stale
+
+
+async def _run_within(unit: WriteUnit, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
+    async with AsyncRawCursor(await unit.driver()) as cursor:
+        await cursor.execute(INTAKE, parameters)
+        return await cursor.fetchall()
 
 
 async def _assess(unit: WriteUnit, entries: Sequence[Entry]) -> None:

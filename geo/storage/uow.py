@@ -188,12 +188,11 @@ class StatementUnits:
         else:
             await self._free.acquire()
         try:
-            unit = self._idle.pop() if self._idle else await self._open()
+            unit = self._idle.pop() if self._idle else await open_line(self._engine, checks_keys=self._checks_keys)
             try:
                 yield unit
             except BaseException:
-                await unit.connection.invalidate()
-                await unit.connection.close()
+                await give_up(unit)
                 raise
             self._idle.append(unit)
         finally:
@@ -202,23 +201,38 @@ class StatementUnits:
     async def aclose(self) -> None:
         """Give them back to the engine."""
         while self._idle:
-            connection = self._idle.pop().connection
-            if self._checks_keys:
-                await connection.invalidate()  # its foreign keys are off: nobody else may ever be lent it
-            await connection.close()
+            unit = self._idle.pop()
+            if self._checks_keys:  # its foreign keys are off
+                await give_up(unit)
+            else:
+                await unit.connection.close()
 
-    async def _open(self) -> WriteUnit:
-        connection = await self._engine.connect()
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        driver = await Unit(connection=connection).driver()
-        # The same few statements for as long as the line lives: should the planner come to think that a plan for each
-        # execution were cheaper, to make it would cost as much as to run it.
-        await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
-        if self._checks_keys:
-            # A login that may not do this has its keys checked twice, which costs time and nothing else.
-            with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-                await driver.execute("SET session_replication_role = replica", prepare=False)
-        return WriteUnit(Unit(connection=connection, known_driver=driver))
+
+async def open_line(engine: AsyncEngine, *, checks_keys: bool) -> WriteUnit:
+    """Take a connection for the same few statements, each a transaction by itself, for as long as it lives.
+
+    Parameters
+    ----------
+    checks_keys
+        As for `StatementUnits`: with it the connection may not go back to the engine, see `give_up`.
+    """
+    connection = await engine.connect()
+    await connection.execution_options(isolation_level="AUTOCOMMIT")
+    driver = await Unit(connection=connection).driver()
+    # Should the planner come to think that a plan for each execution were cheaper, to make it would cost as much as to
+    # run it.
+    await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
+    if checks_keys:
+        # A login that may not do this has its keys checked twice, which costs time and nothing else.
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            await driver.execute("SET session_replication_role = replica", prepare=False)
+    return WriteUnit(Unit(connection=connection, known_driver=driver))
+
+
+async def give_up(unit: WriteUnit) -> None:
+    """Throw the connection of a line away: nobody else may be lent what it was set to, or left in."""
+    await unit.connection.invalidate()
+    await unit.connection.close()
 
 
 @asynccontextmanager

@@ -28,13 +28,14 @@ coalesce((SELECT t.said FROM dispatch.standing AS t WHERE t.id = e.standing_id) 
 # In one order, so that two who keep the same ones do not wait for each other crosswise.
 _KEEP: Final = """
 INSERT INTO dispatch.standing (id, said)
-SELECT s.id, s.said::jsonb FROM unnest(%s::uuid[], %s::text[]) AS s (id, said) ORDER BY s.id
+SELECT s.id, s.said FROM jsonb_to_recordset(%s::jsonb) AS s (id uuid, said jsonb) ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 """
 
 
 async def keep_standings(driver: AsyncConnection[Any], standings: Iterable[Standing]) -> None:
     """See that these are kept. Cost: one round trip."""
-    new = list({standing.id: standing for standing in standings}.values())
-    said = [msgspec.json.encode({"chain": one.chain_raw, "ladder": one.ladder_raw}).decode() for one in new]
-    await driver.execute(_KEEP, ([one.id for one in new], said))
+    new = {standing.id: standing for standing in standings}.values()
+    rows = [{"id": one.id, "said": {"chain": one.chain_raw, "ladder": one.ladder_raw}} for one in new]
+    # One text: in an array of texts the driver would look at each quotation mark by itself.
+    await driver.execute(_KEEP, (msgspec.json.encode(rows).decode(),))

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.open311.door import Detail, Reader
 from api.open311.forms import split_media
 from api.open311.services import CONDITION, condition_name
-from api.rendering import instant
+from api.rendering import instant, local
 from dispatch.masking import mask_text
 from dispatch.public_requests import (
     RequestNote,
@@ -27,7 +27,7 @@ from dispatch.reference import Reference
 from geo.storage.uow import EVERYBODY, read_unit
 from maps.i18n import Locale, translate
 
-__all__ = ["read_requests"]
+__all__ = ["due_notice", "read_requests"]
 
 #: Reported events happen at somebody's door: strangers learn the place to about 100 m. Parts stand in the street.
 _ROUGH_DIGITS: Final = 3
@@ -68,9 +68,11 @@ async def read_requests(
     if caller is not None and views:
         async with read_unit(engine, viewer=caller.viewer) as unit:
             words = await list_words(unit, [view.ref for view in views], channel=caller.sees_channel)
+    home = reference.jurisdictions.get(jurisdiction)
+    zone = home.time_zone if home is not None else "UTC"
     documents = []
     for view in views:
-        document = _request(view, words.get(view.ref), reader.public, locale, base)
+        document = _request(view, words.get(view.ref), reader.public, locale, zone, base)
         if has_extensions:
             own = [note for note in notes if note.case_id == view.id]
             document |= _extensions(view, words.get(view.ref), reference, own, locale, base)
@@ -79,7 +81,7 @@ async def read_requests(
 
 
 def _request(
-    view: RequestView, words: RequestWords | None, public: Detail, locale: Locale, base: str
+    view: RequestView, words: RequestWords | None, public: Detail, locale: Locale, zone: str, base: str
 ) -> dict[str, Any]:
     text, media = split_media(mask_text(words.text)) if words is not None else ("", None)
     if words is not None and words.photos:
@@ -100,7 +102,7 @@ def _request(
         "service_code": view.category,
         "description": text or None,
         "agency_responsible": agency or None,
-        "service_notice": _notice(view, locale),
+        "service_notice": due_notice(view.due_at, locale, zone) if view.due_at is not None and view.is_open else None,
         "requested_datetime": _second(view.reported_at),
         "updated_datetime": _second(view.updated_at),
         "expected_datetime": _second(view.due_at),
@@ -120,10 +122,9 @@ def _place(view: RequestView, words: RequestWords | None, public: Detail) -> tup
     return round(view.lon, digits), round(view.lat, digits)
 
 
-def _notice(view: RequestView, locale: Locale) -> str | None:
-    if view.due_at is None or not view.is_open:
-        return None
-    return translate(locale, "open311.notice_due", due=_second(view.due_at) or "")
+def due_notice(due_at: datetime, locale: Locale, zone: str) -> str:
+    """Until when it will be dealt with, for people to read."""
+    return translate(locale, "open311.notice_due", due=local(due_at, zone))
 
 
 def _extensions(

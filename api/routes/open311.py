@@ -20,13 +20,13 @@ from api.open311.asking import read_question
 from api.open311.documents import Format, answer
 from api.open311.door import Detail, Open311Route, check_jurisdiction, format_of, reader_of, reporter_of
 from api.open311.forms import Form, read_form, report_of
-from api.open311.requests import read_requests
+from api.open311.requests import due_notice, read_requests
 from api.open311.services import definition, find_service, left_out, service_list, services_digest
 from api.rendering import instant
 from api.report_bodies import clean_files
+from api.responsible import zone_of
 from api.sandbox.gate import PREFIX, HandedOn, SandboxGate
 from api.schemas import SoundText
-from dispatch.intake import Receipt
 from dispatch.photos import PhotoKind
 from dispatch.public_requests import RequestQuery, find_token
 from dispatch.reference import Category, Reference
@@ -35,7 +35,7 @@ from geo.errors import BadInputError, NotFoundError
 from geo.gazetteer.places import Place
 from geo.storage.gazetteer import find_place
 from geo.storage.uow import EVERYBODY, read_unit, write_unit
-from maps.i18n import Locale, translate
+from maps.i18n import translate
 
 router = APIRouter(tags=["open311"], route_class=Open311Route)
 
@@ -301,9 +301,12 @@ async def _take(
         async with write_unit(container.desk.engine) as unit:
             await store_photos(unit, receipt.case_id, photos, PhotoKind.REPORT, f"channel:{caller.channel}")
     locale = locale_of(request)
-    body = [
-        {"service_request_id": receipt.ref, "service_notice": _notice(receipt, locale), "account_id": None},
-    ]
+    notice = (
+        due_notice(receipt.due_at, locale, await zone_of(container))
+        if receipt.due_at is not None
+        else translate(locale, "open311.notice_waits")
+    )
+    body = [{"service_request_id": receipt.ref, "service_notice": notice, "account_id": None}]
     location = f"{_base(request, container)}/requests/{receipt.ref}.{form.value}"
     return answer(form, "service_requests", body, locale=locale, Location=location)
 
@@ -316,12 +319,6 @@ async def _place(container: Container, address_id: str) -> Place | None:
     if place is None:
         raise BadInputError("open311.unknown_place", place=address_id[:80])
     return place
-
-
-def _notice(receipt: Receipt, locale: Locale) -> str:
-    if receipt.due_at is None:
-        return translate(locale, "open311.notice_waits")
-    return translate(locale, "open311.notice_due", due=instant(receipt.due_at.replace(microsecond=0)) or "")
 
 
 @router.get(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -112,6 +113,8 @@ class _Line:
         self._pgconn.nonblocking = 1
         self._pgconn.enter_pipeline_mode()
         self._socket = self._pgconn.socket
+        self._more = select.poll()
+        self._more.register(self._socket, select.POLLIN)
         self._loop.add_reader(self._socket, self._read)
 
     async def run(self, parameters: Sequence[str]) -> list[Row]:
@@ -136,6 +139,7 @@ class _Line:
         """Send what can be sent, the rest as soon as the system takes it."""
         try:
             is_left = bool(self._pgconn.flush())
+            self._check_socket()
         except psycopg.Error as error:
             self.end(error)
             return
@@ -147,25 +151,40 @@ class _Line:
                 self._loop.remove_writer(self._socket)
 
     def _read(self) -> None:
-        """Take what has come; answer those of whom everything has."""
-        pgconn = self._pgconn
+        """Take what has come, to its end: of a socket that has failed the loop may speak once and no more."""
         try:
-            pgconn.consume_input()
-            while self._waiting and not pgconn.is_busy():
-                result = pgconn.get_result()
-                if result is None:
-                    continue  # the end of one execution's results; its sync follows
-                if result.status != pq.ExecStatus.PIPELINE_SYNC:
-                    self._said = result
-                    continue
-                said, self._said = self._said, None
-                self._since = self._loop.time()
-                self._answer(self._waiting.popleft(), said)
+            while True:
+                self._pgconn.consume_input()
+                self._answer_who_can_be()
+                self._check_socket()
+                if not self._more.poll(0):
+                    break
         except psycopg.Error as error:
             self.end(error)
             return
         if self.is_over and not self._waiting:
             self.end(psycopg.OperationalError("the line was closed"))
+
+    def _answer_who_can_be(self) -> None:
+        pgconn = self._pgconn
+        while self._waiting and not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:
+                continue  # the end of one execution's results; its sync follows
+            if result.status != pq.ExecStatus.PIPELINE_SYNC:
+                self._said = result
+                continue
+            said, self._said = self._said, None
+            self._since = self._loop.time()
+            self._answer(self._waiting.popleft(), said)
+
+    def _check_socket(self) -> None:
+        """Raise when the driver has closed the socket, which it does in silence when it meets its end while it sends.
+
+        Nothing would ever be read there; and its number may belong to another connection before we let go of it.
+        """
+        if self._pgconn.socket != self._socket:
+            raise psycopg.OperationalError("the server has hung up")
 
     def _answer(self, answer: asyncio.Future[list[Row]], said: pq.abc.PGresult | None) -> None:
         if answer.done():
@@ -204,8 +223,10 @@ class _Line:
         self.is_over = True
         if self._leaving is not None:
             return
-        self._loop.remove_reader(self._socket)
-        if self._is_writing:
+        # The driver may have closed the socket already, which a selector holds against us, and forgets it all the same.
+        with contextlib.suppress(OSError):
+            self._loop.remove_reader(self._socket)
+        with contextlib.suppress(OSError):
             self._loop.remove_writer(self._socket)
         if self._watch is not None:
             self._watch.cancel()

@@ -217,15 +217,19 @@ async def open_line(engine: AsyncEngine, *, checks_keys: bool) -> WriteUnit:
         As for `StatementUnits`: with it the connection may not go back to the engine, see `give_up`.
     """
     connection = await engine.connect()
-    await connection.execution_options(isolation_level="AUTOCOMMIT")
-    driver = await Unit(connection=connection).driver()
-    # Should the planner come to think that a plan for each execution were cheaper, to make it would cost as much as to
-    # run it.
-    await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
-    if checks_keys:
-        # A login that may not do this has its keys checked twice, which costs time and nothing else.
-        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-            await driver.execute("SET session_replication_role = replica", prepare=False)
+    try:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        driver = await Unit(connection=connection).driver()
+        # Should the planner come to think that a plan for each execution were cheaper, to make it would cost as much as
+        # to run it.
+        await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
+        if checks_keys:
+            # A login that may not do this has its keys checked twice, which costs time and nothing else.
+            with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+                await driver.execute("SET session_replication_role = replica", prepare=False)
+    except BaseException:
+        await give_up(WriteUnit(Unit(connection=connection)))
+        raise
     return WriteUnit(Unit(connection=connection, known_driver=driver))
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import signal
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatch.storage.intake import INTAKE
-from geo.storage.engine import create_engine
+from geo.storage.engine import create_engine, dsn
 from geo.storage.pipeline import StatementPipeline
 from geo.storage.uow import read_unit
 from tests.builders import report
@@ -113,6 +116,73 @@ async def test_a_line_that_was_lost_while_nobody_waited_costs_nobody_anything(
         await unit.connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
     await asyncio.sleep(0.2)
     assert await _backend(pipeline) != before
+
+
+async def test_a_line_that_was_lost_unseen_is_given_up_by_whoever_sends_on_it(
+    pipeline: StatementPipeline, database: str
+) -> None:
+    """The driver notices while it sends, closes the socket and says nothing: nothing will ever be read there."""
+    for _ in range(5):
+        before = await _backend(pipeline)
+        # In one piece: the loop must not come round to see that the socket has ended.
+        with psycopg.connect(dsn(database), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", (before,))
+        time.sleep(0.1)  # noqa: ASYNC251 - that is the point
+        async with asyncio.timeout(3):
+            with pytest.raises(psycopg.OperationalError):
+                await pipeline.run(["1" * 3_000_000, "1", "0"])
+            assert await _backend(pipeline) != before
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_however_often_a_line_is_cut_nobody_is_left_waiting(
+    database: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Each loop tells of a socket's end in its own way, and the driver finds some of them first."""
+    rng = random.Random(7)
+    cuts = 60
+
+    async def cut_and_ask() -> tuple[int, int]:
+        engine = create_engine(database, pool_size=4, name="cut")
+        pipeline = StatementPipeline(engine, _ECHO)
+        answered = failed = 0
+        is_over = False
+
+        async def ask() -> None:
+            nonlocal answered, failed
+            while not is_over:
+                word = "x" * rng.choice([1, 1_000, 300_000])
+                try:
+                    async with asyncio.timeout(5):
+                        assert (await pipeline.run([word, "1", "0"]))[0][0] == word
+                    answered += 1
+                except (psycopg.OperationalError, OperationalError):
+                    failed += 1
+                if rng.random() < 0.2:
+                    time.sleep(0.01)  # noqa: ASYNC251 - the process has other things to do than to read
+                await asyncio.sleep(0)
+
+        def cut() -> None:
+            with psycopg.connect(dsn(database), autocommit=True) as other:
+                for _ in range(cuts):
+                    time.sleep(rng.uniform(0, 0.03))
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE application_name = 'gridward-cut' AND datname = current_database()"
+                    )
+
+        asking = [asyncio.create_task(ask()) for _ in range(3)]
+        await asyncio.to_thread(cut)
+        is_over = True
+        await asyncio.gather(*asking)
+        await pipeline.aclose()
+        await engine.dispose()
+        return answered, failed
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        answered, failed = runner.run(cut_and_ask())
+    assert answered > cuts
+    assert failed > cuts / 4
 
 
 async def test_whoever_goes_away_takes_no_answer_from_the_others(pipeline: StatementPipeline) -> None:

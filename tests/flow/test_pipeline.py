@@ -29,6 +29,11 @@ from tests.flow.conftest import Client
 # $1 comes back, $2 divides, $3 is slept, in seconds.
 _ECHO = b"SELECT $1::text, 10 / $2::int, pg_backend_pid(), pg_sleep($3::float8)::text IS NULL"
 
+_LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+_BOTH_LOOPS = pytest.mark.parametrize(
+    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+
 
 @pytest.fixture
 async def lending(database: str) -> AsyncIterator[AsyncEngine]:
@@ -96,16 +101,28 @@ async def test_a_mistake_is_the_mistake_of_one(pipeline: StatementPipeline) -> N
         await pipeline.run(["a\0b", "1", "0"])
 
 
-async def test_a_lost_line_is_told_to_all_on_it_and_replaced(pipeline: StatementPipeline, engine: AsyncEngine) -> None:
-    before = await _backend(pipeline)
-    waiting = [asyncio.create_task(pipeline.run([str(number), "1", "5"])) for number in range(3)]
-    await asyncio.sleep(0.05)
-    async with read_unit(engine) as unit:
-        await unit.connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
-    async with asyncio.timeout(3):
-        ends = await asyncio.gather(*waiting, return_exceptions=True)
-    assert all(isinstance(end, psycopg.OperationalError) for end in ends)
-    assert await _backend(pipeline) != before
+@_BOTH_LOOPS
+def test_a_lost_line_is_told_to_all_on_it_and_replaced(database: str, loop_factory: _LoopFactory) -> None:
+    """Also when the server goes with some of what was sent unread: then a loop tells of it once and no more."""
+
+    async def lose() -> None:
+        engine = create_engine(database, pool_size=4, name="cut")
+        pipeline = StatementPipeline(engine, _ECHO)
+        for _ in range(5):
+            before = await _backend(pipeline)
+            waiting = [asyncio.create_task(pipeline.run([str(number), "1", "5"])) for number in range(3)]
+            await asyncio.sleep(0.05)
+            async with read_unit(engine) as unit:
+                await unit.connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
+            async with asyncio.timeout(3):
+                ends = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(end, psycopg.OperationalError) for end in ends)
+            assert await _backend(pipeline) != before
+        await pipeline.aclose()
+        await engine.dispose()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(lose())
 
 
 async def test_a_line_that_was_lost_while_nobody_waited_costs_nobody_anything(
@@ -134,10 +151,8 @@ async def test_a_line_that_was_lost_unseen_is_given_up_by_whoever_sends_on_it(
             assert await _backend(pipeline) != before
 
 
-@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def test_however_often_a_line_is_cut_nobody_is_left_waiting(
-    database: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]
-) -> None:
+@_BOTH_LOOPS
+def test_however_often_a_line_is_cut_nobody_is_left_waiting(database: str, loop_factory: _LoopFactory) -> None:
     """Each loop tells of a socket's end in its own way, and the driver finds some of them first."""
     rng = random.Random(7)
     cuts = 60

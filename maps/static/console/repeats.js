@@ -118,7 +118,7 @@ export function nearbyParts(found, now, open) {
     for (const near of cases.slice(0, 8)) list.append(nearLine(near, now, open));
     parts.push(make("p", "repeats-title", title), list);
   };
-  add(t("console.repeats.duplicates", { count: found.duplicates.length }), found.duplicates);
+  add(t("console.repeats.duplicates", { count: number(found.duplicates.length) }), found.duplicates);
   add(t("console.repeats.look_back"), found.look_back);
   add(t("console.repeats.reported_again"), found.reported_again);
   const told = new Set([...found.duplicates, ...found.look_back].map((near) => near.case));

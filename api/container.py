@@ -87,7 +87,7 @@ async def open_container(settings: Settings, *, in_sandbox: bool = False) -> Asy
     most_lines = settings.intake_writers + 2
     writing = create_engine(
         settings.database_url,
-        pool_size=most_lines + 1,
+        pool_size=most_lines + 1,  # the pipeline's
         pool_timeout_s=settings.pool_timeout_s,
         statement_timeout_s=settings.statement_timeout_s,
         name="intake",

@@ -59,11 +59,10 @@ class _Plain(Struct, forbid_unknown_fields=True):
     ledgers: Annotated[list[_Code], Meta(max_length=20)] = []
 
 
-_SECURITY: Final = [
-    (name.lower().encode(), value.encode()) for name, value in (FOR_ALL | {"Content-Security-Policy": FOR_DATA}).items()
-]
 #: What every report's answer has in its head, written once.
-_SECURITY_HEAD: Final = head_of(_SECURITY)
+_SECURITY_HEAD: Final = head_of(
+    (name.lower().encode(), value.encode()) for name, value in (FOR_ALL | {"Content-Security-Policy": FOR_DATA}).items()
+)
 _HTTPS_HEAD: Final = head_of([(b"strict-transport-security", FOR_HTTPS.encode())])
 _DECODER: Final = msgspec.json.Decoder(_Plain)
 

@@ -139,7 +139,6 @@ class _Line:
         """Send what can be sent, the rest as soon as the system takes it."""
         try:
             is_left = bool(self._pgconn.flush())
-            self._check_socket()
         except psycopg.Error as error:
             self.end(error)
             return
@@ -156,7 +155,6 @@ class _Line:
             while True:
                 self._pgconn.consume_input()
                 self._answer_who_can_be()
-                self._check_socket()
                 if not self._more.poll(0):
                     break
         except psycopg.Error as error:
@@ -177,14 +175,6 @@ class _Line:
             said, self._said = self._said, None
             self._since = self._loop.time()
             self._answer(self._waiting.popleft(), said)
-
-    def _check_socket(self) -> None:
-        """Raise when the driver has closed the socket, which it does in silence when it meets its end while it sends.
-
-        Nothing would ever be read there; and its number may belong to another connection before we let go of it.
-        """
-        if self._pgconn.socket != self._socket:
-            raise psycopg.OperationalError("the server has hung up")
 
     def _answer(self, answer: asyncio.Future[list[Row]], said: pq.abc.PGresult | None) -> None:
         if answer.done():

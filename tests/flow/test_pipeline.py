@@ -138,7 +138,7 @@ async def test_a_line_that_was_lost_while_nobody_waited_costs_nobody_anything(
 async def test_a_line_that_was_lost_unseen_is_given_up_by_whoever_sends_on_it(
     pipeline: StatementPipeline, database: str
 ) -> None:
-    """The driver notices while it sends, closes the socket and says nothing: nothing will ever be read there."""
+    """The end is met while sending and not while reading: nobody is left waiting all the same."""
     for _ in range(5):
         before = await _backend(pipeline)
         # In one piece: the loop must not come round to see that the socket has ended.
@@ -153,7 +153,7 @@ async def test_a_line_that_was_lost_unseen_is_given_up_by_whoever_sends_on_it(
 
 @_BOTH_LOOPS
 def test_however_often_a_line_is_cut_nobody_is_left_waiting(database: str, loop_factory: _LoopFactory) -> None:
-    """Each loop tells of a socket's end in its own way, and the driver finds some of them first."""
+    """Each loop tells of a socket's end in its own way, and forgets one that is closed in its own way."""
     rng = random.Random(7)
     cuts = 60
 
